@@ -1,0 +1,4 @@
+//! The `dlmc` command.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Part of dlmc; see `docs/architecture.md`.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Part of dlmc; see `docs/architecture.md`.
