@@ -1,0 +1,69 @@
+//! Graph IR: tensors and operations, one node per value, typed.
+//!
+//! A step is a pure function from inputs to named outputs. Nodes are hash-consed: building an operation that exists
+//! with the same inputs gives the node that is there.
+
+mod index;
+mod op;
+mod types;
+
+pub use index::AxisIndex;
+pub use op::{BinaryOp, Contraction, InputKind, Op, RandomOp, ReduceOp, Scalar, UnaryOp, View};
+pub use types::{DType, Dim, TensorType};
+
+use cranelift_entity::{PrimaryMap, entity_impl};
+use dlm_grammar::Span;
+use smallvec::SmallVec;
+
+/// A node, and the one value it computes. Printed as `%7`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+entity_impl!(NodeId, "%");
+
+/// An operation applied to inputs.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// From what; inputs stand before the node.
+    pub inputs: SmallVec<[NodeId; 3]>,
+    /// The result's type.
+    pub ty: TensorType,
+    /// The place in the source that it came from; gradients and rewritten nodes keep their origin's.
+    pub span: Span,
+}
+
+/// What an output of a graph is to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OutputKind {
+    /// The next value of the parameter of that name.
+    Parameter,
+    /// The next value of the state of that name.
+    State,
+    /// A value shown to the user: in `eval` a scalar is averaged over the batches by samples.
+    Report,
+    /// A result of a function or block that is called directly.
+    Result,
+}
+
+/// A named result.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// What it is for.
+    pub kind: OutputKind,
+    /// Its path or metric name.
+    pub name: String,
+    /// The value.
+    pub node: NodeId,
+}
+
+/// A pure function of named inputs.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// The function's name, for dumps.
+    pub name: String,
+    /// Every node, inputs before users.
+    pub nodes: PrimaryMap<NodeId, Node>,
+    /// The results, in the order of the program.
+    pub outputs: Vec<Output>,
+}
