@@ -6,3 +6,4 @@
 
 pub mod graph;
 pub mod loops;
+pub mod plan;

@@ -1,0 +1,196 @@
+//! Plan IR: the phases of a step, their tasks with kernel calls and argument ranges, and where every buffer lies.
+//!
+//! A plan is all a run needs beside the machine code of its kernels.
+
+use crate::graph::{Dim, InputKind, OutputKind};
+use crate::loops::{Element, Kernel};
+use cranelift_entity::{PrimaryMap, entity_impl};
+
+/// A kernel of a plan. Printed as `k3`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KernelId(u32);
+entity_impl!(KernelId, "k");
+
+/// A buffer of a plan. Printed as `m5`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(u32);
+entity_impl!(BufferId, "m");
+
+/// Which memory a buffer lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Space {
+    /// Parameters and states: kept between steps, shared by the programs of a run.
+    Persistent,
+    /// Kept between the phases of a step.
+    Arena,
+    /// One copy a worker, reused by each sample block.
+    Scratch,
+}
+
+/// The order of a value's elements in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Row-major.
+    Plain,
+    /// `[blocks][the other axes][lanes]`: the axis is cut into blocks of `lanes`, which lie innermost.
+    Lanes {
+        /// The axis that is cut.
+        axis: usize,
+        /// How many samples a block holds.
+        lanes: usize,
+    },
+    /// One plain copy a task, to be summed.
+    Partials,
+}
+
+/// A stretch of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanBuffer {
+    /// What it holds, for dumps: a parameter's path or the value's origin.
+    pub name: String,
+    /// Of the elements.
+    pub element: Element,
+    /// The value's logical shape.
+    pub shape: Vec<Dim>,
+    /// The elements' order.
+    pub layout: Layout,
+    /// Where.
+    pub space: Space,
+    /// From the start of its space, in bytes; a multiple of 64.
+    pub offset: usize,
+    /// The whole size in bytes for the largest batch.
+    pub bytes: usize,
+    /// Bytes from one sample block to the next (0 where it is not cut into blocks).
+    pub block_stride: usize,
+    /// Bytes from one task's copy to the next (0 but for partials).
+    pub task_stride: usize,
+}
+
+/// How the work of a group is cut into tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tasks {
+    /// The batch's sample blocks, in at most `most` tasks of neighbouring blocks; every call runs for each block.
+    Blocks {
+        /// Samples a block.
+        lanes: usize,
+        /// The largest number of tasks, which is also the number of partials.
+        most: usize,
+    },
+    /// The range `0..extent` of the outermost loop in pieces of `chunk`.
+    Ranges {
+        /// The whole range.
+        extent: usize,
+        /// One task's part.
+        chunk: usize,
+    },
+    /// The range `0..B` in pieces of `chunk`.
+    BatchRanges {
+        /// One task's part.
+        chunk: usize,
+    },
+    /// One task.
+    Once,
+}
+
+/// A scalar argument of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScalarArgument {
+    /// The batch size.
+    Batch,
+    /// The number of tasks that the batch's sample blocks are cut into (for sums of partials).
+    BlockTasks {
+        /// As in [`Tasks::Blocks`].
+        lanes: usize,
+        /// As in [`Tasks::Blocks`].
+        most: usize,
+    },
+    /// The sample block's number.
+    Block,
+    /// How many samples of the block are real: `min(lanes, B - block * lanes)`.
+    ValidLanes,
+    /// The task's range.
+    RangeBegin,
+    /// One past its end.
+    RangeEnd,
+}
+
+/// A kernel applied to buffers. Where tasks are blocks, a buffer with a block stride is passed from its block on; a
+/// partial from its task's copy on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// Its buffers, in the kernel's order.
+    pub buffers: Vec<BufferId>,
+    /// Its scalars, in the kernel's order.
+    pub scalars: Vec<ScalarArgument>,
+}
+
+/// Calls that every task of the group runs in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskGroup {
+    /// For dumps.
+    pub name: String,
+    /// How the work is cut.
+    pub tasks: Tasks,
+    /// Partials whose copy each task fills with zeros first.
+    pub zeroed: Vec<BufferId>,
+    /// The work.
+    pub calls: Vec<Call>,
+}
+
+/// Groups that run at the same time; the next phase begins when all have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Phase {
+    /// Its groups.
+    pub groups: Vec<TaskGroup>,
+}
+
+/// A named value that enters or leaves the step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port<K> {
+    /// What it is to the run.
+    pub kind: K,
+    /// Its name or path.
+    pub name: String,
+    /// Where it lies.
+    pub buffer: BufferId,
+}
+
+/// After the last phase: the new value of a state whose old one was still read while the new one was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The new value.
+    pub from: BufferId,
+    /// The state.
+    pub to: BufferId,
+}
+
+/// The whole of a step.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The graph's name.
+    pub name: String,
+    /// The largest batch that the buffers hold.
+    pub batch: usize,
+    /// The kernels.
+    pub kernels: PrimaryMap<KernelId, Kernel>,
+    /// All memory.
+    pub buffers: PrimaryMap<BufferId, PlanBuffer>,
+    /// The work, in order.
+    pub phases: Vec<Phase>,
+    /// Copies at the end of the step, done by one worker.
+    pub commits: Vec<Commit>,
+    /// What enters.
+    pub inputs: Vec<Port<InputKind>>,
+    /// What leaves.
+    pub outputs: Vec<Port<OutputKind>>,
+    /// Bytes of the persistent space.
+    pub persistent_bytes: usize,
+    /// Bytes of the arena.
+    pub arena_bytes: usize,
+    /// Bytes of each worker's scratch.
+    pub scratch_bytes: usize,
+    /// The decisions and their reasons, a line each.
+    pub decisions: Vec<String>,
+}
