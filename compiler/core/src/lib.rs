@@ -4,6 +4,7 @@
 //! `elaborate -> graph -> passes -> schedule -> loops`, and `plan` joins them for the run.
 #![forbid(unsafe_code)]
 
+pub mod elaborate;
 pub mod graph;
 pub mod loops;
 pub mod plan;
