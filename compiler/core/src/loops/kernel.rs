@@ -13,6 +13,28 @@ entity_impl!(Value, "v");
 pub struct Buffer(u32);
 entity_impl!(Buffer, "b");
 
+/// A float constant. Identity is by bits: a NaN equals itself, and -0 differs from 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Float(pub f32);
+
+impl From<f32> for Float {
+    fn from(value: f32) -> Float {
+        Float(value)
+    }
+}
+
+impl PartialEq for Float {
+    fn eq(&self, other: &Float) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+impl Eq for Float {}
+impl std::hash::Hash for Float {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
 /// The type of a value. The number is how many lanes; 1 is a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Type {
@@ -143,9 +165,9 @@ pub enum VectorBinary {
     MinSelect,
     /// `a > b ? a : b`: b where either is NaN.
     MaxSelect,
-    /// NaN where either is.
+    /// NaN where either is; b where they are equal (zeros of either sign are).
     MinNan,
-    /// NaN where either is.
+    /// NaN where either is; b where they are equal (zeros of either sign are).
     MaxNan,
     /// On i32: wrapping.
     IntAdd,
@@ -200,12 +222,12 @@ pub enum MathOp {
 }
 
 /// A computation without effect.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Instruction {
     /// An `Index` constant.
     IndexConst(i64),
     /// A float in every lane.
-    FloatConst(f32),
+    FloatConst(Float),
     /// An integer in every lane.
     IntConst(i32),
     /// A mask, all set or all clear.
@@ -213,7 +235,12 @@ pub enum Instruction {
     /// Integer arithmetic.
     Int(IntOp, Value, Value),
     /// From memory.
-    Load { address: Address, kind: LoadKind },
+    Load {
+        /// Of the first lane.
+        address: Address,
+        /// Where the other lanes are.
+        kind: LoadKind,
+    },
     /// Lane-wise.
     Unary(VectorUnary, Value),
     /// Lane-wise.
@@ -254,7 +281,7 @@ pub enum LoopKind {
 }
 
 /// A value that goes round a loop.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Carried {
     /// Its value before the first round.
     pub initial: Value,
@@ -267,7 +294,7 @@ pub struct Carried {
 }
 
 /// `for variable in begin..end step step`; no round where begin >= end.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LoopStatement {
     /// Why.
     pub kind: LoopKind,
@@ -288,7 +315,7 @@ pub struct LoopStatement {
 }
 
 /// `if condition { body }`: each result is `then` if taken, else `otherwise`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Conditional {
     /// An `Index`, 0 or not.
     pub condition: Value,
@@ -299,14 +326,17 @@ pub struct Conditional {
 }
 
 /// A step of a block.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Statement {
     /// Names a computation.
     Define(Value, Instruction),
     /// Writes lanes to consecutive elements (or, `stride` not 1, to every stride-th).
     Store {
+        /// Of the first lane.
         address: Address,
+        /// What to write.
         value: Value,
+        /// In elements, from lane to lane.
         stride: i64,
     },
     /// A loop.
@@ -316,14 +346,14 @@ pub enum Statement {
 }
 
 /// Statements in order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Block {
     /// The statements.
     pub statements: Vec<Statement>,
 }
 
 /// A kernel: `fn(*const u64)` whose argument block holds a pointer for each buffer, then the scalars.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// For dumps; kernels that are equal but for names share code.
     pub name: String,

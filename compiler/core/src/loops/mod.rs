@@ -3,11 +3,22 @@
 //! A kernel is structured SSA: a block of statements, where a loop or a condition owns nested blocks and carries
 //! values. The width of vectors is a parameter: `f32x1` is a scalar, and an emitter may split `f32x8` as its machine
 //! needs. An accumulator tile is loop-carried vectors.
+//!
+//! [`KernelBuilder`] makes kernels, [`types`] infers types, [`lanes`] says what each instruction does to a lane.
 
+mod affine;
+mod build;
 mod kernel;
+pub mod lanes;
+mod tidy;
+pub mod types;
+mod visit;
 
+pub use affine::Affine;
+pub use build::{BuildError, KernelBuilder, Range};
 pub use kernel::{
-    Access, Address, Block, Buffer, BufferDecl, Carried, Comparison, Conditional, Element,
+    Access, Address, Block, Buffer, BufferDecl, Carried, Comparison, Conditional, Element, Float,
     Instruction, IntOp, Kernel, LoadKind, LoopKind, LoopStatement, MathOp, Statement, Type, Value,
     VectorBinary, VectorUnary,
 };
+pub use tidy::tidy;
