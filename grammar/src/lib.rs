@@ -3,6 +3,18 @@
 //! Absent here: tensors, shapes, types, files (sources arrive as text).
 #![forbid(unsafe_code)]
 
+pub mod ast;
+pub mod codes;
+mod diagnostic;
+mod source_map;
 mod span;
+mod suggest;
 
+pub use diagnostic::{Code, Diagnostic, Label, Severity};
+pub use source_map::{Position, SourceMap};
 pub use span::{FileId, Span};
+pub use suggest::suggest;
+
+/// How deep a program may nest: brackets, operators, bodies. Deeper ones are a diagnostic, so that
+/// whatever walks the tree may recurse.
+pub const MAX_NESTING: usize = 256;
