@@ -8,3 +8,4 @@ pub mod elaborate;
 pub mod graph;
 pub mod loops;
 pub mod plan;
+pub mod schedule;

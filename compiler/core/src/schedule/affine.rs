@@ -14,12 +14,18 @@ pub struct Affine<V: Copy + Ord> {
 impl<V: Copy + Ord> Affine<V> {
     /// A constant.
     pub fn constant(offset: i64) -> Affine<V> {
-        Affine { terms: SmallVec::new(), offset }
+        Affine {
+            terms: SmallVec::new(),
+            offset,
+        }
     }
 
     /// One variable.
     pub fn variable(variable: V) -> Affine<V> {
-        Affine { terms: SmallVec::from_iter([(variable, 1)]), offset: 0 }
+        Affine {
+            terms: SmallVec::from_iter([(variable, 1)]),
+            offset: 0,
+        }
     }
 
     /// The value, if no variable occurs.
@@ -29,7 +35,10 @@ impl<V: Copy + Ord> Affine<V> {
 
     /// The coefficient of a variable, zero where it does not occur.
     pub fn coefficient(&self, variable: V) -> i64 {
-        self.terms.iter().find(|term| term.0 == variable).map_or(0, |term| term.1)
+        self.terms
+            .iter()
+            .find(|term| term.0 == variable)
+            .map_or(0, |term| term.1)
     }
 
     /// Adds `factor * other`.
@@ -116,6 +125,9 @@ mod tests {
     fn refuses_a_remainder_that_may_overflow() {
         let position = Affine::variable(0u32).plus(2);
         assert_eq!(position.split(4, &|_| Some((0, 3))), None);
-        assert_eq!(position.split(8, &|_| Some((0, 3))).unwrap().0, Affine::constant(0));
+        assert_eq!(
+            position.split(8, &|_| Some((0, 3))).unwrap().0,
+            Affine::constant(0)
+        );
     }
 }

@@ -28,7 +28,10 @@ pub enum ContractionLanes {
 impl Lanes {
     /// Follows the lane axis through a graph.
     pub fn analyse(graph: &Graph) -> Lanes {
-        let mut lanes = Lanes { extent: data_extent(graph), axis: SecondaryMap::new() };
+        let mut lanes = Lanes {
+            extent: data_extent(graph),
+            axis: SecondaryMap::new(),
+        };
         for (id, node) in graph.nodes.iter() {
             let axis = lanes.of_node(graph, &node.op, &node.inputs);
             lanes.axis[id] = axis.filter(|&axis| Some(node.ty.shape[axis]) == lanes.extent);
@@ -44,9 +47,11 @@ impl Lanes {
     fn of_node(&self, graph: &Graph, op: &Op, inputs: &[NodeId]) -> Option<usize> {
         let first = inputs.first().and_then(|&input| self.axis[input]);
         match op {
-            Op::Input { kind: InputKind::Data, ty, .. } => {
-                (self.extent.is_some() && ty.shape.first().copied() == self.extent).then_some(0)
-            }
+            Op::Input {
+                kind: InputKind::Data,
+                ty,
+                ..
+            } => (self.extent.is_some() && ty.shape.first().copied() == self.extent).then_some(0),
             Op::Unary(_) | Op::Cast(_) | Op::StopGradient => first,
             Op::Binary(_) | Op::Select => self.common(inputs),
             Op::Concat { axis } => self.common(inputs).filter(|lane| lane != axis),
@@ -77,8 +82,12 @@ impl Lanes {
     pub fn contraction(&self, contraction: &Contraction, inputs: &[NodeId]) -> ContractionLanes {
         let mut found = None;
         for (operand, &input) in contraction.operands.iter().zip(inputs) {
-            let Some(axis) = self.axis[input] else { continue };
-            let Some(variable) = lone_variable(operand, axis) else { return ContractionLanes::Absent };
+            let Some(axis) = self.axis[input] else {
+                continue;
+            };
+            let Some(variable) = lone_variable(operand, axis) else {
+                return ContractionLanes::Absent;
+            };
             if found.is_some_and(|other| other != variable) {
                 return ContractionLanes::Absent;
             }
@@ -86,7 +95,9 @@ impl Lanes {
         }
         match found {
             None => ContractionLanes::Absent,
-            Some(variable) if variable < contraction.shape.len() => ContractionLanes::Along(variable),
+            Some(variable) if variable < contraction.shape.len() => {
+                ContractionLanes::Along(variable)
+            }
             Some(variable) => ContractionLanes::Across(variable - contraction.shape.len()),
         }
     }
@@ -95,7 +106,11 @@ impl Lanes {
 /// The batch size where the data have one, else the extent of the first data input's axis 0.
 fn data_extent(graph: &Graph) -> Option<Dim> {
     let mut extents = graph.nodes.values().filter_map(|node| match &node.op {
-        Op::Input { kind: InputKind::Data, ty, .. } => ty.shape.first().copied(),
+        Op::Input {
+            kind: InputKind::Data,
+            ty,
+            ..
+        } => ty.shape.first().copied(),
         _ => None,
     });
     let first = extents.clone().next();
@@ -105,7 +120,10 @@ fn data_extent(graph: &Graph) -> Option<Dim> {
 /// The variable that alone addresses `axis`, and no other axis.
 fn lone_variable(index: &[AxisIndex], axis: usize) -> Option<usize> {
     let variable = index[axis].as_variable()?;
-    let uses = index.iter().filter(|axis| axis.coefficient(variable) != 0).count();
+    let uses = index
+        .iter()
+        .filter(|axis| axis.coefficient(variable) != 0)
+        .count();
     (uses == 1).then_some(variable)
 }
 
@@ -115,7 +133,10 @@ fn view_axis(view: &View, lane: usize) -> Option<usize> {
 
 /// A reshape keeps the axis where the axes before it hold as many elements on both sides.
 fn reshape_axis(from: &[Dim], to: &[Dim], lane: usize) -> Option<usize> {
-    let before: i64 = from[..lane].iter().map(|dim| dim.known()).product::<Option<i64>>()?;
+    let before: i64 = from[..lane]
+        .iter()
+        .map(|dim| dim.known())
+        .product::<Option<i64>>()?;
     let mut product = 1;
     for (axis, dim) in to.iter().enumerate() {
         if product == before && *dim == from[lane] {

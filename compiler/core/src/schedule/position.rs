@@ -49,7 +49,10 @@ pub fn index<V: Copy + Ord>(index: &AxisIndex, positions: &[Position<V>]) -> Ind
     if let Some(variable) = index.as_variable() {
         return match &positions[variable] {
             Position::Lane => Indexed::Lane,
-            Position::At(position) => Indexed::At { numerator: position.clone(), divisor: 1 },
+            Position::At(position) => Indexed::At {
+                numerator: position.clone(),
+                divisor: 1,
+            },
         };
     }
     let mut numerator = Affine::constant(index.offset);
@@ -59,7 +62,10 @@ pub fn index<V: Copy + Ord>(index: &AxisIndex, positions: &[Position<V>]) -> Ind
             Position::At(position) => numerator.add_scaled(position, coefficient),
         }
     }
-    Indexed::At { numerator, divisor: index.divisor }
+    Indexed::At {
+        numerator,
+        divisor: index.divisor,
+    }
 }
 
 /// The positions in `from` of the element at `positions` of `to`, where both hold the same elements in row-major
@@ -89,14 +95,20 @@ pub fn reshape<V: Copy + Ord>(
 }
 
 /// The shortest nonempty suffixes of `to[..to_end]` and `from[..from_end]` that hold equally many elements.
-fn last_segment(to: &[Dim], from: &[Dim], to_end: usize, from_end: usize) -> Option<(usize, usize)> {
+fn last_segment(
+    to: &[Dim],
+    from: &[Dim],
+    to_end: usize,
+    from_end: usize,
+) -> Option<(usize, usize)> {
     if to_end > 0 && from_end > 0 && to[to_end - 1] == from[from_end - 1] {
         return Some((to_end - 1, from_end - 1));
     }
     let (mut to_begin, mut from_begin) = (to_end, from_end);
     let (mut to_size, mut from_size) = (1, 1);
     loop {
-        let grow_to = to_size < from_size || (to_size == from_size && to_begin == to_end && to_begin > 0);
+        let grow_to =
+            to_size < from_size || (to_size == from_size && to_begin == to_end && to_begin > 0);
         if grow_to && to_begin > 0 {
             to_begin -= 1;
             to_size *= to[to_begin].known()?;
@@ -127,7 +139,9 @@ fn move_segment<V: Copy + Ord>(
     let mut linear = Affine::constant(0);
     let mut stride = 1;
     for (dim, position) in to.iter().zip(positions).rev() {
-        let Position::At(position) = position else { return None };
+        let Position::At(position) = position else {
+            return None;
+        };
         linear.add_scaled(position, stride);
         stride *= dim.known()?;
     }

@@ -30,7 +30,11 @@ impl IndexSpace<Symbol> for Symbols {
         self.extent(variable).map(|extent| (0, extent - 1))
     }
 
-    fn divide(&mut self, numerator: &Affine<Symbol>, divisor: i64) -> Option<(Affine<Symbol>, Affine<Symbol>)> {
+    fn divide(
+        &mut self,
+        numerator: &Affine<Symbol>,
+        divisor: i64,
+    ) -> Option<(Affine<Symbol>, Affine<Symbol>)> {
         numerator.split(divisor, &|variable| self.range(variable))
     }
 }

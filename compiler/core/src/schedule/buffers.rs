@@ -1,0 +1,420 @@
+//! A buffer for every input and stored value: layout, space, and what is updated in place.
+
+use super::fuse::{Fusion, root};
+use super::lanes::Lanes;
+use super::memory::{Lifetime, aligned, place};
+use super::target::Target;
+use super::units::{Unit, Work};
+use crate::graph::{DType, Dim, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
+use crate::loops::Element;
+use crate::plan::{BufferId, Commit, Layout, PlanBuffer, Port, Space};
+use cranelift_entity::PrimaryMap;
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where each parameter and state lies in the persistent space, which the programs of a run share.
+#[derive(Clone, Debug, Default)]
+pub struct PersistentLayout {
+    places: IndexMap<String, (usize, TensorType)>,
+    bytes: usize,
+}
+
+impl PersistentLayout {
+    /// One place after the other, in the given order.
+    pub fn new<'a>(values: impl IntoIterator<Item = (&'a str, &'a TensorType)>) -> PersistentLayout {
+        let mut layout = PersistentLayout::default();
+        for (name, ty) in values {
+            layout.add(name, ty);
+        }
+        layout
+    }
+
+    /// That of the parameters and states that a graph reads or gives.
+    pub fn of(graph: &Graph) -> PersistentLayout {
+        let mut layout = PersistentLayout::default();
+        for node in graph.nodes.values() {
+            if let Op::Input { kind: InputKind::Parameter | InputKind::State, name, ty } = &node.op {
+                layout.add(name, ty);
+            }
+        }
+        for output in &graph.outputs {
+            if matches!(output.kind, OutputKind::Parameter | OutputKind::State) {
+                layout.add(&output.name, &graph.nodes[output.node].ty);
+            }
+        }
+        layout
+    }
+
+    fn add(&mut self, name: &str, ty: &TensorType) {
+        if !self.places.contains_key(name) {
+            self.places.insert(name.into(), (self.bytes, ty.clone()));
+            self.bytes += aligned(ty.elements(1) as usize * ty.dtype.bytes());
+        }
+    }
+
+    /// Bytes of the space.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Each name with its offset in bytes and its type, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &TensorType)> {
+        self.places.iter().map(|(name, (offset, ty))| (name.as_str(), *offset, ty))
+    }
+
+    fn offset(&self, name: &str) -> usize {
+        self.places.get(name).map_or(0, |place| place.0)
+    }
+}
+
+/// The buffers of a plan under construction.
+#[derive(Default)]
+pub struct Buffers {
+    /// All of them.
+    pub all: PrimaryMap<BufferId, PlanBuffer>,
+    /// Of each input and stored value.
+    pub of: IndexMap<NodeId, BufferId>,
+    /// Of each anchor that is summed over tasks.
+    pub partials: IndexMap<NodeId, BufferId>,
+    /// Of each plain copy.
+    pub relayouts: IndexMap<NodeId, BufferId>,
+    /// What enters.
+    pub inputs: Vec<Port<InputKind>>,
+    /// What leaves.
+    pub outputs: Vec<Port<OutputKind>>,
+    /// New states that could not be written in place.
+    pub commits: Vec<Commit>,
+}
+
+/// What buffers are made from.
+pub struct Sources<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// Lane axes.
+    pub lanes: &'a Lanes,
+    /// Stored values.
+    pub fusion: &'a Fusion,
+    /// Kernels in order, with phases.
+    pub units: &'a [Unit],
+    /// Constants.
+    pub target: &'a Target,
+    /// The largest batch.
+    pub batch: usize,
+    /// Samples a block.
+    pub block: usize,
+    /// Where parameters and states lie.
+    pub persistent: &'a PersistentLayout,
+}
+
+impl Sources<'_> {
+    fn blocks(&self) -> usize {
+        self.batch.div_ceil(self.block)
+    }
+
+    fn in_lanes(&self, node: NodeId) -> Option<usize> {
+        self.lanes.axis(node)
+    }
+
+    /// The units that read a value.
+    fn readers(&self, node: NodeId) -> impl Iterator<Item = (usize, &Unit)> {
+        self.units.iter().enumerate().filter(move |(_, unit)| unit.reads.contains(&node))
+    }
+
+    /// The unit that stores a value.
+    fn maker(&self, node: NodeId) -> Option<(usize, &Unit)> {
+        self.units.iter().enumerate().find(|(_, unit)| match unit.work {
+            Work::Group(number) => self.fusion.groups[number].outputs.contains(&node),
+            _ => false,
+        })
+    }
+}
+
+/// Makes all buffers and places them; gives the bytes of arena and scratch.
+pub fn buffers(sources: &Sources<'_>) -> (Buffers, usize, usize) {
+    let mut buffers = Buffers::default();
+    let mut uses = Uses::new();
+    for id in sources.graph.nodes.keys() {
+        if let Op::Input { kind, name, .. } = &sources.graph.nodes[id].op {
+            let buffer = buffers.input(sources, id, *kind, name);
+            uses.insert(buffer, Use::Always);
+            buffers.inputs.push(Port { kind: *kind, name: name.clone(), buffer });
+        }
+    }
+    buffers.updates(sources);
+    for &id in &sources.fusion.stored {
+        if !buffers.of.contains_key(&id)
+            && let Some((made, maker)) = sources.maker(id)
+        {
+            let buffer = buffers.stored(sources, id, maker);
+            let mut units = vec![made];
+            units.extend(sources.readers(id).map(|reader| reader.0));
+            uses.insert(buffer, Use::By(units));
+        }
+    }
+    for (made, unit) in sources.units.iter().enumerate() {
+        buffers.extra(sources, made, unit, &mut uses);
+    }
+    buffers.ports(sources, &mut uses);
+    let arena = buffers.place(sources, &uses, Space::Arena);
+    let scratch = buffers.place(sources, &uses, Space::Scratch);
+    (buffers, arena, scratch)
+}
+
+impl Buffers {
+    fn input(&mut self, sources: &Sources<'_>, id: NodeId, kind: InputKind, name: &str) -> BufferId {
+        let (space, offset) = match kind {
+            InputKind::Parameter | InputKind::State => (Space::Persistent, sources.persistent.offset(name)),
+            InputKind::Data | InputKind::Scalar => (Space::Arena, 0),
+        };
+        let buffer = self.add(sources, id, name.into(), space, sources.in_lanes(id));
+        self.all[buffer].offset = offset;
+        self.of.insert(id, buffer);
+        buffer
+    }
+
+    fn add(
+        &mut self,
+        sources: &Sources<'_>,
+        id: NodeId,
+        name: String,
+        space: Space,
+        lane: Option<usize>,
+    ) -> BufferId {
+        let ty = &sources.graph.nodes[id].ty;
+        let bytes = ty.dtype.bytes();
+        let (layout, size, block_stride) = match lane {
+            Some(axis) => {
+                let inner = ty.shape.iter().enumerate().filter(|&(other, _)| other != axis);
+                let inner: i64 = inner.map(|(_, dim)| dim.at(sources.batch as i64)).product();
+                let block = inner as usize * sources.block * bytes;
+                (Layout::Lanes { axis, lanes: sources.block }, block * sources.blocks(), block)
+            }
+            None => (Layout::Plain, self.plain_bytes(sources, &ty.shape, bytes), 0),
+        };
+        let block_stride = if space == Space::Scratch { 0 } else { block_stride };
+        let size = if space == Space::Scratch { size / sources.blocks().max(1) } else { size };
+        self.all.push(PlanBuffer {
+            name,
+            element: element(ty.dtype),
+            shape: ty.shape.clone(),
+            layout,
+            space,
+            offset: 0,
+            bytes: size,
+            block_stride,
+            task_stride: 0,
+        })
+    }
+
+    /// Rows of the batch are rounded up to whole blocks, which kernels over blocks read and write.
+    fn plain_bytes(&self, sources: &Sources<'_>, shape: &[Dim], bytes: usize) -> usize {
+        let batch = (sources.blocks() * sources.block) as i64;
+        shape.iter().map(|dim| dim.at(batch)).product::<i64>().max(0) as usize * bytes
+    }
+
+    /// New values of parameters and states: in place where nothing reads the old value any more.
+    fn updates(&mut self, sources: &Sources<'_>) {
+        let mut written: BTreeSet<String> = BTreeSet::new();
+        for output in &sources.graph.outputs {
+            if !matches!(output.kind, OutputKind::Parameter | OutputKind::State) {
+                continue;
+            }
+            let id = root(sources.graph, output.node);
+            let free = !self.of.contains_key(&id) && sources.in_lanes(id).is_none();
+            if free && written.insert(output.name.clone()) && overwrites(sources, id, &output.name) {
+                let buffer = match self.persistent(sources, &output.name) {
+                    Some(buffer) => buffer,
+                    None => {
+                        let buffer = self.add(sources, id, output.name.clone(), Space::Persistent, None);
+                        self.all[buffer].offset = sources.persistent.offset(&output.name);
+                        buffer
+                    }
+                };
+                self.of.insert(id, buffer);
+            }
+        }
+    }
+
+    fn persistent(&self, sources: &Sources<'_>, name: &str) -> Option<BufferId> {
+        let input = input_of(sources.graph, name)?;
+        self.of.get(&input).copied()
+    }
+
+    fn stored(&mut self, sources: &Sources<'_>, id: NodeId, maker: &Unit) -> BufferId {
+        let lane = sources.in_lanes(id);
+        let local = sources.readers(id).all(|(_, unit)| unit.in_blocks && unit.phase == maker.phase);
+        let leaves = sources.graph.outputs.iter().any(|output| root(sources.graph, output.node) == id);
+        let space = if lane.is_some() && local && !leaves { Space::Scratch } else { Space::Arena };
+        let buffer = self.add(sources, id, format!("{}{}", kind_of(sources.graph, id), id.as_u32()), space, lane);
+        self.of.insert(id, buffer);
+        buffer
+    }
+
+    /// Partials and plain copies.
+    fn extra(
+        &mut self,
+        sources: &Sources<'_>,
+        made: usize,
+        unit: &Unit,
+        uses: &mut Uses,
+    ) {
+        let by = |wanted: &dyn Fn(&Unit) -> bool| {
+            let found = sources.units.iter().enumerate().filter(|(_, unit)| wanted(unit));
+            Use::By(found.map(|(number, _)| number).chain([made]).collect())
+        };
+        match unit.work {
+            Work::Partial(number) => {
+                let Some(anchor) = sources.fusion.groups[number].anchor else { return };
+                let id = self.add(sources, anchor, format!("partial{}", anchor.as_u32()), Space::Arena, None);
+                let stride = aligned(self.all[id].bytes);
+                let tasks = sources.blocks().min(sources.target.block_tasks);
+                let buffer = &mut self.all[id];
+                buffer.layout = Layout::Partials;
+                (buffer.task_stride, buffer.bytes) = (stride, stride * tasks);
+                self.partials.insert(anchor, id);
+                uses.insert(id, by(&|unit| matches!(unit.work, Work::Group(n) if n == number)));
+            }
+            Work::Relayout(node) => {
+                let id = self.add(sources, node, format!("rows{}", node.as_u32()), Space::Arena, None);
+                let rows = sources.blocks() * sources.block;
+                self.all[id].block_stride = self.all[id].bytes / rows.max(1) * sources.block;
+                self.relayouts.insert(node, id);
+                uses.insert(id, by(&|unit| unit.reads.contains(&node)));
+            }
+            Work::Group(_) => {}
+        }
+    }
+
+    fn ports(&mut self, sources: &Sources<'_>, uses: &mut Uses) {
+        for output in &sources.graph.outputs {
+            let id = root(sources.graph, output.node);
+            let Some(&from) = self.of.get(&id) else { continue };
+            let mut buffer = from;
+            if matches!(output.kind, OutputKind::Parameter | OutputKind::State) {
+                let to = self.persistent(sources, &output.name);
+                let offset = sources.persistent.offset(&output.name);
+                let there = self.all[from].space == Space::Persistent && self.all[from].offset == offset;
+                if !there {
+                    let to = to.unwrap_or_else(|| {
+                        let to = self.add(sources, id, output.name.clone(), Space::Persistent, None);
+                        self.all[to].offset = offset;
+                        to
+                    });
+                    self.commits.push(Commit { from, to });
+                    buffer = to;
+                }
+            }
+            uses.insert(from, Use::Always);
+            self.outputs.push(Port { kind: output.kind, name: output.name.clone(), buffer });
+        }
+    }
+
+    /// Offsets within a space. Buffers of one phase live together, as its groups run at the same time; scratch is
+    /// ordered within the block's calls.
+    fn place(&mut self, sources: &Sources<'_>, uses: &Uses, space: Space) -> usize {
+        let order = phase_order(sources.units);
+        let ids: Vec<BufferId> = self.all.keys().filter(|&id| self.all[id].space == space).collect();
+        let moment = |&unit: &usize| match space {
+            Space::Scratch => order.get(&unit).copied().unwrap_or(0),
+            _ => sources.units[unit].phase,
+        };
+        let lifetime = |id: &BufferId| {
+            let (from, to) = match uses.get(id) {
+                Some(Use::By(units)) => {
+                    (units.iter().map(moment).min().unwrap_or(0), units.iter().map(moment).max().unwrap_or(0))
+                }
+                _ => (0, usize::MAX),
+            };
+            Lifetime { bytes: self.all[*id].bytes, from, to }
+        };
+        let lifetimes: Vec<Lifetime> = ids.iter().map(lifetime).collect();
+        let (offsets, total) = place(&lifetimes);
+        for (id, offset) in ids.into_iter().zip(offsets) {
+            self.all[id].offset = offset;
+        }
+        total
+    }
+}
+
+/// When a buffer is needed.
+enum Use {
+    /// During the whole step, and between steps.
+    Always,
+    /// From the first to the last of these units.
+    By(Vec<usize>),
+}
+
+type Uses = IndexMap<BufferId, Use>;
+
+/// The order in which units really run: by phase, then as listed.
+fn phase_order(units: &[Unit]) -> BTreeMap<usize, usize> {
+    let mut order: Vec<usize> = (0..units.len()).collect();
+    order.sort_by_key(|&number| units[number].phase);
+    order.into_iter().enumerate().map(|(place, number)| (number, place)).collect()
+}
+
+fn input_of(graph: &Graph, wanted: &str) -> Option<NodeId> {
+    graph.nodes.iter().find_map(|(id, node)| match &node.op {
+        Op::Input { kind: InputKind::Parameter | InputKind::State, name, .. } if name == wanted => Some(id),
+        _ => None,
+    })
+}
+
+/// Whether the new value `id` may be written over the old one: every other reader of the old one is in an earlier
+/// phase, and its own kernel reads each element only to write the same.
+fn overwrites(sources: &Sources<'_>, id: NodeId, name: &str) -> bool {
+    let Some((made, maker)) = sources.maker(id) else { return false };
+    let Some(old) = input_of(sources.graph, name) else { return true };
+    if sources.graph.nodes[old].ty.shape != sources.graph.nodes[id].ty.shape {
+        return false;
+    }
+    let Work::Group(group) = maker.work else { return false };
+    let elsewhere = |(number, unit): (usize, &Unit)| number != made && unit.phase >= maker.phase;
+    if sources.readers(old).any(elsewhere) {
+        return false;
+    }
+    let outputs = &sources.fusion.groups[group].outputs;
+    let anchor = sources.fusion.groups[group].anchor;
+    outputs.iter().all(|&output| reads_in_place(sources, output, old, anchor))
+}
+
+/// Whether every path from `id` down to `old` is elementwise.
+fn reads_in_place(sources: &Sources<'_>, id: NodeId, old: NodeId, anchor: Option<NodeId>) -> bool {
+    let mut pending = vec![(id, true)];
+    let mut seen = BTreeSet::new();
+    while let Some((id, straight)) = pending.pop() {
+        if id == old && !straight {
+            return false;
+        }
+        let stored = seen.len() > 0 && sources.fusion.stored.contains(&id) && Some(id) != anchor;
+        if stored || !seen.insert((id, straight)) {
+            continue;
+        }
+        let node = &sources.graph.nodes[id];
+        let keeps = matches!(
+            node.op,
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::StopGradient
+        );
+        pending.extend(node.inputs.iter().map(|&input| (input, straight && keeps)));
+    }
+    true
+}
+
+fn kind_of(graph: &Graph, id: NodeId) -> &'static str {
+    match graph.nodes[id].op {
+        Op::Contract(_) => "product",
+        Op::Reduce { .. } => "sum",
+        Op::View(_) => "view",
+        _ => "value",
+    }
+}
+
+/// The memory element of a tensor's element type.
+pub fn element(dtype: DType) -> Element {
+    match dtype {
+        DType::F32 | DType::Bf16 => Element::F32,
+        DType::I32 | DType::I64 => Element::I32,
+        DType::U8 => Element::U8,
+        DType::Bool => Element::Bool,
+    }
+}

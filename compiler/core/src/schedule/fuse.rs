@@ -1,0 +1,743 @@
+//! Which values are stored, and which kernel computes each.
+//!
+//! An *anchor* is an operation with a reduction loop: a contraction or a reduction too large to unroll. Every kernel
+//! has at most one; elementwise operations, views and small windows that follow it are its epilogue, as long as each
+//! of the anchor's elements is needed by one element of the result only. All else is computed where it is read.
+
+use super::affine::Affine;
+use super::lanes::{ContractionLanes, Lanes};
+use super::position::{Indexed, Position, index, reshape};
+use super::symbols::{Symbol, Symbols};
+use super::target::Target;
+use crate::graph::{Dim, Graph, InputKind, NodeId, Op};
+use cranelift_entity::SecondaryMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most elements of a window that are unrolled.
+const WINDOW: i64 = 16;
+
+/// How an anchor is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// For each sample block, lanes over its samples.
+    Lanes,
+    /// For each sample block, lanes over its samples, which are summed at the end into the task's partial.
+    Partial,
+    /// Over the whole value, lanes along a feature axis where one fits.
+    Plain,
+}
+
+/// Values that one kernel stores, with the anchor they share.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The reduction inside, if any.
+    pub anchor: Option<NodeId>,
+    /// How it is computed; groups without an anchor are `Lanes` or `Plain`.
+    pub strategy: Strategy,
+    /// The stored values, in graph order.
+    pub outputs: Vec<NodeId>,
+    /// Where the outputs read the anchor; empty where the output is the anchor itself, or there is none.
+    pub place: AnchorPlace,
+}
+
+/// Where an epilogue reads its anchor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnchorPlace {
+    /// Over one symbol for each axis of the output (the lane axis left out), then one for each window axis.
+    pub positions: Vec<Position<Symbol>>,
+    /// The extents of the window symbols.
+    pub windows: Vec<usize>,
+}
+
+impl AnchorPlace {
+    /// The domain axes that the positions depend on.
+    pub fn axes(&self) -> BTreeSet<usize> {
+        let forms = self.positions.iter().filter_map(|position| match position {
+            Position::At(form) => Some(form.terms.iter().map(|term| term.0 as usize)),
+            Position::Lane => None,
+        });
+        forms.flatten().collect()
+    }
+}
+
+impl Group {
+    /// A value on its own.
+    pub fn single(node: NodeId, strategy: Strategy) -> Group {
+        Group { anchor: None, strategy, outputs: vec![node], place: AnchorPlace::default() }
+    }
+}
+
+/// The result: what is stored, in which groups, in an order in which each group reads only earlier ones.
+pub struct Fusion {
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// Every stored value that is no input.
+    pub stored: BTreeSet<NodeId>,
+    /// The strategy of each anchor.
+    pub strategies: BTreeMap<NodeId, Strategy>,
+}
+
+/// The value whose memory `node` shares: reshapes and gradient stops move nothing.
+pub fn root(graph: &Graph, mut node: NodeId) -> NodeId {
+    while matches!(graph.nodes[node].op, Op::Reshape { .. } | Op::StopGradient) {
+        node = graph.nodes[node].inputs[0];
+    }
+    node
+}
+
+/// Chooses what is stored and forms the groups.
+pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target) -> Fusion {
+    let mut fuser = Fuser::new(graph, lanes, target);
+    fuser.require_outputs();
+    fuser.require_operands();
+    let groups = loop {
+        match fuser.form() {
+            Ok(groups) => break groups,
+            Err(cut) => {
+                fuser.stored.insert(cut);
+            }
+        }
+    };
+    let groups = fuser.in_order(groups);
+    Fusion {
+        groups,
+        stored: fuser.stored,
+        strategies: fuser.strategies,
+    }
+}
+
+struct Fuser<'a> {
+    graph: &'a Graph,
+    lanes: &'a Lanes,
+    stored: BTreeSet<NodeId>,
+    strategies: BTreeMap<NodeId, Strategy>,
+    /// For each node, the anchors it depends on, as bits.
+    below: SecondaryMap<NodeId, Vec<u64>>,
+    bits: BTreeMap<NodeId, usize>,
+}
+
+/// What the expression of a stored value reads.
+#[derive(Default)]
+struct Reach {
+    /// Each anchor with the positions it is read at; `None` where they have no affine form.
+    anchors: BTreeMap<NodeId, BTreeSet<Option<Vec<Position<Symbol>>>>>,
+    leaves: BTreeSet<NodeId>,
+}
+
+impl<'a> Fuser<'a> {
+    fn new(graph: &'a Graph, lanes: &'a Lanes, target: &Target) -> Fuser<'a> {
+        let mut fuser = Fuser {
+            graph,
+            lanes,
+            stored: BTreeSet::new(),
+            strategies: BTreeMap::new(),
+            below: SecondaryMap::new(),
+            bits: BTreeMap::new(),
+        };
+        for id in graph.nodes.keys() {
+            if let Some(strategy) = fuser.strategy(id, target) {
+                let bit = fuser.bits.len();
+                fuser.bits.insert(id, bit);
+                fuser.strategies.insert(id, strategy);
+            }
+        }
+        fuser.fill_below();
+        fuser
+    }
+
+    /// The strategy of an anchor; `None` for all other nodes.
+    fn strategy(&self, id: NodeId, target: &Target) -> Option<Strategy> {
+        let node = &self.graph.nodes[id];
+        let across = match &node.op {
+            Op::Contract(contraction)
+                if contraction.operands.len() == 1 && contraction.reduced.is_empty() =>
+            {
+                return None;
+            }
+            Op::Contract(contraction) => match self.lanes.contraction(contraction, &node.inputs) {
+                ContractionLanes::Across(_) if contraction.operands.len() == 1 => true,
+                ContractionLanes::Across(lane) => {
+                    let rest = contraction
+                        .reduced
+                        .iter()
+                        .enumerate()
+                        .filter(|&(axis, _)| axis != lane);
+                    let work: i64 = rest.map(|(_, dim)| dim.known().unwrap_or(1)).product();
+                    2 * work >= target.lane_sum_work
+                }
+                _ => false,
+            },
+            Op::Reduce {
+                op: crate::graph::ReduceOp::Sum,
+                axes,
+            } => self
+                .lanes
+                .axis(node.inputs[0])
+                .is_some_and(|lane| axes.contains(&lane)),
+            Op::Reduce { .. } if self.is_window(id) => return None,
+            Op::Reduce { .. }
+            | Op::CumulativeSum { .. }
+            | Op::ScatterAdd { .. }
+            | Op::Concat { .. } => false,
+            _ => return None,
+        };
+        Some(match (self.lanes.axis(id), across) {
+            (Some(_), _) => Strategy::Lanes,
+            (None, true) => Strategy::Partial,
+            (None, false) => Strategy::Plain,
+        })
+    }
+
+    /// Whether a reduction runs over a window small enough to unroll.
+    fn is_window(&self, id: NodeId) -> bool {
+        let node = &self.graph.nodes[id];
+        let Op::Reduce { axes, .. } = &node.op else {
+            return false;
+        };
+        let shape = &self.graph.nodes[node.inputs[0]].ty.shape;
+        let size: Option<i64> = axes.iter().map(|&axis| shape[axis].known()).product();
+        size.is_some_and(|size| size <= WINDOW) && self.reads_window(node.inputs[0])
+    }
+
+    fn reads_window(&self, mut id: NodeId) -> bool {
+        loop {
+            let node = &self.graph.nodes[id];
+            match &node.op {
+                Op::View(view) => return view.index.iter().any(|axis| axis.terms.len() > 1),
+                Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) => {
+                    let rank = node.ty.rank();
+                    let Some(&next) = node
+                        .inputs
+                        .iter()
+                        .find(|&&i| self.graph.nodes[i].ty.rank() == rank)
+                    else {
+                        return false;
+                    };
+                    id = next;
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    fn fill_below(&mut self) {
+        let words = self.bits.len().div_ceil(64);
+        for (id, node) in self.graph.nodes.iter() {
+            let mut set = vec![0u64; words];
+            for &input in &node.inputs {
+                set.iter_mut()
+                    .zip(&self.below[input])
+                    .for_each(|(word, &other)| *word |= other);
+                if let Some(&bit) = self.bits.get(&input) {
+                    set[bit / 64] |= 1 << (bit % 64);
+                }
+            }
+            self.below[id] = set;
+        }
+    }
+
+    fn depends(&self, id: NodeId, anchor: NodeId) -> bool {
+        let bit = self.bits[&anchor];
+        id == anchor
+            || self.below[id]
+                .get(bit / 64)
+                .is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    }
+
+    fn require(&mut self, id: NodeId) {
+        let id = root(self.graph, id);
+        if !matches!(self.graph.nodes[id].op, Op::Input { .. } | Op::Constant(_)) {
+            self.stored.insert(id);
+        }
+    }
+
+    fn require_outputs(&mut self) {
+        for output in &self.graph.outputs {
+            let id = root(self.graph, output.node);
+            if !matches!(self.graph.nodes[id].op, Op::Input { .. }) {
+                self.stored.insert(id);
+            }
+        }
+    }
+
+    /// The operands of a product are read many times: they are stored, but for what is the same everywhere.
+    fn require_operands(&mut self) {
+        for id in self.graph.nodes.keys() {
+            let node = &self.graph.nodes[id];
+            let product = matches!(&node.op, Op::Contract(c) if c.operands.len() > 1);
+            if product
+                || matches!(
+                    node.op,
+                    Op::Concat { .. } | Op::CumulativeSum { .. } | Op::ScatterAdd { .. }
+                )
+            {
+                for &input in &node.inputs {
+                    let mut operand = root(self.graph, input);
+                    while let Op::View(_) = self.graph.nodes[operand].op {
+                        operand = root(self.graph, self.graph.nodes[operand].inputs[0]);
+                    }
+                    self.require(operand);
+                }
+            }
+            if matches!(node.op, Op::Concat { .. }) {
+                self.require(id);
+            }
+        }
+    }
+
+    /// Assigns each stored value to a group, or names a value that must be stored first.
+    fn form(&self) -> Result<Vec<Group>, NodeId> {
+        let mut anchored: BTreeMap<NodeId, (Vec<NodeId>, AnchorPlace)> = BTreeMap::new();
+        let mut groups = Vec::new();
+        for &id in &self.stored {
+            if self.strategies.contains_key(&id) {
+                anchored.entry(id).or_default().0.push(id);
+                continue;
+            }
+            let (reach, symbols) = self.reach(id);
+            let Some((&home, places)) = reach.anchors.last_key_value() else {
+                groups.push(self.elementwise(id));
+                continue;
+            };
+            for &other in reach.anchors.keys().filter(|&&other| other != home) {
+                return Err(self.cut(id, other, Some(home)));
+            }
+            let leaf = reach
+                .leaves
+                .iter()
+                .any(|&leaf| leaf != home && self.depends(leaf, home));
+            let place = self
+                .shared_place(id, home, places, &symbols)
+                .filter(|_| !leaf && self.one_mode(id, home));
+            let Some(place) = place else {
+                return Err(self.cut(id, home, None));
+            };
+            let entry = anchored.entry(home).or_default();
+            if entry.0.is_empty() {
+                *entry = (vec![id], place);
+            } else if entry.1 == place && self.same_domain(entry.0[0], id) {
+                entry.0.push(id);
+            } else {
+                return Err(home);
+            }
+        }
+        for (anchor, (outputs, place)) in anchored {
+            self.check_operands(anchor)?;
+            let strategy = self.strategies[&anchor];
+            groups.push(Group { anchor: Some(anchor), strategy, outputs, place });
+        }
+        Ok(groups)
+    }
+
+    fn elementwise(&self, id: NodeId) -> Group {
+        let strategy = if self.lanes.axis(id).is_some() {
+            Strategy::Lanes
+        } else {
+            Strategy::Plain
+        };
+        Group::single(id, strategy)
+    }
+
+    /// The number of axes beside the lane axis, which is the number of domain symbols.
+    fn domain_rank(&self, id: NodeId) -> u32 {
+        (self.graph.nodes[id].ty.rank() - usize::from(self.lanes.axis(id).is_some())) as u32
+    }
+
+    fn same_domain(&self, a: NodeId, b: NodeId) -> bool {
+        let shape = |id: NodeId| &self.graph.nodes[id].ty.shape;
+        shape(a) == shape(b) && self.lanes.axis(a) == self.lanes.axis(b)
+    }
+
+    /// An epilogue runs with the same lanes as its anchor.
+    fn one_mode(&self, id: NodeId, home: NodeId) -> bool {
+        self.lanes.axis(id).is_some() == self.lanes.axis(home).is_some()
+    }
+
+    /// What an anchor reads must be stored wherever it is computed by another anchor.
+    fn check_operands(&self, anchor: NodeId) -> Result<(), NodeId> {
+        for &input in &self.graph.nodes[anchor].inputs {
+            let mut reach = Reach::default();
+            let mut symbols = Symbols::default();
+            let positions =
+                self.fresh_positions(input, self.lanes.axis(anchor).is_some(), &mut symbols);
+            self.walk(input, Some(positions), &mut symbols, &mut reach);
+            if let Some((&below, _)) = reach.anchors.last_key_value()
+                && !self.stored.contains(&below)
+            {
+                return Err(self.cut(input, below, None));
+            }
+        }
+        Ok(())
+    }
+
+    fn fresh_positions(
+        &self,
+        id: NodeId,
+        in_lanes: bool,
+        symbols: &mut Symbols,
+    ) -> Vec<Position<Symbol>> {
+        let lane = self.lanes.axis(id).filter(|_| in_lanes);
+        let shape = &self.graph.nodes[id].ty.shape;
+        let position = |(axis, dim): (usize, &Dim)| match Some(axis) == lane {
+            true => Position::Lane,
+            false => Position::At(Affine::variable(symbols.add(dim.known()))),
+        };
+        shape.iter().enumerate().map(position).collect()
+    }
+
+    /// What the expression of a stored value reads, over one symbol for each axis.
+    fn reach(&self, id: NodeId) -> (Reach, Symbols) {
+        let mut symbols = Symbols::default();
+        let positions = self.fresh_positions(id, true, &mut symbols);
+        let mut reach = Reach::default();
+        self.expand(id, Some(positions), &mut symbols, &mut reach);
+        (reach, symbols)
+    }
+
+    fn walk(
+        &self,
+        id: NodeId,
+        positions: Option<Vec<Position<Symbol>>>,
+        symbols: &mut Symbols,
+        reach: &mut Reach,
+    ) {
+        if self.strategies.contains_key(&id) {
+            if self.stored.contains(&id) {
+                reach.leaves.insert(id);
+            } else {
+                reach.anchors.entry(id).or_default().insert(positions);
+            }
+        } else if self.stored.contains(&root(self.graph, id)) {
+            reach.leaves.insert(root(self.graph, id));
+        } else {
+            self.expand(id, positions, symbols, reach);
+        }
+    }
+
+    fn expand(
+        &self,
+        id: NodeId,
+        positions: Option<Vec<Position<Symbol>>>,
+        symbols: &mut Symbols,
+        reach: &mut Reach,
+    ) {
+        let node = &self.graph.nodes[id];
+        if self.below[id].iter().all(|&word| word == 0) {
+            return;
+        }
+        match &node.op {
+            Op::View(view) => {
+                let moved =
+                    positions.and_then(|positions| self.through_view(view, &positions, symbols));
+                self.walk(node.inputs[0], moved, symbols, reach);
+            }
+            Op::Contract(unary) if !self.strategies.contains_key(&id) => {
+                let moved = positions.and_then(|positions| {
+                    self.through_index(&unary.operands[0], &positions, node.inputs[0], symbols)
+                });
+                self.walk(node.inputs[0], moved, symbols, reach);
+            }
+            Op::Reshape { shape } => {
+                let from = &self.graph.nodes[node.inputs[0]].ty.shape;
+                let moved =
+                    positions.and_then(|positions| reshape(symbols, shape, from, &positions));
+                self.walk(node.inputs[0], moved, symbols, reach);
+            }
+            Op::Reduce { axes, .. } => {
+                let shape = &self.graph.nodes[node.inputs[0]].ty.shape;
+                let moved = positions.map(|positions| {
+                    let mut rest = positions.into_iter();
+                    let place = |(axis, dim): (usize, &Dim)| match axes.contains(&axis) {
+                        true => Position::At(Affine::variable(symbols.add(dim.known()))),
+                        false => rest.next().unwrap_or(Position::constant(0)),
+                    };
+                    shape.iter().enumerate().map(place).collect()
+                });
+                self.walk(node.inputs[0], moved, symbols, reach);
+            }
+            Op::Gather => {
+                self.walk(node.inputs[0], None, symbols, reach);
+                self.walk(node.inputs[1], None, symbols, reach);
+            }
+            _ => {
+                for &input in &node.inputs {
+                    let positions = match self.graph.nodes[input].ty.rank() {
+                        0 => Some(Vec::new()),
+                        _ => positions.clone(),
+                    };
+                    self.walk(input, positions, symbols, reach);
+                }
+            }
+        }
+    }
+
+    /// Only where every position is valid: an epilogue can't skip its anchor.
+    fn through_view(
+        &self,
+        view: &crate::graph::View,
+        positions: &[Position<Symbol>],
+        symbols: &mut Symbols,
+    ) -> Option<Vec<Position<Symbol>>> {
+        view.index
+            .iter()
+            .map(|axis| whole(axis, positions, symbols))
+            .collect()
+    }
+
+    fn through_index(
+        &self,
+        axes: &[crate::graph::AxisIndex],
+        positions: &[Position<Symbol>],
+        _input: NodeId,
+        symbols: &mut Symbols,
+    ) -> Option<Vec<Position<Symbol>>> {
+        axes.iter()
+            .map(|axis| whole(axis, positions, symbols))
+            .collect()
+    }
+
+    /// The positions, with symbols renumbered, at which an epilogue reads its anchor, if each of the anchor's elements
+    /// is read for one place of the epilogue's domain only.
+    fn shared_place(
+        &self,
+        id: NodeId,
+        home: NodeId,
+        places: &BTreeSet<Option<Vec<Position<Symbol>>>>,
+        symbols: &Symbols,
+    ) -> Option<AnchorPlace> {
+        let shape = &self.graph.nodes[home].ty.shape;
+        let domain = self.domain_rank(id);
+        let mut shared: Option<AnchorPlace> = None;
+        for place in places {
+            let place = place.as_ref()?;
+            if !one_to_one(place, shape, symbols) || self.guarded_window(home, place, domain) {
+                return None;
+            }
+            let renamed = rename_windows(place, domain, symbols);
+            if shared.get_or_insert_with(|| renamed.clone()) != &renamed {
+                return None;
+            }
+        }
+        shared.filter(|place| few_repeats(place, domain, symbols))
+    }
+
+    /// A contraction with borders has its own bounds for each position, so a window of them is not one tile.
+    fn guarded_window(&self, home: NodeId, place: &[Position<Symbol>], domain: u32) -> bool {
+        let windows = place.iter().any(|position| match position {
+            Position::At(form) => form.terms.iter().any(|term| term.0 >= domain),
+            Position::Lane => false,
+        });
+        windows && super::borders::has_borders(self.graph, home)
+    }
+
+    /// What to store so that `id` no longer reads `anchor` directly: of the values that every path passes, the
+    /// smallest; the last where several are.
+    fn cut(&self, id: NodeId, anchor: NodeId, not_on: Option<NodeId>) -> NodeId {
+        let mut best = anchor;
+        let size = |node: NodeId| {
+            self.graph.nodes[node].ty.elements(64) * self.graph.nodes[node].ty.dtype.bytes() as i64
+        };
+        let mut node = id;
+        while let Some(next) = self.only_way_down(node, anchor) {
+            node = root(self.graph, next);
+            let allowed =
+                not_on.is_none_or(|home| !self.depends(node, home)) && !self.stored.contains(&node);
+            if allowed && size(node) < size(best) {
+                best = node;
+            }
+            if node == anchor {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The one input through which `node` reaches `anchor`, if there is one.
+    fn only_way_down(&self, node: NodeId, anchor: NodeId) -> Option<NodeId> {
+        let mut found = None;
+        for &input in &self.graph.nodes[node].inputs {
+            if self.depends(input, anchor) && !self.stored.contains(&root(self.graph, input)) {
+                if found.is_some_and(|other| other != input) {
+                    return None;
+                }
+                found = Some(input);
+            }
+        }
+        found.filter(|_| node != anchor)
+    }
+
+    /// Orders groups so that each reads only earlier ones.
+    fn in_order(&self, groups: Vec<Group>) -> Vec<Group> {
+        let mut maker: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for (number, group) in groups.iter().enumerate() {
+            group.outputs.iter().for_each(|&output| {
+                maker.insert(output, number);
+            });
+        }
+        let mut placed = vec![false; groups.len()];
+        let mut order = Vec::with_capacity(groups.len());
+        for number in 0..groups.len() {
+            self.place(number, &groups, &maker, &mut placed, &mut order);
+        }
+        order
+            .into_iter()
+            .map(|number| groups[number].clone())
+            .collect()
+    }
+
+    fn place(
+        &self,
+        first: usize,
+        groups: &[Group],
+        maker: &BTreeMap<NodeId, usize>,
+        placed: &mut [bool],
+        order: &mut Vec<usize>,
+    ) {
+        let mut pending = vec![(first, false)];
+        while let Some((number, done)) = pending.pop() {
+            if done {
+                order.push(number);
+                continue;
+            }
+            if std::mem::replace(&mut placed[number], true) {
+                continue;
+            }
+            pending.push((number, true));
+            for leaf in self.leaves(&groups[number]) {
+                if let Some(&source) = maker.get(&leaf)
+                    && !placed[source]
+                {
+                    pending.push((source, false));
+                }
+            }
+        }
+    }
+
+    /// The stored values that a group reads.
+    fn leaves(&self, group: &Group) -> BTreeSet<NodeId> {
+        leaves(self.graph, &self.stored, group)
+    }
+}
+
+/// The stored values that a group reads, its own outputs aside.
+pub fn leaves(graph: &Graph, stored: &BTreeSet<NodeId>, group: &Group) -> BTreeSet<NodeId> {
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut pending: Vec<NodeId> = group.outputs.clone();
+    pending.extend(group.anchor);
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        for &input in &graph.nodes[id].inputs {
+            let input = root(graph, input);
+            let own = group.outputs.contains(&input) || group.anchor == Some(input);
+            match &graph.nodes[input].op {
+                Op::Input { .. } => {
+                    found.insert(input);
+                }
+                _ if stored.contains(&input) && !own => {
+                    found.insert(input);
+                }
+                _ => pending.push(input),
+            }
+        }
+    }
+    found
+}
+
+/// Whether an input is kept between steps.
+pub fn is_persistent(graph: &Graph, id: NodeId) -> bool {
+    matches!(
+        graph.nodes[id].op,
+        Op::Input {
+            kind: InputKind::Parameter | InputKind::State,
+            ..
+        }
+    )
+}
+
+fn whole(
+    axis: &crate::graph::AxisIndex,
+    positions: &[Position<Symbol>],
+    symbols: &mut Symbols,
+) -> Option<Position<Symbol>> {
+    use super::position::IndexSpace;
+    match index(axis, positions) {
+        Indexed::Lane => Some(Position::Lane),
+        Indexed::Mixed => None,
+        Indexed::At { numerator, divisor } => {
+            let (quotient, remainder) = symbols.divide(&numerator, divisor)?;
+            (remainder.as_constant() == Some(0)).then_some(Position::At(quotient))
+        }
+    }
+}
+
+/// Whether different symbols give different elements: on each axis the terms are digits of a mixed radix number that
+/// starts at 0, and no symbol serves two axes.
+fn one_to_one(place: &[Position<Symbol>], shape: &[Dim], symbols: &Symbols) -> bool {
+    let mut used = BTreeSet::new();
+    for (position, dim) in place.iter().zip(shape) {
+        let Position::At(form) = position else {
+            continue;
+        };
+        if form.offset != 0 || (form.terms.is_empty() && dim.known() != Some(1)) {
+            return false;
+        }
+        let mut digits: Vec<(i64, Symbol)> =
+            form.terms.iter().map(|term| (term.1, term.0)).collect();
+        digits.sort_unstable();
+        let mut unit = 1;
+        for (place, (coefficient, symbol)) in digits.iter().enumerate() {
+            if *coefficient != unit || !used.insert(*symbol) {
+                return false;
+            }
+            match symbols.extent(*symbol) {
+                Some(extent) => unit *= extent,
+                None if place + 1 == digits.len() => {}
+                None => return false,
+            }
+        }
+    }
+    true
+}
+
+/// The same positions with window symbols named by their first use, so that two passes over equal windows are one.
+fn rename_windows(place: &[Position<Symbol>], domain: Symbol, symbols: &Symbols) -> AnchorPlace {
+    let mut names: Vec<Symbol> = Vec::new();
+    let mut rename = |symbol: Symbol| {
+        if symbol < domain {
+            return symbol;
+        }
+        let known = names.iter().position(|&name| name == symbol);
+        let number = known.unwrap_or_else(|| {
+            names.push(symbol);
+            names.len() - 1
+        });
+        domain + number as Symbol
+    };
+    let mut positions = Vec::with_capacity(place.len());
+    for position in place {
+        let Position::At(form) = position else {
+            positions.push(Position::Lane);
+            continue;
+        };
+        let mut renamed = Affine::constant(form.offset);
+        let mut digits: Vec<(i64, Symbol)> = form.terms.iter().map(|term| (term.1, term.0)).collect();
+        digits.sort_unstable();
+        for (coefficient, symbol) in digits {
+            renamed.add_scaled(&Affine::variable(rename(symbol)), coefficient);
+        }
+        positions.push(Position::At(renamed));
+    }
+    let extent = |&symbol: &Symbol| symbols.extent(symbol).unwrap_or(1) as usize;
+    AnchorPlace { positions, windows: names.iter().map(extent).collect() }
+}
+
+/// Whether the domain axes along which an epilogue repeats the anchor's element are few enough to unroll.
+fn few_repeats(place: &AnchorPlace, domain: Symbol, symbols: &Symbols) -> bool {
+    let used = place.axes();
+    let unused = (0..domain).filter(|&symbol| !used.contains(&(symbol as usize)));
+    let repeats: Option<i64> = unused.map(|symbol| symbols.extent(symbol)).product();
+    repeats.is_some_and(|repeats| repeats <= WINDOW)
+}

@@ -1,0 +1,173 @@
+//! Loads and stores of values in memory, in any layout.
+
+use super::{LowerError, Lowering, Place, Vectors, affine, form};
+use crate::graph::{Dim, NodeId};
+use crate::loops::{Buffer, LoadKind, Value};
+use crate::plan::{BufferId, Layout, ScalarArgument};
+use crate::schedule::affine::Affine;
+use crate::schedule::position::{IndexSpace, Position};
+
+/// An address, and how far apart the lanes are.
+struct Located {
+    at: Affine<Value>,
+    stride: i64,
+}
+
+impl Lowering<'_> {
+    /// The value of an element (of each lane's element) of what lies in `buffer` with the given logical shape.
+    pub(super) fn load(
+        &mut self,
+        node: NodeId,
+        buffer: BufferId,
+        shape: &[Dim],
+        places: &[Place],
+    ) -> Result<Value, LowerError> {
+        let located = self.locate(node, buffer, shape, places)?;
+        let kind = match located.stride {
+            0 => LoadKind::Splat,
+            1 => LoadKind::Contiguous,
+            stride => LoadKind::Strided(stride),
+        };
+        let handle = self.handle(buffer);
+        Ok(self.b.load_as(handle, form(&located.at), kind, self.width))
+    }
+
+    /// Writes an element, or each lane's element.
+    pub(super) fn store(
+        &mut self,
+        node: NodeId,
+        buffer: BufferId,
+        shape: &[Dim],
+        places: &[Place],
+        value: Value,
+    ) -> Result<(), LowerError> {
+        let located = self.locate(node, buffer, shape, places)?;
+        let handle = self.handle(buffer);
+        let value = if located.stride == 0 && self.width > 1 { self.b.extract(value, 0) } else { value };
+        let address = form(&located.at).address(handle);
+        self.b.store_strided(address, value, located.stride.max(1));
+        Ok(())
+    }
+
+    pub(super) fn handle(&self, buffer: BufferId) -> Buffer {
+        self.bound[&buffer]
+    }
+
+    fn locate(
+        &mut self,
+        node: NodeId,
+        buffer: BufferId,
+        shape: &[Dim],
+        places: &[Place],
+    ) -> Result<Located, LowerError> {
+        match self.cx.buffers[buffer].layout {
+            Layout::Lanes { lanes, .. } => self.locate_in_lanes(node, lanes as i64, shape, places),
+            Layout::Plain | Layout::Partials => self.locate_plain(node, shape, places),
+        }
+    }
+
+    fn locate_plain(&mut self, node: NodeId, shape: &[Dim], places: &[Place]) -> Result<Located, LowerError> {
+        let mut at = Affine::constant(0);
+        let mut stride = 0;
+        for (dim, place) in shape.iter().zip(places) {
+            at = self.times(&at, *dim);
+            stride = match dim.known() {
+                Some(extent) => stride * extent,
+                None if stride == 0 => 0,
+                None => return self.unsupported(node, "a lane axis before the batch axis"),
+            };
+            match place {
+                Position::At(position) => at.add_scaled(position, 1),
+                Position::Lane => {
+                    let first = self.first_sample();
+                    at.add_scaled(&first, 1);
+                    stride += 1;
+                }
+            }
+        }
+        if let Vectors::Feature(counter) = self.vectors {
+            stride = at.coefficient(counter);
+        }
+        Ok(Located { at, stride: if self.width == 1 { 0 } else { stride } })
+    }
+
+    fn locate_in_lanes(
+        &mut self,
+        node: NodeId,
+        lanes: i64,
+        shape: &[Dim],
+        places: &[Place],
+    ) -> Result<Located, LowerError> {
+        let lane = self.lane_axis(node, shape);
+        let Some(lane) = lane else { return self.unsupported(node, "this change of shape of a batch") };
+        let (mut inner, mut size) = (Affine::constant(0), 1);
+        for (axis, dim) in shape.iter().enumerate().filter(|&(axis, _)| axis != lane) {
+            let Some(extent) = dim.known() else { return self.unsupported(node, "two axes of run-time extent") };
+            let Position::At(position) = &places[axis] else {
+                return self.unsupported(node, "lanes along another axis");
+            };
+            let mut next = Affine::constant(0);
+            next.add_scaled(&inner, extent);
+            next.add_scaled(position, 1);
+            (inner, size) = (next, size * extent);
+        }
+        let mut at = Affine::constant(0);
+        at.add_scaled(&inner, lanes);
+        match &places[lane] {
+            Position::Lane => {
+                let first = self.first_lane.clone();
+                at.add_scaled(&first, 1);
+                Ok(Located { at, stride: if self.width == 1 { 0 } else { 1 } })
+            }
+            Position::At(_) if self.in_blocks() => self.unsupported(node, "a sample that reads another sample"),
+            Position::At(sample) => {
+                let Some((block, within)) = self.divide(sample, lanes) else { return Err(LowerError::NotVector) };
+                at.add_scaled(&block, size * lanes);
+                at.add_scaled(&within, 1);
+                let stride = match self.vectors {
+                    Vectors::Feature(counter) => at.coefficient(counter),
+                    _ => 0,
+                };
+                Ok(Located { at, stride: if self.width == 1 { 0 } else { stride } })
+            }
+        }
+    }
+
+    /// Which axis of `shape`, a reshape of what is stored, is the lane axis.
+    fn lane_axis(&self, node: NodeId, shape: &[Dim]) -> Option<usize> {
+        let own = self.cx.lanes.axis(node);
+        own.filter(|&axis| shape.get(axis).copied() == self.cx.lanes.extent)
+    }
+
+    /// The number of the vector's first sample in the batch.
+    pub(super) fn first_sample(&mut self) -> Affine<Value> {
+        let block = self.scalar(ScalarArgument::Block);
+        let mut first = self.first_lane.clone();
+        first.add_scaled(&Affine::variable(block), self.cx.block as i64);
+        first
+    }
+
+    fn times(&mut self, value: &Affine<Value>, dim: Dim) -> Affine<Value> {
+        let mut product = Affine::constant(0);
+        match (dim.known(), value.as_constant()) {
+            (Some(extent), _) => product.add_scaled(value, extent),
+            (None, Some(0)) => {}
+            (None, _) => {
+                let extent = self.extent(dim);
+                let extent = form(&extent);
+                product = affine(&self.b.int(crate::loops::IntOp::Mul, &form(value), &extent));
+            }
+        }
+        product
+    }
+
+    /// The extent of an axis.
+    pub(super) fn extent(&mut self, dim: Dim) -> Affine<Value> {
+        let mut extent = Affine::constant(dim.fixed);
+        if dim.is_dynamic() {
+            let batch = self.scalar(ScalarArgument::Batch);
+            extent.add_scaled(&Affine::variable(batch), dim.batch);
+        }
+        extent
+    }
+}

@@ -1,0 +1,387 @@
+//! Contractions: one nest of reduction loops for all accumulators of a tile.
+
+use super::{LowerError, Lowering, Place, form};
+use crate::graph::{Contraction, Dim, NodeId};
+use crate::loops::{IntOp, LoopKind, Value};
+use crate::plan::Layout;
+use crate::schedule::affine::Affine;
+use crate::schedule::borders::borders;
+use crate::schedule::fuse::root;
+use crate::schedule::position::{Indexed, Position, index};
+use std::collections::BTreeSet;
+
+/// One level of the reduction.
+#[derive(Clone, Debug)]
+struct Level {
+    /// The variable among the reduced ones.
+    variable: usize,
+    extent: Dim,
+    /// Rounds written out in one body.
+    unroll: i64,
+    how: How,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// From 0 to the extent.
+    Whole,
+    /// Only where the operands are within their borders.
+    Bounded,
+    /// The samples of the block: all in the lanes.
+    InLanes,
+    /// All samples of the batch, block by block.
+    Samples,
+}
+
+/// What the emission of one contraction needs at every level.
+struct Emission<'c> {
+    node: NodeId,
+    contraction: &'c Contraction,
+    levels: Vec<Level>,
+    instances: Vec<Vec<Place>>,
+    /// Order of the instances in the body: those that share the operand with more distinct elements together.
+    order: Vec<usize>,
+    borders: Vec<Vec<bool>>,
+}
+
+impl Lowering<'_> {
+    /// The values of a contraction at the given places.
+    pub(super) fn contract(
+        &mut self,
+        node: NodeId,
+        contraction: &Contraction,
+        instances: &[Vec<Place>],
+    ) -> Result<Vec<Value>, LowerError> {
+        let borders = borders(self.cx.graph, node, contraction);
+        let levels = self.levels(node, contraction, &borders, instances.len());
+        let order = stream_order(contraction, instances);
+        let emission = Emission { node, contraction, levels, instances: instances.to_vec(), order, borders };
+        let zeros = instances.iter().map(|_| self.b.float(0.0, self.width)).collect();
+        let mut counters = vec![Position::constant(0); contraction.reduced.len()];
+        self.contract_level(&emission, 0, &mut counters, zeros)
+    }
+
+    /// Bounded loops outermost, then the rest in order, the innermost unrolled.
+    fn levels(&self, node: NodeId, contraction: &Contraction, borders: &[Vec<bool>], tile: usize) -> Vec<Level> {
+        let lane = self.reduced_lane(node, contraction);
+        let rank = contraction.shape.len();
+        let mut levels: Vec<Level> = Vec::new();
+        for (variable, &extent) in contraction.reduced.iter().enumerate() {
+            let how = if lane == Some(variable) {
+                if self.partial { How::InLanes } else { How::Samples }
+            } else if bounded(contraction, borders, rank + variable) {
+                How::Bounded
+            } else {
+                How::Whole
+            };
+            levels.push(Level { variable, extent, unroll: 1, how });
+        }
+        levels.sort_by_key(|level| match level.how {
+            How::InLanes => 0,
+            How::Bounded => 1,
+            How::Whole => 2,
+            How::Samples => 3,
+        });
+        if let Some(inner) = levels.last_mut() {
+            let body = self.cx.target.unrolled_body as i64;
+            let parts = (usize::from(self.width) / self.cx.target.register_lanes).max(1) as i64;
+            let room = (body / (tile as i64 * parts)).max(1);
+            inner.unroll = match (inner.how, inner.extent.known()) {
+                (How::Whole, _) if self.partial => 1,
+                (How::Whole, Some(extent)) if extent <= room => extent,
+                (How::Whole, _) => largest_power(room.min(8)),
+                (How::Samples, _) => self.cx.block as i64,
+                _ => 1,
+            };
+        }
+        levels
+    }
+
+    fn reduced_lane(&self, node: NodeId, contraction: &Contraction) -> Option<usize> {
+        use crate::schedule::lanes::ContractionLanes;
+        let inputs = &self.cx.graph.nodes[node].inputs;
+        match self.cx.lanes.contraction(contraction, inputs) {
+            ContractionLanes::Across(variable) if self.partial || self.reads_lanes(inputs) => Some(variable),
+            _ => None,
+        }
+    }
+
+    fn reads_lanes(&self, inputs: &[NodeId]) -> bool {
+        inputs.iter().any(|&input| {
+            let source = root(self.cx.graph, input);
+            let buffer = self.cx.buffer_of.get(&source);
+            buffer.is_some_and(|&buffer| matches!(self.cx.buffers[buffer].layout, Layout::Lanes { .. }))
+        })
+    }
+
+    fn contract_level(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let Some(level) = emission.levels.get(depth).cloned() else {
+            return self.contract_body(emission, counters, sums);
+        };
+        match level.how {
+            How::InLanes => {
+                counters[level.variable] = Position::Lane;
+                self.contract_level(emission, depth + 1, counters, sums)
+            }
+            How::Samples => self.over_samples(emission, depth, &level, counters, sums),
+            How::Bounded => {
+                let (begin, end) = self.bounds(emission, &level, counters)?;
+                self.rounds(emission, depth, &level, (begin, end), counters, sums)
+            }
+            How::Whole => {
+                let end = self.extent(level.extent);
+                self.rounds(emission, depth, &level, (Affine::constant(0), end), counters, sums)
+            }
+        }
+    }
+
+    /// A loop in steps of the unroll factor, then what remains.
+    fn rounds(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        level: &Level,
+        (begin, end): (Affine<Value>, Affine<Value>),
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let unroll = level.unroll;
+        let (main_end, rest) = match end.as_constant() {
+            Some(extent) if unroll > 1 => (Affine::constant(extent - extent % unroll), extent % unroll),
+            _ => (end.clone(), 0),
+        };
+        if unroll > 1 && end.as_constant().is_none() {
+            return self.rounds(emission, depth, &Level { unroll: 1, ..level.clone() }, (begin, end), counters, sums);
+        }
+        let name = format!("r{}", level.variable);
+        let first = self.b.materialise(&form(&begin));
+        let last = self.b.materialise(&form(&main_end));
+        let mut sums = sums;
+        if main_end.as_constant() != Some(0) || unroll == 1 {
+            let (counter, carried) = self.b.begin_loop(LoopKind::Reduction, name, first, last, unroll, &sums);
+            self.push_scope();
+            let next = self.unrolled(emission, depth, level, &Affine::variable(counter), unroll, counters, carried);
+            self.pop_scope();
+            sums = self.b.end_loop(&next?);
+        }
+        if rest == 0 {
+            return Ok(sums);
+        }
+        self.unrolled(emission, depth, level, &main_end, rest, counters, sums)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one place of a recursion that carries its whole state")]
+    fn unrolled(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        level: &Level,
+        first: &Affine<Value>,
+        count: i64,
+        counters: &mut Vec<Place>,
+        mut sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let first = match first.terms.as_slice() {
+            [(value, 1)] if first.offset == 0 => match self.b.index_constant(*value) {
+                Some(constant) => Affine::constant(constant),
+                None => first.clone(),
+            },
+            _ => first.clone(),
+        };
+        for round in 0..count {
+            counters[level.variable] = Position::At(first.clone().plus(round));
+            sums = self.contract_level(emission, depth + 1, counters, sums)?;
+        }
+        Ok(sums)
+    }
+
+    /// Whole blocks with their samples unrolled, then the samples of the last, incomplete one.
+    fn over_samples(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        level: &Level,
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let lanes = self.cx.block as i64;
+        let batch = form(&self.extent(level.extent));
+        let whole = self.b.div_floor(&batch, lanes);
+        let (zero, whole) = (self.b.index(0), self.b.materialise(&whole));
+        let (block, carried) = self.b.begin_loop(LoopKind::Reduction, "block", zero, whole, 1, &sums);
+        self.push_scope();
+        let mut first = Affine::constant(0);
+        first.add_scaled(&Affine::variable(block), lanes);
+        let next = self.unrolled(emission, depth, level, &first, level.unroll, counters, carried);
+        self.pop_scope();
+        let sums = self.b.end_loop(&next?);
+        let left = self.b.mod_floor(&batch, lanes);
+        let left = self.b.materialise(&left);
+        let (sample, carried) = self.b.begin_loop(LoopKind::Reduction, "sample", zero, left, 1, &sums);
+        self.push_scope();
+        let mut at = Affine::variable(sample);
+        at.add_scaled(&Affine::variable(whole), lanes);
+        counters[level.variable] = Position::At(at);
+        let next = self.contract_level(emission, depth + 1, counters, carried);
+        self.pop_scope();
+        Ok(self.b.end_loop(&next?))
+    }
+
+    /// The rounds of a variable for which every operand it alone bounds is within its axis.
+    fn bounds(
+        &mut self,
+        emission: &Emission<'_>,
+        level: &Level,
+        counters: &[Place],
+    ) -> Result<(Affine<Value>, Affine<Value>), LowerError> {
+        let variable = emission.contraction.shape.len() + level.variable;
+        let mut begin = crate::loops::Affine::constant(0);
+        let mut end = form(&self.extent(level.extent));
+        let mut places = emission.instances[0].clone();
+        places.extend(counters.iter().cloned());
+        places[variable] = Position::constant(0);
+        for (operand, axes) in emission.contraction.operands.iter().enumerate() {
+            let input = self.cx.graph.nodes[emission.node].inputs[operand];
+            for (number, axis) in axes.iter().enumerate() {
+                let coefficient = axis.coefficient(variable);
+                if !emission.borders[operand][number] || axis.divisor != 1 || coefficient.abs() != 1 {
+                    continue;
+                }
+                let Indexed::At { numerator, .. } = index(axis, &places) else { continue };
+                let extent = form(&self.extent(self.cx.graph.nodes[input].ty.shape[number]));
+                let rest = form(&numerator);
+                let (low, high) = match coefficient {
+                    1 => (rest.scale(-1), extent.sub(&rest)),
+                    _ => (rest.sub(&extent).add_constant(1), rest.add_constant(1)),
+                };
+                begin = self.b.int(IntOp::Max, &begin, &low);
+                end = self.b.int(IntOp::Min, &end, &high);
+            }
+        }
+        Ok((super::affine(&begin), super::affine(&end)))
+    }
+
+    /// One product for each accumulator, under a condition where bounds alone do not keep the operands in range.
+    fn contract_body(
+        &mut self,
+        emission: &Emission<'_>,
+        counters: &[Place],
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let mut condition = None;
+        for (operand, axes) in emission.contraction.operands.iter().enumerate() {
+            let input = self.cx.graph.nodes[emission.node].inputs[operand];
+            let shape = self.cx.graph.nodes[input].ty.shape.clone();
+            let mut places = emission.instances[0].clone();
+            places.extend(counters.iter().cloned());
+            for (number, axis) in axes.iter().enumerate() {
+                if emission.borders[operand][number] && !self.bounded_elsewhere(emission, axis) {
+                    self.moved(emission.node, axis, shape[number], &places, &mut condition)?;
+                }
+            }
+        }
+        let Some(condition) = condition else { return self.products(emission, counters, sums) };
+        self.b.begin_if(condition);
+        self.push_scope();
+        let taken = self.products(emission, counters, sums.clone());
+        self.pop_scope();
+        let pairs: Vec<(Value, Value)> = taken?.into_iter().zip(sums).collect();
+        Ok(self.b.end_if(&pairs))
+    }
+
+    /// Whether the loop over one of the axis' variables already keeps it within its bounds.
+    fn bounded_elsewhere(&self, emission: &Emission<'_>, axis: &crate::graph::AxisIndex) -> bool {
+        let rank = emission.contraction.shape.len();
+        let bounded: BTreeSet<usize> = emission
+            .levels
+            .iter()
+            .filter(|level| level.how == How::Bounded)
+            .map(|level| rank + level.variable)
+            .collect();
+        let reduced: Vec<_> = axis.terms.iter().filter(|term| term.0 >= rank).collect();
+        axis.divisor == 1 && matches!(reduced.as_slice(), [(v, c)] if bounded.contains(v) && c.abs() == 1)
+    }
+
+    fn products(
+        &mut self,
+        emission: &Emission<'_>,
+        counters: &[Place],
+        mut sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        for &number in &emission.order {
+            let mut places = emission.instances[number].clone();
+            places.extend(counters.iter().cloned());
+            let mut factors = Vec::with_capacity(2);
+            for operand in 0..emission.contraction.operands.len() {
+                factors.push(self.factor(emission, operand, &places)?);
+            }
+            sums[number] = match factors.as_slice() {
+                [one] => self.b.binary(crate::loops::VectorBinary::Add, sums[number], *one),
+                [a, b] => self.b.fma(*a, *b, sums[number]),
+                _ => return self.unsupported(emission.node, "a product of more than two tensors"),
+            };
+        }
+        Ok(sums)
+    }
+
+    fn factor(&mut self, emission: &Emission<'_>, operand: usize, places: &[Place]) -> Result<Value, LowerError> {
+        let input = self.cx.graph.nodes[emission.node].inputs[operand];
+        let mut moved = Vec::new();
+        for axis in &emission.contraction.operands[operand] {
+            moved.push(match index(axis, places) {
+                Indexed::Lane => Position::Lane,
+                Indexed::Mixed => return self.unsupported(emission.node, "a shift along the batch"),
+                Indexed::At { numerator, divisor } => {
+                    use crate::schedule::position::IndexSpace;
+                    match self.divide(&numerator, divisor) {
+                        Some((position, _)) => Position::At(position),
+                        None => return Err(LowerError::NotVector),
+                    }
+                }
+            });
+        }
+        self.value(input, &moved)
+    }
+
+}
+
+/// Whether a reduced variable bounds an axis that has a border, alone among the reduced ones and with step 1.
+fn bounded(contraction: &Contraction, borders: &[Vec<bool>], variable: usize) -> bool {
+    let rank = contraction.shape.len();
+    contraction.operands.iter().zip(borders).any(|(axes, borders)| {
+        axes.iter().zip(borders).any(|(axis, &border)| {
+            let alone = axis.terms.iter().filter(|term| term.0 >= rank).count() == 1;
+            border && axis.divisor == 1 && alone && axis.coefficient(variable).abs() == 1
+        })
+    })
+}
+
+/// The operand with fewer distinct elements stays in registers, the other streams past it.
+fn stream_order(contraction: &Contraction, instances: &[Vec<Place>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..instances.len()).collect();
+    let key = |operand: usize, instance: usize| -> Vec<Place> {
+        let mut variables: Vec<usize> =
+            contraction.operands[operand].iter().flat_map(|axis| axis.terms.iter().map(|term| term.0)).collect();
+        variables.retain(|&variable| variable < contraction.shape.len());
+        variables.sort_unstable();
+        variables.dedup();
+        variables.into_iter().map(|variable| instances[instance][variable].clone()).collect()
+    };
+    let distinct = |operand: usize| order.iter().map(|&i| key(operand, i)).collect::<BTreeSet<_>>().len();
+    if contraction.operands.len() < 2 {
+        return order;
+    }
+    let streamed = usize::from(distinct(1) >= distinct(0));
+    order.sort_by_key(|&instance| key(streamed, instance));
+    order
+}
+
+fn largest_power(room: i64) -> i64 {
+    [8, 4, 2].into_iter().find(|&power| power <= room).unwrap_or(1)
+}

@@ -1,0 +1,534 @@
+//! The loops over a kernel's outputs, and what stands in the innermost of them.
+
+use super::{Context, LowerError, Lowered, Lowering, Place, Tile, Vectors, form, tile};
+use crate::graph::{Dim, NodeId, Op};
+use crate::loops::{Access, LoopKind, Value, VectorBinary};
+use crate::plan::{BufferId, ScalarArgument};
+use crate::schedule::affine::Affine;
+use crate::schedule::fuse::{Group, Strategy, leaves};
+use crate::schedule::position::Position;
+use indexmap::{IndexMap, IndexSet};
+use std::collections::BTreeSet;
+
+/// One axis of the domain.
+#[derive(Clone, Debug)]
+struct Axis {
+    extent: Dim,
+    tile: usize,
+    /// The vector runs along it.
+    vector: bool,
+    /// Its range is the task's.
+    ranged: bool,
+}
+
+/// Lowers a group; with `partial`, the kernel that adds one block's part of the group's anchor to the task's partial.
+///
+/// # Errors
+/// Where an operation has no lowering yet, with its node.
+pub fn lower_group(cx: &Context<'_>, group: &Group, partial: bool, name: &str) -> Result<Lowered, LowerError> {
+    let in_blocks = partial || group.strategy == Strategy::Lanes;
+    if in_blocks {
+        let tile = tile::choose(cx, group, partial, true);
+        return lower_with(cx, group, partial, name, &tile);
+    }
+    let flat = is_flat(cx, group);
+    let tile = tile::choose(cx, group, false, true);
+    match lower_plain(cx, group, name, &tile, flat) {
+        Err(LowerError::NotVector) => {
+            let tile = tile::choose(cx, group, false, false);
+            lower_plain(cx, group, name, &tile, false)
+        }
+        result => result,
+    }
+}
+
+fn lower_with(
+    cx: &Context<'_>,
+    group: &Group,
+    partial: bool,
+    name: &str,
+    tile: &Tile,
+) -> Result<Lowered, LowerError> {
+    let mut lowering = Lowering::new(cx, group, name.into(), partial, tile.width as u8);
+    lowering.bind();
+    let domain = lowering.domain_node();
+    let lane = if partial { None } else { cx.lanes.axis(domain) };
+    let shape = &cx.graph.nodes[domain].ty.shape;
+    let extents = shape.iter().enumerate().filter(|&(axis, _)| Some(axis) != lane);
+    let axes: Vec<Axis> = extents
+        .zip(&tile.factors)
+        .map(|((_, &extent), &tile)| Axis { extent, tile, vector: false, ranged: false })
+        .collect();
+    let block = cx.block as i64;
+    let (first, last) = (lowering.b.index(0), lowering.b.index(block));
+    let width = i64::from(lowering.width);
+    let (counter, _) = lowering.b.begin_loop(LoopKind::Domain, "lane", first, last, width, &[]);
+    lowering.first_lane = lowering.counter(counter);
+    lowering.push_scope();
+    lowering.preload()?;
+    lowering.nest(&axes, lane, &mut Vec::new())?;
+    lowering.pop_scope();
+    lowering.b.end_loop(&[]);
+    lowering.finish(None, tile.reason.clone())
+}
+
+fn lower_plain(
+    cx: &Context<'_>,
+    group: &Group,
+    name: &str,
+    tile: &Tile,
+    flat: bool,
+) -> Result<Lowered, LowerError> {
+    let mut lowering = Lowering::new(cx, group, name.into(), false, tile.width as u8);
+    lowering.bind();
+    let shape = cx.graph.nodes[lowering.domain_node()].ty.shape.clone();
+    let total: Option<i64> = shape.iter().map(|dim| dim.known()).product();
+    let last = shape.len().saturating_sub(1);
+    let axes: Vec<Axis> = match (flat, total) {
+        (true, Some(total)) => {
+            vec![Axis { extent: Dim::fixed(total), tile: 1, vector: tile.width > 1, ranged: true }]
+        }
+        _ => shape
+            .iter()
+            .zip(&tile.factors)
+            .enumerate()
+            .map(|(axis, (&extent, &factor))| Axis {
+                extent,
+                tile: factor,
+                vector: tile.width > 1 && axis == last && extent.known().is_some(),
+                ranged: axis == 0,
+            })
+            .collect(),
+    };
+    let vector = axes.iter().any(|axis| axis.vector);
+    if !vector {
+        lowering.width = 1;
+    }
+    let missing = if flat { shape.len() - 1 } else { 0 };
+    let mut places: Vec<Vec<Affine<Value>>> = vec![vec![Affine::constant(0)]; missing];
+    lowering.preload()?;
+    lowering.nest(&axes, None, &mut places)?;
+    let range = axes.first().map(|axis| {
+        let multiple = if axis.vector { tile.width * axis.tile } else { axis.tile };
+        (axis.extent, multiple)
+    });
+    lowering.finish(range, tile.reason.clone())
+}
+
+/// Whether every value of a group has one shape and is read at one place, so that its axes can be one.
+fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
+    let shape = &cx.graph.nodes[group.outputs[0]].ty.shape;
+    if shape.iter().any(|dim| dim.is_dynamic()) {
+        return false;
+    }
+    let mut pending = group.outputs.clone();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let node = &cx.graph.nodes[id];
+        let in_memory = cx.buffer_of.contains_key(&id) && !group.outputs.contains(&id);
+        let summed = group.anchor == Some(id) && group.strategy == Strategy::Partial;
+        if node.ty.rank() == 0 {
+            continue;
+        }
+        if node.ty.shape != *shape {
+            return false;
+        }
+        match &node.op {
+            _ if in_memory || summed => {}
+            Op::Random { .. } => {}
+            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::StopGradient => {
+                pending.extend(node.inputs.iter().copied());
+            }
+            Op::View(_) if cx.graph.nodes[node.inputs[0]].ty.rank() == 0 => {}
+            _ => return false,
+        }
+    }
+    true
+}
+
+impl Lowering<'_> {
+    /// The value over whose axes the kernel's loops run.
+    pub(super) fn domain_node(&self) -> NodeId {
+        match (self.partial, self.group.anchor) {
+            (true, Some(anchor)) => anchor,
+            _ => self.group.outputs[0],
+        }
+    }
+
+    /// Declares a buffer argument for all that the kernel reads and writes.
+    fn bind(&mut self) {
+        let mut uses: IndexMap<BufferId, (bool, bool)> = IndexMap::new();
+        let cx = self.cx;
+        let group = match (self.partial, self.group.anchor) {
+            (true, Some(anchor)) => Group { outputs: vec![anchor], ..self.group.clone() },
+            _ => self.group.clone(),
+        };
+        let summed = group.strategy == Strategy::Partial && !self.partial;
+        for leaf in leaves(cx.graph, cx.stored, &group) {
+            if summed && !self.read_beside_anchor(leaf) {
+                continue;
+            }
+            let copy = cx.relayout_of.get(&leaf).filter(|_| !self.in_blocks() && self.is_vector_operand(leaf));
+            if let Some(&buffer) = copy.or(cx.buffer_of.get(&leaf)) {
+                uses.entry(buffer).or_default().0 = true;
+            }
+        }
+        if let Some(anchor) = self.group.anchor.filter(|_| self.group.strategy == Strategy::Partial) {
+            let entry = uses.entry(cx.partial_of[&anchor]).or_default();
+            entry.0 = true;
+            entry.1 = self.partial;
+        }
+        if !self.partial {
+            for output in &self.group.outputs {
+                uses.entry(cx.buffer_of[output]).or_default().1 = true;
+            }
+        }
+        for (buffer, (read, written)) in uses {
+            let access = match (read, written) {
+                (true, true) => Access::ReadWrite,
+                (false, true) => Access::Write,
+                _ => Access::Read,
+            };
+            let handle = self.b.buffer(cx.buffers[buffer].name.clone(), self.element(buffer), access);
+            self.bound.insert(buffer, handle);
+        }
+    }
+
+    /// Whether the epilogue reads a value, not only the anchor, which is summed from partials.
+    fn read_beside_anchor(&self, leaf: NodeId) -> bool {
+        let mut pending = self.group.outputs.clone();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = pending.pop() {
+            if id == leaf {
+                return true;
+            }
+            let stop = self.group.anchor == Some(id)
+                || (self.cx.buffer_of.contains_key(&id) && !self.group.outputs.contains(&id));
+            if seen.insert(id) && !stop {
+                pending.extend(self.cx.graph.nodes[id].inputs.iter().copied());
+            }
+        }
+        false
+    }
+
+    /// Whether the anchor reads a value along the output's last axis.
+    fn is_vector_operand(&self, leaf: NodeId) -> bool {
+        self.group.anchor.is_some_and(|anchor| tile::vector_operands(self.cx, anchor).contains(&leaf))
+    }
+
+    /// Values without axes are computed once, before the loops.
+    fn preload(&mut self) -> Result<(), LowerError> {
+        let mut pending: Vec<NodeId> = match self.partial {
+            true => self.group.anchor.into_iter().collect(),
+            false => self.group.outputs.clone(),
+        };
+        let mut seen = BTreeSet::new();
+        let mut scalars = BTreeSet::new();
+        while let Some(id) = pending.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let stored = self.cx.buffer_of.contains_key(&id) && !self.group.outputs.contains(&id);
+            let is_anchor = self.group.anchor == Some(id);
+            if is_anchor && self.group.strategy == Strategy::Partial && !self.partial {
+                continue;
+            }
+            if self.cx.graph.nodes[id].ty.rank() == 0 && !self.reads_anchor(id) && !is_anchor {
+                if !self.group.outputs.contains(&id) {
+                    scalars.insert(id);
+                    continue;
+                }
+            }
+            if !stored {
+                pending.extend(self.cx.graph.nodes[id].inputs.iter().copied());
+            }
+        }
+        for id in scalars {
+            self.value(id, &[])?;
+        }
+        Ok(())
+    }
+
+    fn reads_anchor(&self, id: NodeId) -> bool {
+        let Some(anchor) = self.group.anchor else { return false };
+        let mut pending = vec![id];
+        let mut seen = BTreeSet::new();
+        while let Some(id) = pending.pop() {
+            if id == anchor {
+                return true;
+            }
+            let stored = self.cx.buffer_of.contains_key(&id) && !self.group.outputs.contains(&id);
+            if id > anchor && !stored && seen.insert(id) {
+                pending.extend(self.cx.graph.nodes[id].inputs.iter().copied());
+            }
+        }
+        false
+    }
+
+    /// A loop counter as a form: the constant where the loop runs once.
+    fn counter(&self, counter: Value) -> Affine<Value> {
+        match self.b.index_constant(counter) {
+            Some(constant) => Affine::constant(constant),
+            None => Affine::variable(counter),
+        }
+    }
+
+    /// Loops over the remaining axes; `places` holds the tile's positions along those already open.
+    fn nest(
+        &mut self,
+        axes: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+    ) -> Result<(), LowerError> {
+        let Some((axis, rest)) = axes.split_first() else { return self.tile(lane, places) };
+        let (begin, end) = self.axis_range(axis);
+        if axis.vector {
+            return self.vector_axis(axis, rest, lane, places, (begin, end));
+        }
+        let tile = axis.tile as i64;
+        let whole = self.whole_tiles(&begin, &end, tile);
+        self.axis_loop(axis, rest, lane, places, (&begin, &whole), tile)?;
+        if tile > 1 && axis.ranged {
+            self.axis_loop(axis, rest, lane, places, (&whole, &end), 1)?;
+        } else if let (Some(whole), Some(end)) = (whole.as_constant(), end.as_constant())
+            && whole < end
+        {
+            let positions = (whole..end).map(Affine::constant).collect();
+            places.push(positions);
+            let result = self.nest(rest, lane, places);
+            places.pop();
+            result?;
+        }
+        Ok(())
+    }
+
+    fn axis_range(&mut self, axis: &Axis) -> (Affine<Value>, Affine<Value>) {
+        if axis.ranged {
+            let begin = self.scalar(ScalarArgument::RangeBegin);
+            let end = self.scalar(ScalarArgument::RangeEnd);
+            if let Some(extent) = axis.extent.known() {
+                self.b.assume(begin, crate::loops::Range::new(0, extent.max(1) - 1));
+                self.b.assume(end, crate::loops::Range::new(0, extent));
+            }
+            return (Affine::variable(begin), Affine::variable(end));
+        }
+        (Affine::constant(0), self.extent(axis.extent))
+    }
+
+    /// The end of the last whole tile.
+    fn whole_tiles(&mut self, begin: &Affine<Value>, end: &Affine<Value>, tile: i64) -> Affine<Value> {
+        if tile == 1 {
+            return end.clone();
+        }
+        let length = form(end).sub(&form(begin));
+        let left = self.b.mod_floor(&length, tile);
+        super::affine(&form(end).sub(&left))
+    }
+
+    fn axis_loop(
+        &mut self,
+        axis: &Axis,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+        (begin, end): (&Affine<Value>, &Affine<Value>),
+        step: i64,
+    ) -> Result<(), LowerError> {
+        if begin == end {
+            return Ok(());
+        }
+        let first = self.b.materialise(&form(begin));
+        let last = self.b.materialise(&form(end));
+        let name = format!("i{}", places.len());
+        let (counter, _) = self.b.begin_loop(LoopKind::Domain, name, first, last, step, &[]);
+        if let Some(extent) = axis.extent.known()
+            && self.b.index_constant(counter).is_none()
+        {
+            self.b.assume(counter, crate::loops::Range::new(0, (extent - step).max(0)));
+        }
+        self.push_scope();
+        let base = self.counter(counter);
+        places.push((0..step).map(|offset| base.clone().plus(offset)).collect());
+        let result = self.nest(rest, lane, places);
+        places.pop();
+        self.pop_scope();
+        self.b.end_loop(&[]);
+        result
+    }
+
+    /// Whole vectors, then the rest one by one.
+    fn vector_axis(
+        &mut self,
+        axis: &Axis,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+        (begin, end): (Affine<Value>, Affine<Value>),
+    ) -> Result<(), LowerError> {
+        let width = i64::from(self.width);
+        let whole = self.whole_tiles(&begin, &end, width);
+        let extent = axis.extent.known().unwrap_or(0);
+        if extent >= width {
+            let (first, last) = (self.b.materialise(&form(&begin)), self.b.materialise(&form(&whole)));
+            let (counter, _) = self.b.begin_loop(LoopKind::Domain, "vector", first, last, width, &[]);
+            if self.b.index_constant(counter).is_none() {
+                self.b.assume(counter, crate::loops::Range::new(0, extent - width));
+            }
+            let before = std::mem::replace(&mut self.vectors, Vectors::Feature(counter));
+            self.push_scope();
+            places.push(vec![Affine::variable(counter)]);
+            let result = self.nest(rest, lane, places);
+            places.pop();
+            self.pop_scope();
+            self.vectors = before;
+            self.b.end_loop(&[]);
+            result?;
+        }
+        if extent % width == 0 {
+            return Ok(());
+        }
+        self.scalar_rest(axis, rest, lane, places, (&whole, &end))
+    }
+
+    fn scalar_rest(
+        &mut self,
+        axis: &Axis,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+        bounds: (&Affine<Value>, &Affine<Value>),
+    ) -> Result<(), LowerError> {
+        let width = std::mem::replace(&mut self.width, 1);
+        let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
+        let axis = Axis { vector: false, ranged: false, tile: 1, ..axis.clone() };
+        let result = self.preload().and_then(|()| self.axis_loop(&axis, rest, lane, places, bounds, 1));
+        self.width = width;
+        self.memo = memo;
+        result
+    }
+
+    /// One tile: the anchor's accumulators, then the epilogue and the stores of each element.
+    fn tile(&mut self, lane: Option<usize>, places: &[Vec<Affine<Value>>]) -> Result<(), LowerError> {
+        let elements = product(places, lane);
+        self.push_scope();
+        let result = self.tile_elements(&elements);
+        self.pop_scope();
+        result
+    }
+
+    fn tile_elements(&mut self, elements: &[Vec<Place>]) -> Result<(), LowerError> {
+        let outputs = self.group.outputs.clone();
+        if let Some(anchor) = self.group.anchor {
+            let mut instances: IndexSet<Vec<Place>> = IndexSet::new();
+            for element in elements {
+                if self.partial {
+                    instances.insert(element.clone());
+                    continue;
+                }
+                for &output in &outputs {
+                    self.demand(output, element, anchor, &mut instances)?;
+                }
+            }
+            let instances: Vec<Vec<Place>> = instances.into_iter().collect();
+            let values = self.anchor_values(anchor, &instances)?;
+            if self.partial {
+                return self.flush(anchor, &instances, &values);
+            }
+            for (instance, value) in instances.into_iter().zip(values) {
+                self.remember((anchor, instance), value);
+            }
+        }
+        for element in elements {
+            for &output in &outputs {
+                let value = match self.recall(&(output, element.clone())) {
+                    Some(value) => value,
+                    None => self.computed(output, element)?,
+                };
+                self.remember((output, element.clone()), value);
+                let shape = self.cx.graph.nodes[output].ty.shape.clone();
+                self.store(output, self.cx.buffer_of[&output], &shape, element, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn anchor_values(&mut self, anchor: NodeId, instances: &[Vec<Place>]) -> Result<Vec<Value>, LowerError> {
+        let graph = self.cx.graph;
+        if self.group.strategy == Strategy::Partial && !self.partial {
+            return self.sum_partials(anchor, instances);
+        }
+        match &graph.nodes[anchor].op {
+            Op::Contract(contraction) => self.contract(anchor, contraction, instances),
+            Op::Reduce { op, axes } => self.reduce(anchor, *op, axes, instances),
+            other => {
+                let what = format!("{other:?}");
+                self.unsupported(anchor, what.split([' ', '{', '(']).next().unwrap_or("an operation"))
+            }
+        }
+    }
+
+    /// Sums each accumulator's lanes, those of real samples only, into the task's partial.
+    fn flush(&mut self, anchor: NodeId, instances: &[Vec<Place>], values: &[Value]) -> Result<(), LowerError> {
+        let buffer = self.cx.partial_of[&anchor];
+        let shape = self.cx.graph.nodes[anchor].ty.shape.clone();
+        let mask = self.valid_mask();
+        let zero = self.b.float(0.0, self.width);
+        for (instance, &value) in instances.iter().zip(values) {
+            let real = self.b.select(mask, value, zero);
+            let sum = self.b.reduce_add(real);
+            let mut at = Affine::constant(0);
+            for (dim, place) in shape.iter().zip(instance) {
+                let mut next = Affine::constant(0);
+                next.add_scaled(&at, dim.fixed);
+                if let Position::At(position) = place {
+                    next.add_scaled(position, 1);
+                }
+                at = next;
+            }
+            let handle = self.handle(buffer);
+            let before = self.b.load(handle, form(&at), 1);
+            let after = self.b.binary(VectorBinary::Add, before, sum);
+            self.b.store_at(handle, form(&at), after);
+        }
+        Ok(())
+    }
+
+    /// Loads a vector (or splat) of a plain buffer at a linear place.
+    pub(super) fn load_at(&mut self, buffer: BufferId, at: &Affine<Value>) -> Value {
+        let stride = match self.vectors {
+            Vectors::Feature(counter) if self.width > 1 => at.coefficient(counter),
+            _ => 0,
+        };
+        let kind = match stride {
+            0 => crate::loops::LoadKind::Splat,
+            1 => crate::loops::LoadKind::Contiguous,
+            stride => crate::loops::LoadKind::Strided(stride),
+        };
+        let handle = self.handle(buffer);
+        self.b.load_as(handle, form(at), kind, self.width)
+    }
+}
+
+/// Every combination of positions, with the lane axis put in its place.
+fn product(places: &[Vec<Affine<Value>>], lane: Option<usize>) -> Vec<Vec<Place>> {
+    let mut elements: Vec<Vec<Place>> = vec![Vec::new()];
+    for positions in places {
+        elements = elements
+            .into_iter()
+            .flat_map(|element| {
+                positions.iter().map(move |position| {
+                    let mut longer = element.clone();
+                    longer.push(Position::At(position.clone()));
+                    longer
+                })
+            })
+            .collect();
+    }
+    if let Some(lane) = lane {
+        elements.iter_mut().for_each(|element| element.insert(lane, Position::Lane));
+    }
+    elements
+}

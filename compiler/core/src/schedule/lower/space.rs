@@ -1,0 +1,28 @@
+//! Index arithmetic of a kernel under construction.
+
+use super::{Lowering, Vectors, affine, form};
+use crate::loops::Value;
+use crate::schedule::affine::Affine;
+use crate::schedule::position::IndexSpace;
+
+impl IndexSpace<Value> for Lowering<'_> {
+    fn range(&self, variable: Value) -> Option<(i64, i64)> {
+        let range = self.b.range(&variable.into());
+        range.min.zip(range.max)
+    }
+
+    fn divide(&mut self, numerator: &Affine<Value>, divisor: i64) -> Option<(Affine<Value>, Affine<Value>)> {
+        if let Some(parts) = numerator.split(divisor, &|variable| self.range(variable)) {
+            return Some(parts);
+        }
+        if let Vectors::Feature(counter) = self.vectors
+            && numerator.coefficient(counter) != 0
+        {
+            return None;
+        }
+        let numerator = form(numerator);
+        let quotient = self.b.div_floor(&numerator, divisor);
+        let remainder = self.b.mod_floor(&numerator, divisor);
+        Some((affine(&quotient), affine(&remainder)))
+    }
+}

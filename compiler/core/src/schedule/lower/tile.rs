@@ -1,0 +1,303 @@
+//! The shape of a kernel's innermost work: vector width, and how many elements of each axis share a reduction loop.
+//!
+//! A tile of accumulators stays in registers while the reduction streams operands past it. More accumulators on both
+//! operands' axes mean fewer loads for each multiply-add, until the registers are full.
+
+use super::Context;
+use crate::graph::{Contraction, Dim, NodeId, Op};
+use crate::plan::Layout;
+use crate::schedule::borders::borders;
+use crate::schedule::fuse::{Group, Strategy, root};
+use crate::schedule::lanes::ContractionLanes;
+use crate::schedule::position::Position;
+use std::collections::BTreeSet;
+
+/// Lanes of a vector, and elements of each domain axis in one tile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Lanes.
+    pub width: usize,
+    /// For each domain axis (the lane axis left out), elements side by side.
+    pub factors: Vec<usize>,
+    /// The decision in words.
+    pub reason: String,
+}
+
+/// What the cost of a tile depends on.
+struct Shape {
+    extents: Vec<i64>,
+    /// For each operand, whether an axis moves it.
+    moves: [Vec<bool>; 2],
+    /// For each operand, how many different elements the windows of one output element read.
+    windows: [usize; 2],
+    /// How many elements of the anchor one output element needs.
+    instances: usize,
+    /// Axes that must be whole in a tile, and axes that may not be tiled.
+    whole: Vec<bool>,
+    single: Vec<bool>,
+    /// Whether an operand is read a vector at a time (else one element for all lanes).
+    vector: [bool; 2],
+}
+
+/// The tile of a group; `vectors` false asks for one lane.
+pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool) -> Tile {
+    let node = if partial { group.anchor.unwrap_or(group.outputs[0]) } else { group.outputs[0] };
+    let in_blocks = partial || group.strategy == Strategy::Lanes;
+    let widths = widths(cx, in_blocks, vectors);
+    let lane = if in_blocks && !partial { cx.lanes.axis(node) } else { None };
+    let shape = &cx.graph.nodes[node].ty.shape;
+    let extents: Vec<i64> =
+        shape.iter().enumerate().filter(|&(a, _)| Some(a) != lane).map(|(_, d)| d.known().unwrap_or(1)).collect();
+    let anchor = group.anchor.filter(|_| partial || group.strategy != Strategy::Partial);
+    let contraction = anchor.and_then(|anchor| match &cx.graph.nodes[anchor].op {
+        Op::Contract(contraction) if contraction.operands.len() == 2 => Some((anchor, contraction)),
+        _ => None,
+    });
+    match contraction {
+        Some((anchor, contraction)) => {
+            let shape = describe(cx, group, partial, anchor, contraction, extents);
+            best(cx, &shape, &widths, in_blocks)
+        }
+        None => plain(cx, group, anchor, extents, *widths.last().unwrap_or(&1)),
+    }
+}
+
+fn widths(cx: &Context<'_>, in_blocks: bool, vectors: bool) -> Vec<usize> {
+    let register = cx.target.register_lanes;
+    match (in_blocks, vectors) {
+        (true, _) if cx.block <= register => vec![cx.block],
+        (true, _) => vec![register, cx.block],
+        (false, true) => vec![2 * register],
+        (false, false) => vec![1],
+    }
+}
+
+/// Without a product: axes that only repeat the anchor are whole, and a reduction runs a few outputs side by side so
+/// that their sums do not wait for each other.
+fn plain(cx: &Context<'_>, group: &Group, anchor: Option<NodeId>, extents: Vec<i64>, width: usize) -> Tile {
+    let mut factors: Vec<usize> = vec![1; extents.len()];
+    let repeats = anchor.is_some() && group.anchor == anchor && !group.place.positions.is_empty();
+    for (axis, factor) in factors.iter_mut().enumerate() {
+        if repeats && !group.place.axes().contains(&axis) {
+            *factor = extents[axis] as usize;
+        }
+    }
+    let reduces = anchor.is_some_and(|id| matches!(cx.graph.nodes[id].op, Op::Reduce { .. }));
+    if reduces && factors.iter().all(|&factor| factor == 1) {
+        let widest = (0..extents.len()).rev().max_by_key(|&axis| extents[axis].min(4));
+        if let Some(axis) = widest.filter(|&axis| axis + 1 < extents.len() || width != 2 * cx.target.register_lanes) {
+            factors[axis] = side_by_side(extents[axis]);
+        }
+    }
+    Tile { width, factors, reason: format!("lanes {width}; no product") }
+}
+
+fn side_by_side(extent: i64) -> usize {
+    [6, 5, 4, 3, 2].into_iter().find(|&n| extent % n as i64 == 0).unwrap_or(extent.clamp(1, 4) as usize)
+}
+
+fn describe(
+    cx: &Context<'_>,
+    group: &Group,
+    partial: bool,
+    anchor: NodeId,
+    contraction: &Contraction,
+    extents: Vec<i64>,
+) -> Shape {
+    let rank = extents.len();
+    let borders = borders(cx.graph, anchor, contraction);
+    let forms = variable_axes(cx, group, partial, anchor);
+    let window = |number: usize| group.place.windows.get(number).copied().unwrap_or(1);
+    let used = |operand: usize| -> BTreeSet<usize> {
+        let axes = contraction.operands[operand].iter().flat_map(|axis| axis.terms.iter());
+        axes.map(|term| term.0).filter(|&variable| variable < contraction.shape.len()).collect()
+    };
+    let mut shape = Shape {
+        extents,
+        moves: [vec![false; rank], vec![false; rank]],
+        windows: [1, 1],
+        instances: 1,
+        whole: vec![true; rank],
+        single: vec![false; rank],
+        vector: [0, 1].map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
+    };
+    let mut windows: BTreeSet<usize> = BTreeSet::new();
+    for operand in 0..2 {
+        let mut own: BTreeSet<usize> = BTreeSet::new();
+        for variable in used(operand) {
+            for &symbol in &forms[variable] {
+                if symbol < rank {
+                    shape.moves[operand][symbol] = true;
+                    shape.whole[symbol] = false;
+                } else {
+                    own.insert(symbol);
+                }
+            }
+        }
+        shape.windows[operand] = own.iter().map(|&symbol| window(symbol - rank)).product();
+        windows.extend(own);
+        for (axis, _) in contraction.operands[operand].iter().zip(&borders[operand]).filter(|pair| *pair.1) {
+            for &(variable, _) in axis.terms.iter().filter(|term| term.0 < contraction.shape.len()) {
+                forms[variable].iter().filter(|&&symbol| symbol < rank).for_each(|&s| shape.single[s] = true);
+            }
+        }
+    }
+    shape.instances = windows.iter().map(|&symbol| window(symbol - rank)).product();
+    shape
+}
+
+/// For each of the anchor's axes, the symbols of the domain (then windows) that its position is made of.
+fn variable_axes(cx: &Context<'_>, group: &Group, partial: bool, anchor: NodeId) -> Vec<Vec<usize>> {
+    let lane = if partial { None } else { cx.lanes.axis(anchor) };
+    if partial || group.place.positions.is_empty() {
+        let mut next = 0..;
+        let rank = cx.graph.nodes[anchor].ty.rank();
+        return (0..rank).map(|axis| if Some(axis) == lane { vec![] } else { next.by_ref().take(1).collect() }).collect();
+    }
+    let symbols = |position: &Position<u32>| match position {
+        Position::Lane => Vec::new(),
+        Position::At(form) => form.terms.iter().map(|term| term.0 as usize).collect(),
+    };
+    group.place.positions.iter().map(symbols).collect()
+}
+
+/// Whether an operand's lanes differ.
+fn reads_vectors(
+    cx: &Context<'_>,
+    group: &Group,
+    partial: bool,
+    anchor: NodeId,
+    contraction: &Contraction,
+    operand: usize,
+) -> bool {
+    let input = cx.graph.nodes[anchor].inputs[operand];
+    if partial || group.strategy == Strategy::Lanes {
+        return cx.lanes.axis(input).is_some();
+    }
+    let last = contraction.shape.len().wrapping_sub(1);
+    contraction.operands[operand].iter().any(|axis| axis.coefficient(last) != 0)
+}
+
+/// The operands of a plain contraction that are read along its last axis, as stored values.
+pub fn vector_operands(cx: &Context<'_>, anchor: NodeId) -> Vec<NodeId> {
+    vector_operands_of(cx.graph, anchor)
+}
+
+/// As [`vector_operands`], before buffers exist.
+pub fn vector_operands_of(graph: &crate::graph::Graph, anchor: NodeId) -> Vec<NodeId> {
+    let node = &graph.nodes[anchor];
+    let Op::Contract(contraction) = &node.op else { return Vec::new() };
+    let Some(last) = contraction.shape.len().checked_sub(1) else { return Vec::new() };
+    let along = contraction.operands.iter().map(|axes| axes.iter().any(|axis| axis.coefficient(last) != 0));
+    along.zip(&node.inputs).filter(|pair| pair.0).map(|(_, &input)| root(graph, input)).collect()
+}
+
+fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> Tile {
+    let mut best: Option<(f64, Tile)> = None;
+    for &width in widths {
+        let parts = (width / cx.target.register_lanes).max(1);
+        let mut factors: Vec<usize> = vec![1; shape.extents.len()];
+        search(cx, shape, parts, in_blocks, 0, &mut factors, &mut |cost, factors, loads| {
+            if best.as_ref().is_none_or(|(other, _)| cost < *other) {
+                let sums = factors.iter().product::<usize>() * shape.instances * parts;
+                let reason = format!(
+                    "lanes {width}, tile {factors:?}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each"
+                );
+                best = Some((cost, Tile { width, factors: factors.to_vec(), reason }));
+            }
+        });
+    }
+    let fallback = || Tile {
+        width: widths[0],
+        factors: (0..shape.extents.len())
+            .map(|axis| if shape.whole[axis] { shape.extents[axis] as usize } else { 1 })
+            .collect(),
+        reason: "no tile fits the registers".into(),
+    };
+    best.map_or_else(fallback, |best| best.1)
+}
+
+type Found<'f> = &'f mut dyn FnMut(f64, &[usize], usize);
+
+fn search(
+    cx: &Context<'_>,
+    shape: &Shape,
+    parts: usize,
+    in_blocks: bool,
+    axis: usize,
+    factors: &mut Vec<usize>,
+    found: Found<'_>,
+) {
+    if axis == factors.len() {
+        if let Some((cost, loads)) = cost(cx, shape, parts, factors) {
+            found(cost, factors, loads);
+        }
+        return;
+    }
+    let extent = shape.extents[axis].max(1) as usize;
+    let vector_axis = !in_blocks && axis + 1 == factors.len();
+    let options: &[usize] = match () {
+        () if shape.whole[axis] => &[0],
+        () if shape.single[axis] || vector_axis => &[1],
+        () => &[1, 2, 3, 4, 5, 6, 8, 10, 12],
+    };
+    for &option in options {
+        let factor = if option == 0 { extent } else { option };
+        let sums: usize = factors[..axis].iter().product::<usize>() * factor * shape.instances * parts;
+        if factor > extent || (sums > cx.target.accumulators && factor > 1 && option != 0) {
+            continue;
+        }
+        factors[axis] = factor;
+        search(cx, shape, parts, in_blocks, axis + 1, factors, found);
+    }
+    factors[axis] = 1;
+}
+
+/// Cycles for each vector multiply-add, and loads for each round of the reduction: bound by the multipliers (two a
+/// cycle), the loads (two), the latency of dependent sums (four cycles) or the decoder (six).
+fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Option<(f64, usize)> {
+    let repeats: usize = factors.iter().zip(&shape.whole).filter(|pair| *pair.1).map(|pair| *pair.0).product();
+    let instances = factors.iter().product::<usize>() / repeats.max(1) * shape.instances;
+    let sums = instances * parts;
+    let loads: Vec<usize> = (0..2)
+        .map(|operand| {
+            let axes = factors.iter().zip(&shape.moves[operand]).filter(|pair| *pair.1).map(|pair| *pair.0);
+            let each = if shape.vector[operand] { parts } else { 1 };
+            axes.product::<usize>() * shape.windows[operand] * each
+        })
+        .collect();
+    let live = sums + loads[0].min(loads[1]) + 2;
+    if live > 16 && instances > 1 || sums > cx.target.accumulators && instances > 1 {
+        return None;
+    }
+    let load: usize = loads.iter().sum();
+    let cycles = [sums as f64 / 2.0, load as f64 / 2.0, 4.0, (2 * sums + load + 3) as f64 / 6.0];
+    let cycles = cycles.into_iter().fold(0.0, f64::max);
+    let mut useful = 1.0;
+    for (&extent, &factor) in shape.extents.iter().zip(factors) {
+        let tiles = extent.max(1) as usize / factor + usize::from(extent as usize % factor != 0);
+        useful *= extent as f64 / (tiles * factor) as f64;
+    }
+    Some((cycles / sums as f64 / useful, load))
+}
+
+/// The number of lanes along which a contraction sums, for reports.
+pub fn sums_samples(cx: &Context<'_>, anchor: NodeId) -> bool {
+    match &cx.graph.nodes[anchor].op {
+        Op::Contract(c) => {
+            matches!(cx.lanes.contraction(c, &cx.graph.nodes[anchor].inputs), ContractionLanes::Across(_))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value lies in lanes.
+pub fn in_lanes(cx: &Context<'_>, node: NodeId) -> bool {
+    let buffer = cx.buffer_of.get(&root(cx.graph, node));
+    buffer.is_some_and(|&buffer| matches!(cx.buffers[buffer].layout, Layout::Lanes { .. }))
+}
+
+/// The elements of a shape without its dynamic axes.
+pub fn fixed_elements(shape: &[Dim]) -> i64 {
+    shape.iter().filter_map(|dim| dim.known()).product()
+}

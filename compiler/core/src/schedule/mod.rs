@@ -1,0 +1,18 @@
+//! From a graph to a plan: lanes, fusion, kernels, phases, memory.
+
+mod affine;
+mod assemble;
+mod borders;
+mod buffers;
+mod fuse;
+mod lanes;
+mod lower;
+mod memory;
+mod position;
+mod symbols;
+mod target;
+mod units;
+
+pub use assemble::{ScheduleError, schedule};
+pub use buffers::PersistentLayout;
+pub use target::Target;

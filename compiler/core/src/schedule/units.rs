@@ -1,0 +1,123 @@
+//! The kernels of a step in order, and the phase that each runs in.
+//!
+//! A unit runs in the earliest phase in which everything it reads is there. What one sample block reads of its own
+//! samples was made earlier in the same task; all else needs the barrier between two phases.
+
+use super::fuse::{Fusion, Group, Strategy, leaves};
+use super::lanes::{ContractionLanes, Lanes};
+use super::lower::vector_operands_of;
+use crate::graph::{Graph, NodeId, Op};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a unit computes.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// The outputs of the group of that number.
+    Group(usize),
+    /// One block's part of the group's anchor, added to the task's partial.
+    Partial(usize),
+    /// A plain copy of a value in lanes.
+    Relayout(NodeId),
+}
+
+/// One kernel call of the plan.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// What it computes.
+    pub work: Work,
+    /// Runs once for each sample block.
+    pub in_blocks: bool,
+    /// The phase.
+    pub phase: usize,
+    /// The stored values and inputs it reads.
+    pub reads: BTreeSet<NodeId>,
+}
+
+/// The units of all groups, each after what it reads.
+pub fn units(graph: &Graph, lanes: &Lanes, fusion: &Fusion) -> Vec<Unit> {
+    let mut builder = Builder { graph, lanes, fusion, units: Vec::new(), made: BTreeMap::new() };
+    for number in 0..fusion.groups.len() {
+        builder.group(number);
+    }
+    builder.units
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    lanes: &'a Lanes,
+    fusion: &'a Fusion,
+    units: Vec<Unit>,
+    /// The unit that makes each stored value.
+    made: BTreeMap<NodeId, usize>,
+}
+
+impl Builder<'_> {
+    fn group(&mut self, number: usize) {
+        let group = &self.fusion.groups[number];
+        let reads = leaves(self.graph, &self.fusion.stored, group);
+        let in_blocks = group.strategy == Strategy::Lanes;
+        let mut phase = 0;
+        let mut own_reads = reads.clone();
+        if let (Strategy::Partial, Some(anchor)) = (group.strategy, group.anchor) {
+            let part = Group { outputs: vec![anchor], ..group.clone() };
+            let part_reads = leaves(self.graph, &self.fusion.stored, &part);
+            let part_phase = self.phase(&part_reads, true);
+            phase = part_phase + 1;
+            own_reads = self.epilogue_reads(group, anchor);
+            self.units.push(Unit {
+                work: Work::Partial(number),
+                in_blocks: true,
+                phase: part_phase,
+                reads: part_reads,
+            });
+        }
+        for source in self.relayouts(group) {
+            self.relayout(source);
+        }
+        let phase = phase.max(self.phase(&own_reads, in_blocks));
+        for &output in &group.outputs {
+            self.made.insert(output, self.units.len());
+        }
+        self.units.push(Unit { work: Work::Group(number), in_blocks, phase, reads: own_reads });
+    }
+
+    /// What stands above the sum of partials reads.
+    fn epilogue_reads(&self, group: &Group, anchor: NodeId) -> BTreeSet<NodeId> {
+        let mut stored = self.fusion.stored.clone();
+        stored.insert(anchor);
+        let above = Group { anchor: None, ..group.clone() };
+        let mut reads = leaves(self.graph, &stored, &above);
+        reads.remove(&anchor);
+        reads
+    }
+
+    /// The operands in lanes that a product over the batch reads along its vector axis.
+    fn relayouts(&self, group: &Group) -> Vec<NodeId> {
+        let Some(anchor) = group.anchor.filter(|_| group.strategy == Strategy::Plain) else { return Vec::new() };
+        let node = &self.graph.nodes[anchor];
+        let Op::Contract(contraction) = &node.op else { return Vec::new() };
+        if !matches!(self.lanes.contraction(contraction, &node.inputs), ContractionLanes::Across(_)) {
+            return Vec::new();
+        }
+        let operands = vector_operands_of(self.graph, anchor).into_iter();
+        operands.filter(|&operand| self.lanes.axis(operand) == Some(0)).collect()
+    }
+
+    fn relayout(&mut self, source: NodeId) {
+        let known = self.units.iter().any(|unit| matches!(unit.work, Work::Relayout(node) if node == source));
+        if !known {
+            let reads = BTreeSet::from([source]);
+            let phase = self.phase(&reads, true);
+            self.units.push(Unit { work: Work::Relayout(source), in_blocks: true, phase, reads });
+        }
+    }
+
+    fn phase(&self, reads: &BTreeSet<NodeId>, in_blocks: bool) -> usize {
+        let of = |leaf: &NodeId| {
+            let maker = &self.units[*self.made.get(leaf)?];
+            let same_task = in_blocks && maker.in_blocks && self.lanes.axis(*leaf).is_some();
+            Some(maker.phase + usize::from(!same_task))
+        };
+        reads.iter().filter_map(of).max().unwrap_or(0)
+    }
+}
