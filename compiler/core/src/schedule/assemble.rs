@@ -39,12 +39,30 @@ pub fn schedule(
     let lanes = Lanes::analyse(graph);
     let fusion = fuse(graph, &lanes, target);
     let units = units(graph, &lanes, &fusion);
-    let batch = lanes.extent.map_or(1, |extent| extent.known().map_or(batch, |n| n as usize)).max(1);
+    let batch = lanes
+        .extent
+        .map_or(1, |extent| extent.known().map_or(batch, |n| n as usize))
+        .max(1);
     let block = target.block_lanes(batch);
-    let sources =
-        Sources { graph, lanes: &lanes, fusion: &fusion, units: &units, target, batch, block, persistent };
+    let sources = Sources {
+        graph,
+        lanes: &lanes,
+        fusion: &fusion,
+        units: &units,
+        target,
+        batch,
+        block,
+        persistent,
+    };
     let (buffers, arena_bytes, scratch_bytes) = buffers(&sources);
-    let mut assembler = Assembler { graph, fusion: &fusion, target, block, buffers: &buffers, plan: Plan::default() };
+    let mut assembler = Assembler {
+        graph,
+        fusion: &fusion,
+        target,
+        block,
+        buffers: &buffers,
+        plan: Plan::default(),
+    };
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
     let context = Context {
@@ -89,7 +107,10 @@ impl<'a> Assembler<'a> {
         let mut phase = Phase::default();
         let mut in_blocks = TaskGroup {
             name: "blocks".into(),
-            tasks: Tasks::Blocks { lanes: self.block, most: self.target.block_tasks },
+            tasks: Tasks::Blocks {
+                lanes: self.block,
+                most: self.target.block_tasks,
+            },
             zeroed: Vec::new(),
             calls: Vec::new(),
         };
@@ -97,10 +118,17 @@ impl<'a> Assembler<'a> {
             let lowered = self.lower(context, unit)?;
             let tasks = self.tasks(unit, &lowered);
             let name = lowered.kernel.name.clone();
-            self.plan.decisions.push(format!("{name}: {}", lowered.decision));
+            self.plan
+                .decisions
+                .push(format!("{name}: {}", lowered.decision));
             let call = self.call(lowered);
             if !unit.in_blocks {
-                phase.groups.push(TaskGroup { name, tasks, zeroed: Vec::new(), calls: vec![call] });
+                phase.groups.push(TaskGroup {
+                    name,
+                    tasks,
+                    zeroed: Vec::new(),
+                    calls: vec![call],
+                });
                 continue;
             }
             if let Work::Partial(number) = unit.work
@@ -127,17 +155,25 @@ impl<'a> Assembler<'a> {
                 let group = &self.fusion.groups[*number];
                 lower_group(context, group, true, &self.name(group, true))
             }
-            Work::Relayout(node) => {
-                lower_relayout(context, *node, self.buffers.of[node], self.buffers.relayouts[node])
-            }
+            Work::Relayout(node) => lower_relayout(
+                context,
+                *node,
+                self.buffers.of[node],
+                self.buffers.relayouts[node],
+            ),
         };
-        result.map_err(|error| ScheduleError { span: self.span(&error, unit), error })
+        result.map_err(|error| ScheduleError {
+            span: self.span(&error, unit),
+            error,
+        })
     }
 
     fn span(&self, error: &LowerError, unit: &Unit) -> Span {
         let node = match (error, &unit.work) {
             (LowerError::Unsupported { node, .. }, _) => *node,
-            (_, Work::Group(number) | Work::Partial(number)) => self.fusion.groups[*number].outputs[0],
+            (_, Work::Group(number) | Work::Partial(number)) => {
+                self.fusion.groups[*number].outputs[0]
+            }
             (_, Work::Relayout(node)) => *node,
         };
         self.graph.nodes[node].span
@@ -154,7 +190,9 @@ impl<'a> Assembler<'a> {
         let name = format!("{what}{}", node.as_u32());
         match partial {
             true => format!("{name}_part"),
-            false => self.named_output(group).map_or(name.clone(), |output| format!("{name}_{output}")),
+            false => self
+                .named_output(group)
+                .map_or(name.clone(), |output| format!("{name}_{output}")),
         }
     }
 
@@ -162,7 +200,11 @@ impl<'a> Assembler<'a> {
     fn named_output(&self, group: &Group) -> Option<&str> {
         let buffers = group.outputs.iter().map(|output| self.buffers.of[output]);
         let named = buffers.filter_map(|buffer| {
-            let port = self.buffers.outputs.iter().find(|port| port.buffer == buffer)?;
+            let port = self
+                .buffers
+                .outputs
+                .iter()
+                .find(|port| port.buffer == buffer)?;
             Some(port.name.as_str())
         });
         named.last()
@@ -170,25 +212,50 @@ impl<'a> Assembler<'a> {
 
     fn tasks(&self, unit: &Unit, lowered: &Lowered) -> Tasks {
         if unit.in_blocks {
-            return Tasks::Blocks { lanes: self.block, most: self.target.block_tasks };
+            return Tasks::Blocks {
+                lanes: self.block,
+                most: self.target.block_tasks,
+            };
         }
-        let Some((extent, multiple)) = lowered.range else { return Tasks::Once };
-        let Some(extent) = extent.known() else { return Tasks::BatchRanges { chunk: multiple.max(self.block) } };
+        let Some((extent, multiple)) = lowered.range else {
+            return Tasks::Once;
+        };
+        let Some(extent) = extent.known() else {
+            return Tasks::BatchRanges {
+                chunk: multiple.max(self.block),
+            };
+        };
         let count = (self.work(unit) / TASK_WORK).clamp(1, RANGE_TASKS);
-        let chunk = (extent.max(1) as u64).div_ceil(count as u64).next_multiple_of(multiple as u64);
-        Tasks::Ranges { extent: extent as usize, chunk: chunk as usize }
+        let chunk = (extent.max(1) as u64)
+            .div_ceil(count as u64)
+            .next_multiple_of(multiple as u64);
+        Tasks::Ranges {
+            extent: extent as usize,
+            chunk: chunk as usize,
+        }
     }
 
     /// About how many multiply-adds a unit is.
     fn work(&self, unit: &Unit) -> i64 {
-        let Work::Group(number) = unit.work else { return 0 };
+        let Work::Group(number) = unit.work else {
+            return 0;
+        };
         let group = &self.fusion.groups[number];
         let batch = self.plan.batch as i64;
-        let outputs: i64 = group.outputs.iter().map(|&id| self.graph.nodes[id].ty.elements(batch)).sum();
-        let reduced = match group.anchor.map(|anchor| (anchor, &self.graph.nodes[anchor].op)) {
-            Some((_, Op::Contract(contraction))) => {
-                contraction.reduced.iter().map(|dim| dim.at(batch)).product()
-            }
+        let outputs: i64 = group
+            .outputs
+            .iter()
+            .map(|&id| self.graph.nodes[id].ty.elements(batch))
+            .sum();
+        let reduced = match group
+            .anchor
+            .map(|anchor| (anchor, &self.graph.nodes[anchor].op))
+        {
+            Some((_, Op::Contract(contraction))) => contraction
+                .reduced
+                .iter()
+                .map(|dim| dim.at(batch))
+                .product(),
             Some((anchor, Op::Reduce { .. })) => {
                 let input = self.graph.nodes[anchor].inputs[0];
                 let own = self.graph.nodes[anchor].ty.elements(batch).max(1);
@@ -201,6 +268,10 @@ impl<'a> Assembler<'a> {
 
     fn call(&mut self, lowered: Lowered) -> Call {
         let kernel: KernelId = self.plan.kernels.push(lowered.kernel);
-        Call { kernel, buffers: lowered.buffers, scalars: lowered.scalars }
+        Call {
+            kernel,
+            buffers: lowered.buffers,
+            scalars: lowered.scalars,
+        }
     }
 }

@@ -21,7 +21,9 @@ pub struct PersistentLayout {
 
 impl PersistentLayout {
     /// One place after the other, in the given order.
-    pub fn new<'a>(values: impl IntoIterator<Item = (&'a str, &'a TensorType)>) -> PersistentLayout {
+    pub fn new<'a>(
+        values: impl IntoIterator<Item = (&'a str, &'a TensorType)>,
+    ) -> PersistentLayout {
         let mut layout = PersistentLayout::default();
         for (name, ty) in values {
             layout.add(name, ty);
@@ -33,7 +35,12 @@ impl PersistentLayout {
     pub fn of(graph: &Graph) -> PersistentLayout {
         let mut layout = PersistentLayout::default();
         for node in graph.nodes.values() {
-            if let Op::Input { kind: InputKind::Parameter | InputKind::State, name, ty } = &node.op {
+            if let Op::Input {
+                kind: InputKind::Parameter | InputKind::State,
+                name,
+                ty,
+            } = &node.op
+            {
                 layout.add(name, ty);
             }
         }
@@ -59,7 +66,9 @@ impl PersistentLayout {
 
     /// Each name with its offset in bytes and its type, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &TensorType)> {
-        self.places.iter().map(|(name, (offset, ty))| (name.as_str(), *offset, ty))
+        self.places
+            .iter()
+            .map(|(name, (offset, ty))| (name.as_str(), *offset, ty))
     }
 
     fn offset(&self, name: &str) -> usize {
@@ -117,15 +126,21 @@ impl Sources<'_> {
 
     /// The units that read a value.
     fn readers(&self, node: NodeId) -> impl Iterator<Item = (usize, &Unit)> {
-        self.units.iter().enumerate().filter(move |(_, unit)| unit.reads.contains(&node))
+        self.units
+            .iter()
+            .enumerate()
+            .filter(move |(_, unit)| unit.reads.contains(&node))
     }
 
     /// The unit that stores a value.
     fn maker(&self, node: NodeId) -> Option<(usize, &Unit)> {
-        self.units.iter().enumerate().find(|(_, unit)| match unit.work {
-            Work::Group(number) => self.fusion.groups[number].outputs.contains(&node),
-            _ => false,
-        })
+        self.units
+            .iter()
+            .enumerate()
+            .find(|(_, unit)| match unit.work {
+                Work::Group(number) => self.fusion.groups[number].outputs.contains(&node),
+                _ => false,
+            })
     }
 }
 
@@ -137,7 +152,11 @@ pub fn buffers(sources: &Sources<'_>) -> (Buffers, usize, usize) {
         if let Op::Input { kind, name, .. } = &sources.graph.nodes[id].op {
             let buffer = buffers.input(sources, id, *kind, name);
             uses.insert(buffer, Use::Always);
-            buffers.inputs.push(Port { kind: *kind, name: name.clone(), buffer });
+            buffers.inputs.push(Port {
+                kind: *kind,
+                name: name.clone(),
+                buffer,
+            });
         }
     }
     buffers.updates(sources);
@@ -161,9 +180,17 @@ pub fn buffers(sources: &Sources<'_>) -> (Buffers, usize, usize) {
 }
 
 impl Buffers {
-    fn input(&mut self, sources: &Sources<'_>, id: NodeId, kind: InputKind, name: &str) -> BufferId {
+    fn input(
+        &mut self,
+        sources: &Sources<'_>,
+        id: NodeId,
+        kind: InputKind,
+        name: &str,
+    ) -> BufferId {
         let (space, offset) = match kind {
-            InputKind::Parameter | InputKind::State => (Space::Persistent, sources.persistent.offset(name)),
+            InputKind::Parameter | InputKind::State => {
+                (Space::Persistent, sources.persistent.offset(name))
+            }
             InputKind::Data | InputKind::Scalar => (Space::Arena, 0),
         };
         let buffer = self.add(sources, id, name.into(), space, sources.in_lanes(id));
@@ -184,15 +211,38 @@ impl Buffers {
         let bytes = ty.dtype.bytes();
         let (layout, size, block_stride) = match lane {
             Some(axis) => {
-                let inner = ty.shape.iter().enumerate().filter(|&(other, _)| other != axis);
+                let inner = ty
+                    .shape
+                    .iter()
+                    .enumerate()
+                    .filter(|&(other, _)| other != axis);
                 let inner: i64 = inner.map(|(_, dim)| dim.at(sources.batch as i64)).product();
                 let block = inner as usize * sources.block * bytes;
-                (Layout::Lanes { axis, lanes: sources.block }, block * sources.blocks(), block)
+                (
+                    Layout::Lanes {
+                        axis,
+                        lanes: sources.block,
+                    },
+                    block * sources.blocks(),
+                    block,
+                )
             }
-            None => (Layout::Plain, self.plain_bytes(sources, &ty.shape, bytes), 0),
+            None => (
+                Layout::Plain,
+                self.plain_bytes(sources, &ty.shape, bytes),
+                0,
+            ),
         };
-        let block_stride = if space == Space::Scratch { 0 } else { block_stride };
-        let size = if space == Space::Scratch { size / sources.blocks().max(1) } else { size };
+        let block_stride = if space == Space::Scratch {
+            0
+        } else {
+            block_stride
+        };
+        let size = if space == Space::Scratch {
+            size / sources.blocks().max(1)
+        } else {
+            size
+        };
         self.all.push(PlanBuffer {
             name,
             element: element(ty.dtype),
@@ -209,7 +259,12 @@ impl Buffers {
     /// Rows of the batch are rounded up to whole blocks, which kernels over blocks read and write.
     fn plain_bytes(&self, sources: &Sources<'_>, shape: &[Dim], bytes: usize) -> usize {
         let batch = (sources.blocks() * sources.block) as i64;
-        shape.iter().map(|dim| dim.at(batch)).product::<i64>().max(0) as usize * bytes
+        shape
+            .iter()
+            .map(|dim| dim.at(batch))
+            .product::<i64>()
+            .max(0) as usize
+            * bytes
     }
 
     /// New values of parameters and states: in place where nothing reads the old value any more.
@@ -221,11 +276,13 @@ impl Buffers {
             }
             let id = root(sources.graph, output.node);
             let free = !self.of.contains_key(&id) && sources.in_lanes(id).is_none();
-            if free && written.insert(output.name.clone()) && overwrites(sources, id, &output.name) {
+            if free && written.insert(output.name.clone()) && overwrites(sources, id, &output.name)
+            {
                 let buffer = match self.persistent(sources, &output.name) {
                     Some(buffer) => buffer,
                     None => {
-                        let buffer = self.add(sources, id, output.name.clone(), Space::Persistent, None);
+                        let buffer =
+                            self.add(sources, id, output.name.clone(), Space::Persistent, None);
                         self.all[buffer].offset = sources.persistent.offset(&output.name);
                         buffer
                     }
@@ -242,40 +299,71 @@ impl Buffers {
 
     fn stored(&mut self, sources: &Sources<'_>, id: NodeId, maker: &Unit) -> BufferId {
         let lane = sources.in_lanes(id);
-        let local = sources.readers(id).all(|(_, unit)| unit.in_blocks && unit.phase == maker.phase);
-        let leaves = sources.graph.outputs.iter().any(|output| root(sources.graph, output.node) == id);
-        let space = if lane.is_some() && local && !leaves { Space::Scratch } else { Space::Arena };
-        let buffer = self.add(sources, id, format!("{}{}", kind_of(sources.graph, id), id.as_u32()), space, lane);
+        let local = sources
+            .readers(id)
+            .all(|(_, unit)| unit.in_blocks && unit.phase == maker.phase);
+        let leaves = sources
+            .graph
+            .outputs
+            .iter()
+            .any(|output| root(sources.graph, output.node) == id);
+        let space = if lane.is_some() && local && !leaves {
+            Space::Scratch
+        } else {
+            Space::Arena
+        };
+        let buffer = self.add(
+            sources,
+            id,
+            format!("{}{}", kind_of(sources.graph, id), id.as_u32()),
+            space,
+            lane,
+        );
         self.of.insert(id, buffer);
         buffer
     }
 
     /// Partials and plain copies.
-    fn extra(
-        &mut self,
-        sources: &Sources<'_>,
-        made: usize,
-        unit: &Unit,
-        uses: &mut Uses,
-    ) {
+    fn extra(&mut self, sources: &Sources<'_>, made: usize, unit: &Unit, uses: &mut Uses) {
         let by = |wanted: &dyn Fn(&Unit) -> bool| {
-            let found = sources.units.iter().enumerate().filter(|(_, unit)| wanted(unit));
+            let found = sources
+                .units
+                .iter()
+                .enumerate()
+                .filter(|(_, unit)| wanted(unit));
             Use::By(found.map(|(number, _)| number).chain([made]).collect())
         };
         match unit.work {
             Work::Partial(number) => {
-                let Some(anchor) = sources.fusion.groups[number].anchor else { return };
-                let id = self.add(sources, anchor, format!("partial{}", anchor.as_u32()), Space::Arena, None);
+                let Some(anchor) = sources.fusion.groups[number].anchor else {
+                    return;
+                };
+                let id = self.add(
+                    sources,
+                    anchor,
+                    format!("partial{}", anchor.as_u32()),
+                    Space::Arena,
+                    None,
+                );
                 let stride = aligned(self.all[id].bytes);
                 let tasks = sources.blocks().min(sources.target.block_tasks);
                 let buffer = &mut self.all[id];
                 buffer.layout = Layout::Partials;
                 (buffer.task_stride, buffer.bytes) = (stride, stride * tasks);
                 self.partials.insert(anchor, id);
-                uses.insert(id, by(&|unit| matches!(unit.work, Work::Group(n) if n == number)));
+                uses.insert(
+                    id,
+                    by(&|unit| matches!(unit.work, Work::Group(n) if n == number)),
+                );
             }
             Work::Relayout(node) => {
-                let id = self.add(sources, node, format!("rows{}", node.as_u32()), Space::Arena, None);
+                let id = self.add(
+                    sources,
+                    node,
+                    format!("rows{}", node.as_u32()),
+                    Space::Arena,
+                    None,
+                );
                 let rows = sources.blocks() * sources.block;
                 self.all[id].block_stride = self.all[id].bytes / rows.max(1) * sources.block;
                 self.relayouts.insert(node, id);
@@ -288,15 +376,19 @@ impl Buffers {
     fn ports(&mut self, sources: &Sources<'_>, uses: &mut Uses) {
         for output in &sources.graph.outputs {
             let id = root(sources.graph, output.node);
-            let Some(&from) = self.of.get(&id) else { continue };
+            let Some(&from) = self.of.get(&id) else {
+                continue;
+            };
             let mut buffer = from;
             if matches!(output.kind, OutputKind::Parameter | OutputKind::State) {
                 let to = self.persistent(sources, &output.name);
                 let offset = sources.persistent.offset(&output.name);
-                let there = self.all[from].space == Space::Persistent && self.all[from].offset == offset;
+                let there =
+                    self.all[from].space == Space::Persistent && self.all[from].offset == offset;
                 if !there {
                     let to = to.unwrap_or_else(|| {
-                        let to = self.add(sources, id, output.name.clone(), Space::Persistent, None);
+                        let to =
+                            self.add(sources, id, output.name.clone(), Space::Persistent, None);
                         self.all[to].offset = offset;
                         to
                     });
@@ -305,7 +397,11 @@ impl Buffers {
                 }
             }
             uses.insert(from, Use::Always);
-            self.outputs.push(Port { kind: output.kind, name: output.name.clone(), buffer });
+            self.outputs.push(Port {
+                kind: output.kind,
+                name: output.name.clone(),
+                buffer,
+            });
         }
     }
 
@@ -313,19 +409,28 @@ impl Buffers {
     /// ordered within the block's calls.
     fn place(&mut self, sources: &Sources<'_>, uses: &Uses, space: Space) -> usize {
         let order = phase_order(sources.units);
-        let ids: Vec<BufferId> = self.all.keys().filter(|&id| self.all[id].space == space).collect();
+        let ids: Vec<BufferId> = self
+            .all
+            .keys()
+            .filter(|&id| self.all[id].space == space)
+            .collect();
         let moment = |&unit: &usize| match space {
             Space::Scratch => order.get(&unit).copied().unwrap_or(0),
             _ => sources.units[unit].phase,
         };
         let lifetime = |id: &BufferId| {
             let (from, to) = match uses.get(id) {
-                Some(Use::By(units)) => {
-                    (units.iter().map(moment).min().unwrap_or(0), units.iter().map(moment).max().unwrap_or(0))
-                }
+                Some(Use::By(units)) => (
+                    units.iter().map(moment).min().unwrap_or(0),
+                    units.iter().map(moment).max().unwrap_or(0),
+                ),
                 _ => (0, usize::MAX),
             };
-            Lifetime { bytes: self.all[*id].bytes, from, to }
+            Lifetime {
+                bytes: self.all[*id].bytes,
+                from,
+                to,
+            }
         };
         let lifetimes: Vec<Lifetime> = ids.iter().map(lifetime).collect();
         let (offsets, total) = place(&lifetimes);
@@ -350,12 +455,20 @@ type Uses = IndexMap<BufferId, Use>;
 fn phase_order(units: &[Unit]) -> BTreeMap<usize, usize> {
     let mut order: Vec<usize> = (0..units.len()).collect();
     order.sort_by_key(|&number| units[number].phase);
-    order.into_iter().enumerate().map(|(place, number)| (number, place)).collect()
+    order
+        .into_iter()
+        .enumerate()
+        .map(|(place, number)| (number, place))
+        .collect()
 }
 
 fn input_of(graph: &Graph, wanted: &str) -> Option<NodeId> {
     graph.nodes.iter().find_map(|(id, node)| match &node.op {
-        Op::Input { kind: InputKind::Parameter | InputKind::State, name, .. } if name == wanted => Some(id),
+        Op::Input {
+            kind: InputKind::Parameter | InputKind::State,
+            name,
+            ..
+        } if name == wanted => Some(id),
         _ => None,
     })
 }
@@ -363,19 +476,27 @@ fn input_of(graph: &Graph, wanted: &str) -> Option<NodeId> {
 /// Whether the new value `id` may be written over the old one: every other reader of the old one is in an earlier
 /// phase, and its own kernel reads each element only to write the same.
 fn overwrites(sources: &Sources<'_>, id: NodeId, name: &str) -> bool {
-    let Some((made, maker)) = sources.maker(id) else { return false };
-    let Some(old) = input_of(sources.graph, name) else { return true };
+    let Some((made, maker)) = sources.maker(id) else {
+        return false;
+    };
+    let Some(old) = input_of(sources.graph, name) else {
+        return true;
+    };
     if sources.graph.nodes[old].ty.shape != sources.graph.nodes[id].ty.shape {
         return false;
     }
-    let Work::Group(group) = maker.work else { return false };
+    let Work::Group(group) = maker.work else {
+        return false;
+    };
     let elsewhere = |(number, unit): (usize, &Unit)| number != made && unit.phase >= maker.phase;
     if sources.readers(old).any(elsewhere) {
         return false;
     }
     let outputs = &sources.fusion.groups[group].outputs;
     let anchor = sources.fusion.groups[group].anchor;
-    outputs.iter().all(|&output| reads_in_place(sources, output, old, anchor))
+    outputs
+        .iter()
+        .all(|&output| reads_in_place(sources, output, old, anchor))
 }
 
 /// Whether every path from `id` down to `old` is elementwise.

@@ -63,7 +63,12 @@ impl AnchorPlace {
 impl Group {
     /// A value on its own.
     pub fn single(node: NodeId, strategy: Strategy) -> Group {
-        Group { anchor: None, strategy, outputs: vec![node], place: AnchorPlace::default() }
+        Group {
+            anchor: None,
+            strategy,
+            outputs: vec![node],
+            place: AnchorPlace::default(),
+        }
     }
 }
 
@@ -324,7 +329,12 @@ impl<'a> Fuser<'a> {
         for (anchor, (outputs, place)) in anchored {
             self.check_operands(anchor)?;
             let strategy = self.strategies[&anchor];
-            groups.push(Group { anchor: Some(anchor), strategy, outputs, place });
+            groups.push(Group {
+                anchor: Some(anchor),
+                strategy,
+                outputs,
+                place,
+            });
         }
         Ok(groups)
     }
@@ -723,7 +733,8 @@ fn rename_windows(place: &[Position<Symbol>], domain: Symbol, symbols: &Symbols)
             continue;
         };
         let mut renamed = Affine::constant(form.offset);
-        let mut digits: Vec<(i64, Symbol)> = form.terms.iter().map(|term| (term.1, term.0)).collect();
+        let mut digits: Vec<(i64, Symbol)> =
+            form.terms.iter().map(|term| (term.1, term.0)).collect();
         digits.sort_unstable();
         for (coefficient, symbol) in digits {
             renamed.add_scaled(&Affine::variable(rename(symbol)), coefficient);
@@ -731,7 +742,10 @@ fn rename_windows(place: &[Position<Symbol>], domain: Symbol, symbols: &Symbols)
         positions.push(Position::At(renamed));
     }
     let extent = |&symbol: &Symbol| symbols.extent(symbol).unwrap_or(1) as usize;
-    AnchorPlace { positions, windows: names.iter().map(extent).collect() }
+    AnchorPlace {
+        positions,
+        windows: names.iter().map(extent).collect(),
+    }
 }
 
 /// Whether the domain axes along which an epilogue repeats the anchor's element are few enough to unroll.

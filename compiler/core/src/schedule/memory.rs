@@ -31,7 +31,12 @@ pub fn place(lifetimes: &[Lifetime]) -> (Vec<usize>, usize) {
         let mut taken: Vec<(usize, usize)> = placed
             .iter()
             .filter(|&&other| lifetimes[other].from <= own.to && own.from <= lifetimes[other].to)
-            .map(|&other| (offsets[other], offsets[other] + aligned(lifetimes[other].bytes)))
+            .map(|&other| {
+                (
+                    offsets[other],
+                    offsets[other] + aligned(lifetimes[other].bytes),
+                )
+            })
             .collect();
         taken.sort_unstable();
         let mut offset = 0;
@@ -63,13 +68,19 @@ mod tests {
     fn never_overlaps_what_lives_together() {
         let mut state = 7u64;
         let mut next = |bound: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             ((state >> 33) % bound) as usize
         };
         let lifetimes: Vec<Lifetime> = (0..60)
             .map(|_| {
                 let from = next(20);
-                Lifetime { bytes: 1 + next(500), from, to: from + next(8) }
+                Lifetime {
+                    bytes: 1 + next(500),
+                    from,
+                    to: from + next(8),
+                }
             })
             .collect();
         let (offsets, total) = place(&lifetimes);
@@ -78,7 +89,8 @@ mod tests {
             for b in 0..a {
                 let (x, y) = (lifetimes[a], lifetimes[b]);
                 let apart = x.to < y.from || y.to < x.from;
-                let disjoint = offsets[a] + x.bytes <= offsets[b] || offsets[b] + y.bytes <= offsets[a];
+                let disjoint =
+                    offsets[a] + x.bytes <= offsets[b] || offsets[b] + y.bytes <= offsets[a];
                 assert!(apart || disjoint, "{a} and {b}");
             }
         }

@@ -35,7 +35,13 @@ pub struct Unit {
 
 /// The units of all groups, each after what it reads.
 pub fn units(graph: &Graph, lanes: &Lanes, fusion: &Fusion) -> Vec<Unit> {
-    let mut builder = Builder { graph, lanes, fusion, units: Vec::new(), made: BTreeMap::new() };
+    let mut builder = Builder {
+        graph,
+        lanes,
+        fusion,
+        units: Vec::new(),
+        made: BTreeMap::new(),
+    };
     for number in 0..fusion.groups.len() {
         builder.group(number);
     }
@@ -59,7 +65,10 @@ impl Builder<'_> {
         let mut phase = 0;
         let mut own_reads = reads.clone();
         if let (Strategy::Partial, Some(anchor)) = (group.strategy, group.anchor) {
-            let part = Group { outputs: vec![anchor], ..group.clone() };
+            let part = Group {
+                outputs: vec![anchor],
+                ..group.clone()
+            };
             let part_reads = leaves(self.graph, &self.fusion.stored, &part);
             let part_phase = self.phase(&part_reads, true);
             phase = part_phase + 1;
@@ -78,14 +87,22 @@ impl Builder<'_> {
         for &output in &group.outputs {
             self.made.insert(output, self.units.len());
         }
-        self.units.push(Unit { work: Work::Group(number), in_blocks, phase, reads: own_reads });
+        self.units.push(Unit {
+            work: Work::Group(number),
+            in_blocks,
+            phase,
+            reads: own_reads,
+        });
     }
 
     /// What stands above the sum of partials reads.
     fn epilogue_reads(&self, group: &Group, anchor: NodeId) -> BTreeSet<NodeId> {
         let mut stored = self.fusion.stored.clone();
         stored.insert(anchor);
-        let above = Group { anchor: None, ..group.clone() };
+        let above = Group {
+            anchor: None,
+            ..group.clone()
+        };
         let mut reads = leaves(self.graph, &stored, &above);
         reads.remove(&anchor);
         reads
@@ -93,22 +110,39 @@ impl Builder<'_> {
 
     /// The operands in lanes that a product over the batch reads along its vector axis.
     fn relayouts(&self, group: &Group) -> Vec<NodeId> {
-        let Some(anchor) = group.anchor.filter(|_| group.strategy == Strategy::Plain) else { return Vec::new() };
+        let Some(anchor) = group.anchor.filter(|_| group.strategy == Strategy::Plain) else {
+            return Vec::new();
+        };
         let node = &self.graph.nodes[anchor];
-        let Op::Contract(contraction) = &node.op else { return Vec::new() };
-        if !matches!(self.lanes.contraction(contraction, &node.inputs), ContractionLanes::Across(_)) {
+        let Op::Contract(contraction) = &node.op else {
+            return Vec::new();
+        };
+        if !matches!(
+            self.lanes.contraction(contraction, &node.inputs),
+            ContractionLanes::Across(_)
+        ) {
             return Vec::new();
         }
         let operands = vector_operands_of(self.graph, anchor).into_iter();
-        operands.filter(|&operand| self.lanes.axis(operand) == Some(0)).collect()
+        operands
+            .filter(|&operand| self.lanes.axis(operand) == Some(0))
+            .collect()
     }
 
     fn relayout(&mut self, source: NodeId) {
-        let known = self.units.iter().any(|unit| matches!(unit.work, Work::Relayout(node) if node == source));
+        let known = self
+            .units
+            .iter()
+            .any(|unit| matches!(unit.work, Work::Relayout(node) if node == source));
         if !known {
             let reads = BTreeSet::from([source]);
             let phase = self.phase(&reads, true);
-            self.units.push(Unit { work: Work::Relayout(source), in_blocks: true, phase, reads });
+            self.units.push(Unit {
+                work: Work::Relayout(source),
+                in_blocks: true,
+                phase,
+                reads,
+            });
         }
     }
 

@@ -43,7 +43,11 @@ impl Lowering<'_> {
     ) -> Result<(), LowerError> {
         let located = self.locate(node, buffer, shape, places)?;
         let handle = self.handle(buffer);
-        let value = if located.stride == 0 && self.width > 1 { self.b.extract(value, 0) } else { value };
+        let value = if located.stride == 0 && self.width > 1 {
+            self.b.extract(value, 0)
+        } else {
+            value
+        };
         let address = form(&located.at).address(handle);
         self.b.store_strided(address, value, located.stride.max(1));
         Ok(())
@@ -66,7 +70,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn locate_plain(&mut self, node: NodeId, shape: &[Dim], places: &[Place]) -> Result<Located, LowerError> {
+    fn locate_plain(
+        &mut self,
+        node: NodeId,
+        shape: &[Dim],
+        places: &[Place],
+    ) -> Result<Located, LowerError> {
         let mut at = Affine::constant(0);
         let mut stride = 0;
         for (dim, place) in shape.iter().zip(places) {
@@ -88,7 +97,10 @@ impl Lowering<'_> {
         if let Vectors::Feature(counter) = self.vectors {
             stride = at.coefficient(counter);
         }
-        Ok(Located { at, stride: if self.width == 1 { 0 } else { stride } })
+        Ok(Located {
+            at,
+            stride: if self.width == 1 { 0 } else { stride },
+        })
     }
 
     fn locate_in_lanes(
@@ -99,10 +111,14 @@ impl Lowering<'_> {
         places: &[Place],
     ) -> Result<Located, LowerError> {
         let lane = self.lane_axis(node, shape);
-        let Some(lane) = lane else { return self.unsupported(node, "this change of shape of a batch") };
+        let Some(lane) = lane else {
+            return self.unsupported(node, "this change of shape of a batch");
+        };
         let (mut inner, mut size) = (Affine::constant(0), 1);
         for (axis, dim) in shape.iter().enumerate().filter(|&(axis, _)| axis != lane) {
-            let Some(extent) = dim.known() else { return self.unsupported(node, "two axes of run-time extent") };
+            let Some(extent) = dim.known() else {
+                return self.unsupported(node, "two axes of run-time extent");
+            };
             let Position::At(position) = &places[axis] else {
                 return self.unsupported(node, "lanes along another axis");
             };
@@ -117,18 +133,28 @@ impl Lowering<'_> {
             Position::Lane => {
                 let first = self.first_lane.clone();
                 at.add_scaled(&first, 1);
-                Ok(Located { at, stride: if self.width == 1 { 0 } else { 1 } })
+                Ok(Located {
+                    at,
+                    stride: if self.width == 1 { 0 } else { 1 },
+                })
             }
-            Position::At(_) if self.in_blocks() => self.unsupported(node, "a sample that reads another sample"),
+            Position::At(_) if self.in_blocks() => {
+                self.unsupported(node, "a sample that reads another sample")
+            }
             Position::At(sample) => {
-                let Some((block, within)) = self.divide(sample, lanes) else { return Err(LowerError::NotVector) };
+                let Some((block, within)) = self.divide(sample, lanes) else {
+                    return Err(LowerError::NotVector);
+                };
                 at.add_scaled(&block, size * lanes);
                 at.add_scaled(&within, 1);
                 let stride = match self.vectors {
                     Vectors::Feature(counter) => at.coefficient(counter),
                     _ => 0,
                 };
-                Ok(Located { at, stride: if self.width == 1 { 0 } else { stride } })
+                Ok(Located {
+                    at,
+                    stride: if self.width == 1 { 0 } else { stride },
+                })
             }
         }
     }

@@ -55,26 +55,51 @@ impl Lowering<'_> {
         let borders = borders(self.cx.graph, node, contraction);
         let levels = self.levels(node, contraction, &borders, instances.len());
         let order = stream_order(contraction, instances);
-        let emission = Emission { node, contraction, levels, instances: instances.to_vec(), order, borders };
-        let zeros = instances.iter().map(|_| self.b.float(0.0, self.width)).collect();
+        let emission = Emission {
+            node,
+            contraction,
+            levels,
+            instances: instances.to_vec(),
+            order,
+            borders,
+        };
+        let zeros = instances
+            .iter()
+            .map(|_| self.b.float(0.0, self.width))
+            .collect();
         let mut counters = vec![Position::constant(0); contraction.reduced.len()];
         self.contract_level(&emission, 0, &mut counters, zeros)
     }
 
     /// Bounded loops outermost, then the rest in order, the innermost unrolled.
-    fn levels(&self, node: NodeId, contraction: &Contraction, borders: &[Vec<bool>], tile: usize) -> Vec<Level> {
+    fn levels(
+        &self,
+        node: NodeId,
+        contraction: &Contraction,
+        borders: &[Vec<bool>],
+        tile: usize,
+    ) -> Vec<Level> {
         let lane = self.reduced_lane(node, contraction);
         let rank = contraction.shape.len();
         let mut levels: Vec<Level> = Vec::new();
         for (variable, &extent) in contraction.reduced.iter().enumerate() {
             let how = if lane == Some(variable) {
-                if self.partial { How::InLanes } else { How::Samples }
+                if self.partial {
+                    How::InLanes
+                } else {
+                    How::Samples
+                }
             } else if bounded(contraction, borders, rank + variable) {
                 How::Bounded
             } else {
                 How::Whole
             };
-            levels.push(Level { variable, extent, unroll: 1, how });
+            levels.push(Level {
+                variable,
+                extent,
+                unroll: 1,
+                how,
+            });
         }
         levels.sort_by_key(|level| match level.how {
             How::InLanes => 0,
@@ -101,7 +126,9 @@ impl Lowering<'_> {
         use crate::schedule::lanes::ContractionLanes;
         let inputs = &self.cx.graph.nodes[node].inputs;
         match self.cx.lanes.contraction(contraction, inputs) {
-            ContractionLanes::Across(variable) if self.partial || self.reads_lanes(inputs) => Some(variable),
+            ContractionLanes::Across(variable) if self.partial || self.reads_lanes(inputs) => {
+                Some(variable)
+            }
             _ => None,
         }
     }
@@ -110,7 +137,9 @@ impl Lowering<'_> {
         inputs.iter().any(|&input| {
             let source = root(self.cx.graph, input);
             let buffer = self.cx.buffer_of.get(&source);
-            buffer.is_some_and(|&buffer| matches!(self.cx.buffers[buffer].layout, Layout::Lanes { .. }))
+            buffer.is_some_and(|&buffer| {
+                matches!(self.cx.buffers[buffer].layout, Layout::Lanes { .. })
+            })
         })
     }
 
@@ -136,7 +165,14 @@ impl Lowering<'_> {
             }
             How::Whole => {
                 let end = self.extent(level.extent);
-                self.rounds(emission, depth, &level, (Affine::constant(0), end), counters, sums)
+                self.rounds(
+                    emission,
+                    depth,
+                    &level,
+                    (Affine::constant(0), end),
+                    counters,
+                    sums,
+                )
             }
         }
     }
@@ -153,20 +189,42 @@ impl Lowering<'_> {
     ) -> Result<Vec<Value>, LowerError> {
         let unroll = level.unroll;
         let (main_end, rest) = match end.as_constant() {
-            Some(extent) if unroll > 1 => (Affine::constant(extent - extent % unroll), extent % unroll),
+            Some(extent) if unroll > 1 => {
+                (Affine::constant(extent - extent % unroll), extent % unroll)
+            }
             _ => (end.clone(), 0),
         };
         if unroll > 1 && end.as_constant().is_none() {
-            return self.rounds(emission, depth, &Level { unroll: 1, ..level.clone() }, (begin, end), counters, sums);
+            return self.rounds(
+                emission,
+                depth,
+                &Level {
+                    unroll: 1,
+                    ..level.clone()
+                },
+                (begin, end),
+                counters,
+                sums,
+            );
         }
         let name = format!("r{}", level.variable);
         let first = self.b.materialise(&form(&begin));
         let last = self.b.materialise(&form(&main_end));
         let mut sums = sums;
         if main_end.as_constant() != Some(0) || unroll == 1 {
-            let (counter, carried) = self.b.begin_loop(LoopKind::Reduction, name, first, last, unroll, &sums);
+            let (counter, carried) =
+                self.b
+                    .begin_loop(LoopKind::Reduction, name, first, last, unroll, &sums);
             self.push_scope();
-            let next = self.unrolled(emission, depth, level, &Affine::variable(counter), unroll, counters, carried);
+            let next = self.unrolled(
+                emission,
+                depth,
+                level,
+                &Affine::variable(counter),
+                unroll,
+                counters,
+                carried,
+            );
             self.pop_scope();
             sums = self.b.end_loop(&next?);
         }
@@ -176,7 +234,10 @@ impl Lowering<'_> {
         self.unrolled(emission, depth, level, &main_end, rest, counters, sums)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one place of a recursion that carries its whole state")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one place of a recursion that carries its whole state"
+    )]
     fn unrolled(
         &mut self,
         emission: &Emission<'_>,
@@ -214,16 +275,28 @@ impl Lowering<'_> {
         let batch = form(&self.extent(level.extent));
         let whole = self.b.div_floor(&batch, lanes);
         let (zero, whole) = (self.b.index(0), self.b.materialise(&whole));
-        let (block, carried) = self.b.begin_loop(LoopKind::Reduction, "block", zero, whole, 1, &sums);
+        let (block, carried) =
+            self.b
+                .begin_loop(LoopKind::Reduction, "block", zero, whole, 1, &sums);
         self.push_scope();
         let mut first = Affine::constant(0);
         first.add_scaled(&Affine::variable(block), lanes);
-        let next = self.unrolled(emission, depth, level, &first, level.unroll, counters, carried);
+        let next = self.unrolled(
+            emission,
+            depth,
+            level,
+            &first,
+            level.unroll,
+            counters,
+            carried,
+        );
         self.pop_scope();
         let sums = self.b.end_loop(&next?);
         let left = self.b.mod_floor(&batch, lanes);
         let left = self.b.materialise(&left);
-        let (sample, carried) = self.b.begin_loop(LoopKind::Reduction, "sample", zero, left, 1, &sums);
+        let (sample, carried) =
+            self.b
+                .begin_loop(LoopKind::Reduction, "sample", zero, left, 1, &sums);
         self.push_scope();
         let mut at = Affine::variable(sample);
         at.add_scaled(&Affine::variable(whole), lanes);
@@ -250,10 +323,13 @@ impl Lowering<'_> {
             let input = self.cx.graph.nodes[emission.node].inputs[operand];
             for (number, axis) in axes.iter().enumerate() {
                 let coefficient = axis.coefficient(variable);
-                if !emission.borders[operand][number] || axis.divisor != 1 || coefficient.abs() != 1 {
+                if !emission.borders[operand][number] || axis.divisor != 1 || coefficient.abs() != 1
+                {
                     continue;
                 }
-                let Indexed::At { numerator, .. } = index(axis, &places) else { continue };
+                let Indexed::At { numerator, .. } = index(axis, &places) else {
+                    continue;
+                };
                 let extent = form(&self.extent(self.cx.graph.nodes[input].ty.shape[number]));
                 let rest = form(&numerator);
                 let (low, high) = match coefficient {
@@ -286,7 +362,9 @@ impl Lowering<'_> {
                 }
             }
         }
-        let Some(condition) = condition else { return self.products(emission, counters, sums) };
+        let Some(condition) = condition else {
+            return self.products(emission, counters, sums);
+        };
         self.b.begin_if(condition);
         self.push_scope();
         let taken = self.products(emission, counters, sums.clone());
@@ -305,7 +383,8 @@ impl Lowering<'_> {
             .map(|level| rank + level.variable)
             .collect();
         let reduced: Vec<_> = axis.terms.iter().filter(|term| term.0 >= rank).collect();
-        axis.divisor == 1 && matches!(reduced.as_slice(), [(v, c)] if bounded.contains(v) && c.abs() == 1)
+        axis.divisor == 1
+            && matches!(reduced.as_slice(), [(v, c)] if bounded.contains(v) && c.abs() == 1)
     }
 
     fn products(
@@ -322,7 +401,9 @@ impl Lowering<'_> {
                 factors.push(self.factor(emission, operand, &places)?);
             }
             sums[number] = match factors.as_slice() {
-                [one] => self.b.binary(crate::loops::VectorBinary::Add, sums[number], *one),
+                [one] => self
+                    .b
+                    .binary(crate::loops::VectorBinary::Add, sums[number], *one),
                 [a, b] => self.b.fma(*a, *b, sums[number]),
                 _ => return self.unsupported(emission.node, "a product of more than two tensors"),
             };
@@ -330,13 +411,20 @@ impl Lowering<'_> {
         Ok(sums)
     }
 
-    fn factor(&mut self, emission: &Emission<'_>, operand: usize, places: &[Place]) -> Result<Value, LowerError> {
+    fn factor(
+        &mut self,
+        emission: &Emission<'_>,
+        operand: usize,
+        places: &[Place],
+    ) -> Result<Value, LowerError> {
         let input = self.cx.graph.nodes[emission.node].inputs[operand];
         let mut moved = Vec::new();
         for axis in &emission.contraction.operands[operand] {
             moved.push(match index(axis, places) {
                 Indexed::Lane => Position::Lane,
-                Indexed::Mixed => return self.unsupported(emission.node, "a shift along the batch"),
+                Indexed::Mixed => {
+                    return self.unsupported(emission.node, "a shift along the batch");
+                }
                 Indexed::At { numerator, divisor } => {
                     use crate::schedule::position::IndexSpace;
                     match self.divide(&numerator, divisor) {
@@ -348,32 +436,46 @@ impl Lowering<'_> {
         }
         self.value(input, &moved)
     }
-
 }
 
 /// Whether a reduced variable bounds an axis that has a border, alone among the reduced ones and with step 1.
 fn bounded(contraction: &Contraction, borders: &[Vec<bool>], variable: usize) -> bool {
     let rank = contraction.shape.len();
-    contraction.operands.iter().zip(borders).any(|(axes, borders)| {
-        axes.iter().zip(borders).any(|(axis, &border)| {
-            let alone = axis.terms.iter().filter(|term| term.0 >= rank).count() == 1;
-            border && axis.divisor == 1 && alone && axis.coefficient(variable).abs() == 1
+    contraction
+        .operands
+        .iter()
+        .zip(borders)
+        .any(|(axes, borders)| {
+            axes.iter().zip(borders).any(|(axis, &border)| {
+                let alone = axis.terms.iter().filter(|term| term.0 >= rank).count() == 1;
+                border && axis.divisor == 1 && alone && axis.coefficient(variable).abs() == 1
+            })
         })
-    })
 }
 
 /// The operand with fewer distinct elements stays in registers, the other streams past it.
 fn stream_order(contraction: &Contraction, instances: &[Vec<Place>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..instances.len()).collect();
     let key = |operand: usize, instance: usize| -> Vec<Place> {
-        let mut variables: Vec<usize> =
-            contraction.operands[operand].iter().flat_map(|axis| axis.terms.iter().map(|term| term.0)).collect();
+        let mut variables: Vec<usize> = contraction.operands[operand]
+            .iter()
+            .flat_map(|axis| axis.terms.iter().map(|term| term.0))
+            .collect();
         variables.retain(|&variable| variable < contraction.shape.len());
         variables.sort_unstable();
         variables.dedup();
-        variables.into_iter().map(|variable| instances[instance][variable].clone()).collect()
+        variables
+            .into_iter()
+            .map(|variable| instances[instance][variable].clone())
+            .collect()
     };
-    let distinct = |operand: usize| order.iter().map(|&i| key(operand, i)).collect::<BTreeSet<_>>().len();
+    let distinct = |operand: usize| {
+        order
+            .iter()
+            .map(|&i| key(operand, i))
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
     if contraction.operands.len() < 2 {
         return order;
     }
@@ -383,5 +485,8 @@ fn stream_order(contraction: &Contraction, instances: &[Vec<Place>]) -> Vec<usiz
 }
 
 fn largest_power(room: i64) -> i64 {
-    [8, 4, 2].into_iter().find(|&power| power <= room).unwrap_or(1)
+    [8, 4, 2]
+        .into_iter()
+        .find(|&power| power <= room)
+        .unwrap_or(1)
 }

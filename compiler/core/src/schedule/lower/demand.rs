@@ -37,10 +37,14 @@ impl Lowering<'_> {
             }
             Op::Reshape { shape } => {
                 let from = &cx.graph.nodes[data.inputs[0]].ty.shape;
-                let Some(moved) = reshape(self, shape, from, places) else { return Err(LowerError::NotVector) };
+                let Some(moved) = reshape(self, shape, from, places) else {
+                    return Err(LowerError::NotVector);
+                };
                 self.demand(data.inputs[0], &moved, anchor, found)
             }
-            Op::Reduce { axes, .. } => self.demand_window(data.inputs[0], axes, places, anchor, found),
+            Op::Reduce { axes, .. } => {
+                self.demand_window(data.inputs[0], axes, places, anchor, found)
+            }
             _ => {
                 for &input in &data.inputs {
                     let scalar = cx.graph.nodes[input].ty.rank() == 0;
@@ -89,6 +93,10 @@ impl Lowering<'_> {
     ) -> Result<Vec<Place>, LowerError> {
         let shape = self.cx.graph.nodes[input].ty.shape.clone();
         let mut condition = None;
-        index.iter().zip(&shape).map(|(axis, dim)| self.moved(node, axis, *dim, places, &mut condition)).collect()
+        index
+            .iter()
+            .zip(&shape)
+            .map(|(axis, dim)| self.moved(node, axis, *dim, places, &mut condition))
+            .collect()
     }
 }

@@ -107,16 +107,24 @@ impl Lowering<'_> {
 
     fn truth_binary(&mut self, op: BinaryOp, a: Value, b: Value) -> Value {
         match op {
-            BinaryOp::And | BinaryOp::Mul | BinaryOp::Min => self.b.binary(VectorBinary::MaskAnd, a, b),
-            BinaryOp::Or | BinaryOp::Add | BinaryOp::Max => self.b.binary(VectorBinary::MaskOr, a, b),
+            BinaryOp::And | BinaryOp::Mul | BinaryOp::Min => {
+                self.b.binary(VectorBinary::MaskAnd, a, b)
+            }
+            BinaryOp::Or | BinaryOp::Add | BinaryOp::Max => {
+                self.b.binary(VectorBinary::MaskOr, a, b)
+            }
             BinaryOp::Ne => self.b.binary(VectorBinary::MaskXor, a, b),
             BinaryOp::Eq => {
                 let differ = self.b.binary(VectorBinary::MaskXor, a, b);
                 self.b.unary(VectorUnary::Not, differ)
             }
             _ => {
-                let [a, b] = [a, b].map(|value| self.b.define(Instruction::Unary(VectorUnary::MaskToInt, value), 1));
-                self.b.compare(comparison(op).unwrap_or(Comparison::Eq), a, b)
+                let [a, b] = [a, b].map(|value| {
+                    self.b
+                        .define(Instruction::Unary(VectorUnary::MaskToInt, value), 1)
+                });
+                self.b
+                    .compare(comparison(op).unwrap_or(Comparison::Eq), a, b)
             }
         }
     }

@@ -120,7 +120,13 @@ pub struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(cx: &'a Context<'a>, group: &'a Group, name: String, partial: bool, width: u8) -> Lowering<'a> {
+    fn new(
+        cx: &'a Context<'a>,
+        group: &'a Group,
+        name: String,
+        partial: bool,
+        width: u8,
+    ) -> Lowering<'a> {
         let in_blocks = partial || group.strategy == Strategy::Lanes;
         let mut b = KernelBuilder::new(name);
         for &output in &group.outputs {
@@ -131,7 +137,11 @@ impl<'a> Lowering<'a> {
             b,
             group,
             partial,
-            vectors: if in_blocks { Vectors::Samples } else { Vectors::Scalar },
+            vectors: if in_blocks {
+                Vectors::Samples
+            } else {
+                Vectors::Scalar
+            },
             width,
             first_lane: Affine::constant(0),
             bound: IndexMap::new(),
@@ -168,7 +178,11 @@ impl<'a> Lowering<'a> {
         value
     }
 
-    fn finish(self, range: Option<(crate::graph::Dim, usize)>, decision: String) -> Result<Lowered, LowerError> {
+    fn finish(
+        self,
+        range: Option<(crate::graph::Dim, usize)>,
+        decision: String,
+    ) -> Result<Lowered, LowerError> {
         let mut b = self.b;
         b.note(decision.clone());
         Ok(Lowered {
@@ -189,7 +203,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn recall(&self, key: &(NodeId, Vec<Place>)) -> Option<Value> {
-        self.memo.iter().rev().find_map(|scope| scope.get(key).copied())
+        self.memo
+            .iter()
+            .rev()
+            .find_map(|scope| scope.get(key).copied())
     }
 
     fn remember(&mut self, key: (NodeId, Vec<Place>), value: Value) {
@@ -199,7 +216,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn unsupported<T>(&self, node: NodeId, what: &str) -> Result<T, LowerError> {
-        Err(LowerError::Unsupported { what: what.into(), node })
+        Err(LowerError::Unsupported {
+            what: what.into(),
+            node,
+        })
     }
 }
 
@@ -210,5 +230,8 @@ pub(super) fn form(affine: &Affine<Value>) -> loops::Affine {
 
 /// The affine form in the schedule's type.
 pub(super) fn affine(form: &loops::Affine) -> Affine<Value> {
-    Affine { terms: form.terms().iter().copied().collect(), offset: form.offset() }
+    Affine {
+        terms: form.terms().iter().copied().collect(),
+        offset: form.offset(),
+    }
 }

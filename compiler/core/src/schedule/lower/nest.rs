@@ -25,7 +25,12 @@ struct Axis {
 ///
 /// # Errors
 /// Where an operation has no lowering yet, with its node.
-pub fn lower_group(cx: &Context<'_>, group: &Group, partial: bool, name: &str) -> Result<Lowered, LowerError> {
+pub fn lower_group(
+    cx: &Context<'_>,
+    group: &Group,
+    partial: bool,
+    name: &str,
+) -> Result<Lowered, LowerError> {
     let in_blocks = partial || group.strategy == Strategy::Lanes;
     if in_blocks {
         let tile = tile::choose(cx, group, partial, true);
@@ -54,15 +59,25 @@ fn lower_with(
     let domain = lowering.domain_node();
     let lane = if partial { None } else { cx.lanes.axis(domain) };
     let shape = &cx.graph.nodes[domain].ty.shape;
-    let extents = shape.iter().enumerate().filter(|&(axis, _)| Some(axis) != lane);
+    let extents = shape
+        .iter()
+        .enumerate()
+        .filter(|&(axis, _)| Some(axis) != lane);
     let axes: Vec<Axis> = extents
         .zip(&tile.factors)
-        .map(|((_, &extent), &tile)| Axis { extent, tile, vector: false, ranged: false })
+        .map(|((_, &extent), &tile)| Axis {
+            extent,
+            tile,
+            vector: false,
+            ranged: false,
+        })
         .collect();
     let block = cx.block as i64;
     let (first, last) = (lowering.b.index(0), lowering.b.index(block));
     let width = i64::from(lowering.width);
-    let (counter, _) = lowering.b.begin_loop(LoopKind::Domain, "lane", first, last, width, &[]);
+    let (counter, _) = lowering
+        .b
+        .begin_loop(LoopKind::Domain, "lane", first, last, width, &[]);
     lowering.first_lane = lowering.counter(counter);
     lowering.push_scope();
     lowering.preload()?;
@@ -86,7 +101,12 @@ fn lower_plain(
     let last = shape.len().saturating_sub(1);
     let axes: Vec<Axis> = match (flat, total) {
         (true, Some(total)) => {
-            vec![Axis { extent: Dim::fixed(total), tile: 1, vector: tile.width > 1, ranged: true }]
+            vec![Axis {
+                extent: Dim::fixed(total),
+                tile: 1,
+                vector: tile.width > 1,
+                ranged: true,
+            }]
         }
         _ => shape
             .iter()
@@ -109,7 +129,11 @@ fn lower_plain(
     lowering.preload()?;
     lowering.nest(&axes, None, &mut places)?;
     let range = axes.first().map(|axis| {
-        let multiple = if axis.vector { tile.width * axis.tile } else { axis.tile };
+        let multiple = if axis.vector {
+            tile.width * axis.tile
+        } else {
+            axis.tile
+        };
         (axis.extent, multiple)
     });
     lowering.finish(range, tile.reason.clone())
@@ -163,7 +187,10 @@ impl Lowering<'_> {
         let mut uses: IndexMap<BufferId, (bool, bool)> = IndexMap::new();
         let cx = self.cx;
         let group = match (self.partial, self.group.anchor) {
-            (true, Some(anchor)) => Group { outputs: vec![anchor], ..self.group.clone() },
+            (true, Some(anchor)) => Group {
+                outputs: vec![anchor],
+                ..self.group.clone()
+            },
             _ => self.group.clone(),
         };
         let summed = group.strategy == Strategy::Partial && !self.partial;
@@ -171,12 +198,19 @@ impl Lowering<'_> {
             if summed && !self.read_beside_anchor(leaf) {
                 continue;
             }
-            let copy = cx.relayout_of.get(&leaf).filter(|_| !self.in_blocks() && self.is_vector_operand(leaf));
+            let copy = cx
+                .relayout_of
+                .get(&leaf)
+                .filter(|_| !self.in_blocks() && self.is_vector_operand(leaf));
             if let Some(&buffer) = copy.or(cx.buffer_of.get(&leaf)) {
                 uses.entry(buffer).or_default().0 = true;
             }
         }
-        if let Some(anchor) = self.group.anchor.filter(|_| self.group.strategy == Strategy::Partial) {
+        if let Some(anchor) = self
+            .group
+            .anchor
+            .filter(|_| self.group.strategy == Strategy::Partial)
+        {
             let entry = uses.entry(cx.partial_of[&anchor]).or_default();
             entry.0 = true;
             entry.1 = self.partial;
@@ -192,7 +226,11 @@ impl Lowering<'_> {
                 (false, true) => Access::Write,
                 _ => Access::Read,
             };
-            let handle = self.b.buffer(cx.buffers[buffer].name.clone(), self.element(buffer), access);
+            let handle = self.b.buffer(
+                cx.buffers[buffer].name.clone(),
+                self.element(buffer),
+                access,
+            );
             self.bound.insert(buffer, handle);
         }
     }
@@ -216,7 +254,9 @@ impl Lowering<'_> {
 
     /// Whether the anchor reads a value along the output's last axis.
     fn is_vector_operand(&self, leaf: NodeId) -> bool {
-        self.group.anchor.is_some_and(|anchor| tile::vector_operands(self.cx, anchor).contains(&leaf))
+        self.group
+            .anchor
+            .is_some_and(|anchor| tile::vector_operands(self.cx, anchor).contains(&leaf))
     }
 
     /// Values without axes are computed once, before the loops.
@@ -253,7 +293,9 @@ impl Lowering<'_> {
     }
 
     fn reads_anchor(&self, id: NodeId) -> bool {
-        let Some(anchor) = self.group.anchor else { return false };
+        let Some(anchor) = self.group.anchor else {
+            return false;
+        };
         let mut pending = vec![id];
         let mut seen = BTreeSet::new();
         while let Some(id) = pending.pop() {
@@ -283,7 +325,9 @@ impl Lowering<'_> {
         lane: Option<usize>,
         places: &mut Vec<Vec<Affine<Value>>>,
     ) -> Result<(), LowerError> {
-        let Some((axis, rest)) = axes.split_first() else { return self.tile(lane, places) };
+        let Some((axis, rest)) = axes.split_first() else {
+            return self.tile(lane, places);
+        };
         let (begin, end) = self.axis_range(axis);
         if axis.vector {
             return self.vector_axis(axis, rest, lane, places, (begin, end));
@@ -310,7 +354,8 @@ impl Lowering<'_> {
             let begin = self.scalar(ScalarArgument::RangeBegin);
             let end = self.scalar(ScalarArgument::RangeEnd);
             if let Some(extent) = axis.extent.known() {
-                self.b.assume(begin, crate::loops::Range::new(0, extent.max(1) - 1));
+                self.b
+                    .assume(begin, crate::loops::Range::new(0, extent.max(1) - 1));
                 self.b.assume(end, crate::loops::Range::new(0, extent));
             }
             return (Affine::variable(begin), Affine::variable(end));
@@ -319,7 +364,12 @@ impl Lowering<'_> {
     }
 
     /// The end of the last whole tile.
-    fn whole_tiles(&mut self, begin: &Affine<Value>, end: &Affine<Value>, tile: i64) -> Affine<Value> {
+    fn whole_tiles(
+        &mut self,
+        begin: &Affine<Value>,
+        end: &Affine<Value>,
+        tile: i64,
+    ) -> Affine<Value> {
         if tile == 1 {
             return end.clone();
         }
@@ -343,11 +393,14 @@ impl Lowering<'_> {
         let first = self.b.materialise(&form(begin));
         let last = self.b.materialise(&form(end));
         let name = format!("i{}", places.len());
-        let (counter, _) = self.b.begin_loop(LoopKind::Domain, name, first, last, step, &[]);
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, name, first, last, step, &[]);
         if let Some(extent) = axis.extent.known()
             && self.b.index_constant(counter).is_none()
         {
-            self.b.assume(counter, crate::loops::Range::new(0, (extent - step).max(0)));
+            self.b
+                .assume(counter, crate::loops::Range::new(0, (extent - step).max(0)));
         }
         self.push_scope();
         let base = self.counter(counter);
@@ -372,10 +425,16 @@ impl Lowering<'_> {
         let whole = self.whole_tiles(&begin, &end, width);
         let extent = axis.extent.known().unwrap_or(0);
         if extent >= width {
-            let (first, last) = (self.b.materialise(&form(&begin)), self.b.materialise(&form(&whole)));
-            let (counter, _) = self.b.begin_loop(LoopKind::Domain, "vector", first, last, width, &[]);
+            let (first, last) = (
+                self.b.materialise(&form(&begin)),
+                self.b.materialise(&form(&whole)),
+            );
+            let (counter, _) =
+                self.b
+                    .begin_loop(LoopKind::Domain, "vector", first, last, width, &[]);
             if self.b.index_constant(counter).is_none() {
-                self.b.assume(counter, crate::loops::Range::new(0, extent - width));
+                self.b
+                    .assume(counter, crate::loops::Range::new(0, extent - width));
             }
             let before = std::mem::replace(&mut self.vectors, Vectors::Feature(counter));
             self.push_scope();
@@ -403,15 +462,26 @@ impl Lowering<'_> {
     ) -> Result<(), LowerError> {
         let width = std::mem::replace(&mut self.width, 1);
         let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
-        let axis = Axis { vector: false, ranged: false, tile: 1, ..axis.clone() };
-        let result = self.preload().and_then(|()| self.axis_loop(&axis, rest, lane, places, bounds, 1));
+        let axis = Axis {
+            vector: false,
+            ranged: false,
+            tile: 1,
+            ..axis.clone()
+        };
+        let result = self
+            .preload()
+            .and_then(|()| self.axis_loop(&axis, rest, lane, places, bounds, 1));
         self.width = width;
         self.memo = memo;
         result
     }
 
     /// One tile: the anchor's accumulators, then the epilogue and the stores of each element.
-    fn tile(&mut self, lane: Option<usize>, places: &[Vec<Affine<Value>>]) -> Result<(), LowerError> {
+    fn tile(
+        &mut self,
+        lane: Option<usize>,
+        places: &[Vec<Affine<Value>>],
+    ) -> Result<(), LowerError> {
         let elements = product(places, lane);
         self.push_scope();
         let result = self.tile_elements(&elements);
@@ -455,7 +525,11 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn anchor_values(&mut self, anchor: NodeId, instances: &[Vec<Place>]) -> Result<Vec<Value>, LowerError> {
+    fn anchor_values(
+        &mut self,
+        anchor: NodeId,
+        instances: &[Vec<Place>],
+    ) -> Result<Vec<Value>, LowerError> {
         let graph = self.cx.graph;
         if self.group.strategy == Strategy::Partial && !self.partial {
             return self.sum_partials(anchor, instances);
@@ -465,13 +539,21 @@ impl Lowering<'_> {
             Op::Reduce { op, axes } => self.reduce(anchor, *op, axes, instances),
             other => {
                 let what = format!("{other:?}");
-                self.unsupported(anchor, what.split([' ', '{', '(']).next().unwrap_or("an operation"))
+                self.unsupported(
+                    anchor,
+                    what.split([' ', '{', '(']).next().unwrap_or("an operation"),
+                )
             }
         }
     }
 
     /// Sums each accumulator's lanes, those of real samples only, into the task's partial.
-    fn flush(&mut self, anchor: NodeId, instances: &[Vec<Place>], values: &[Value]) -> Result<(), LowerError> {
+    fn flush(
+        &mut self,
+        anchor: NodeId,
+        instances: &[Vec<Place>],
+        values: &[Value],
+    ) -> Result<(), LowerError> {
         let buffer = self.cx.partial_of[&anchor];
         let shape = self.cx.graph.nodes[anchor].ty.shape.clone();
         let mask = self.valid_mask();
@@ -528,7 +610,9 @@ fn product(places: &[Vec<Affine<Value>>], lane: Option<usize>) -> Vec<Vec<Place>
             .collect();
     }
     if let Some(lane) = lane {
-        elements.iter_mut().for_each(|element| element.insert(lane, Position::Lane));
+        elements
+            .iter_mut()
+            .for_each(|element| element.insert(lane, Position::Lane));
     }
     elements
 }

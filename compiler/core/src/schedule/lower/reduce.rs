@@ -16,11 +16,17 @@ struct Running {
 
 impl Running {
     fn values(self) -> Vec<Value> {
-        [Some(self.best), self.place].into_iter().flatten().collect()
+        [Some(self.best), self.place]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn from_values(values: &[Value]) -> Running {
-        Running { best: values[0], place: values.get(1).copied() }
+        Running {
+            best: values[0],
+            place: values.get(1).copied(),
+        }
     }
 }
 
@@ -38,12 +44,18 @@ impl Lowering<'_> {
         let extents: Vec<i64> = axes.iter().map(|&axis| shape[axis].fixed).collect();
         let mut running: Option<Running> = None;
         for number in 0..extents.iter().product::<i64>() {
-            let inner = unravel(number, &extents).into_iter().map(Position::constant).collect::<Vec<_>>();
+            let inner = unravel(number, &extents)
+                .into_iter()
+                .map(Position::constant)
+                .collect::<Vec<_>>();
             let moved = interleave(shape.len(), axes, places, &inner);
             let element = self.value(input, &moved)?;
             let place = self.place_of(op, &Affine::constant(number));
             running = Some(match running {
-                None => Running { best: element, place },
+                None => Running {
+                    best: element,
+                    place,
+                },
                 Some(running) => self.combine(op, self.dtype(input), running, element, place),
             });
         }
@@ -65,11 +77,18 @@ impl Lowering<'_> {
         let dtype = self.dtype(input);
         let starts: Vec<Running> = instances.iter().map(|_| self.start(op, dtype)).collect();
         let axes: Vec<usize> = match self.partial {
-            true => axes.iter().copied().filter(|&axis| Some(axis) != self.cx.lanes.axis(input)).collect(),
+            true => axes
+                .iter()
+                .copied()
+                .filter(|&axis| Some(axis) != self.cx.lanes.axis(input))
+                .collect(),
             false => axes.to_vec(),
         };
         let results = self.reduce_axis(input, op, &axes, &mut Vec::new(), instances, starts)?;
-        Ok(results.into_iter().map(|running| running.place.unwrap_or(running.best)).collect())
+        Ok(results
+            .into_iter()
+            .map(|running| running.place.unwrap_or(running.best))
+            .collect())
     }
 
     fn reduce_axis(
@@ -87,10 +106,15 @@ impl Lowering<'_> {
         };
         let extent = self.extent(shape[axis]);
         let (begin, end) = (self.b.index(0), self.b.materialise(&form(&extent)));
-        let initials: Vec<Value> = running.iter().flat_map(|running| running.values()).collect();
+        let initials: Vec<Value> = running
+            .iter()
+            .flat_map(|running| running.values())
+            .collect();
         let each = initials.len() / running.len().max(1);
         let name = format!("r{}", counters.len());
-        let (counter, carried) = self.b.begin_loop(LoopKind::Reduction, name, begin, end, 1, &initials);
+        let (counter, carried) =
+            self.b
+                .begin_loop(LoopKind::Reduction, name, begin, end, 1, &initials);
         self.push_scope();
         counters.push(Position::At(Affine::variable(counter)));
         let inner = carried.chunks(each).map(Running::from_values).collect();
@@ -125,10 +149,18 @@ impl Lowering<'_> {
     }
 
     /// The row-major position among the reduced axes, for those that ask for it.
-    fn linear_place(&mut self, op: ReduceOp, input: NodeId, axes: &[usize], counters: &[Place]) -> Option<Value> {
+    fn linear_place(
+        &mut self,
+        op: ReduceOp,
+        input: NodeId,
+        axes: &[usize],
+        counters: &[Place],
+    ) -> Option<Value> {
         let mut linear = Affine::constant(0);
         for (&axis, counter) in axes.iter().zip(counters) {
-            let extent = self.cx.graph.nodes[input].ty.shape[axis].known().unwrap_or(1);
+            let extent = self.cx.graph.nodes[input].ty.shape[axis]
+                .known()
+                .unwrap_or(1);
             let mut next = Affine::constant(0);
             next.add_scaled(&linear, extent);
             if let Position::At(counter) = counter {
@@ -162,7 +194,10 @@ impl Lowering<'_> {
             (ReduceOp::Min | ReduceOp::ArgMin, false, _) => self.b.integer(i32::MAX, width),
         };
         let zero = Affine::constant(0);
-        Running { best, place: self.place_of(op, &zero) }
+        Running {
+            best,
+            place: self.place_of(op, &zero),
+        }
     }
 
     fn combine(
@@ -174,10 +209,17 @@ impl Lowering<'_> {
         place: Option<Value>,
     ) -> Running {
         if let (Some(old), Some(new)) = (running.place, place) {
-            let comparison = if op == ReduceOp::ArgMax { Comparison::Gt } else { Comparison::Lt };
+            let comparison = if op == ReduceOp::ArgMax {
+                Comparison::Gt
+            } else {
+                Comparison::Lt
+            };
             let better = self.b.compare(comparison, element, running.best);
             let best = self.b.select(better, element, running.best);
-            return Running { best, place: Some(self.b.select(better, new, old)) };
+            return Running {
+                best,
+                place: Some(self.b.select(better, new, old)),
+            };
         }
         let op = match (op, dtype) {
             (ReduceOp::Max, DType::Bool) => VectorBinary::MaskOr,
@@ -191,11 +233,18 @@ impl Lowering<'_> {
             (ReduceOp::Max, _) => VectorBinary::IntMax,
             _ => VectorBinary::IntMin,
         };
-        Running { best: self.b.binary(op, running.best, element), place: None }
+        Running {
+            best: self.b.binary(op, running.best, element),
+            place: None,
+        }
     }
 
     /// The sum over tasks of an anchor's partials.
-    pub(super) fn sum_partials(&mut self, node: NodeId, instances: &[Vec<Place>]) -> Result<Vec<Value>, LowerError> {
+    pub(super) fn sum_partials(
+        &mut self,
+        node: NodeId,
+        instances: &[Vec<Place>],
+    ) -> Result<Vec<Value>, LowerError> {
         let buffer = self.cx.partial_of[&node];
         let shape = self.cx.graph.nodes[node].ty.shape.clone();
         let tasks = self.scalar(ScalarArgument::BlockTasks {
@@ -203,8 +252,13 @@ impl Lowering<'_> {
             most: self.cx.target.block_tasks,
         });
         let begin = self.b.index(0);
-        let initials: Vec<Value> = instances.iter().map(|_| self.b.float(0.0, self.width)).collect();
-        let (task, carried) = self.b.begin_loop(LoopKind::Reduction, "task", begin, tasks, 1, &initials);
+        let initials: Vec<Value> = instances
+            .iter()
+            .map(|_| self.b.float(0.0, self.width))
+            .collect();
+        let (task, carried) =
+            self.b
+                .begin_loop(LoopKind::Reduction, "task", begin, tasks, 1, &initials);
         self.push_scope();
         let mut with_tasks = vec![crate::graph::Dim::fixed(0)];
         with_tasks.extend(shape.iter().copied());
@@ -243,13 +297,20 @@ impl Lowering<'_> {
 }
 
 /// Positions of a tensor of rank `rank`: `inner` on `axes`, `outer` on the others, in order.
-pub(super) fn interleave(rank: usize, axes: &[usize], outer: &[Place], inner: &[Place]) -> Vec<Place> {
+pub(super) fn interleave(
+    rank: usize,
+    axes: &[usize],
+    outer: &[Place],
+    inner: &[Place],
+) -> Vec<Place> {
     let mut rest = outer.iter();
     (0..rank)
-        .map(|axis| match axes.iter().position(|&reduced| reduced == axis) {
-            Some(number) => inner[number].clone(),
-            None => rest.next().cloned().unwrap_or(Position::constant(0)),
-        })
+        .map(
+            |axis| match axes.iter().position(|&reduced| reduced == axis) {
+                Some(number) => inner[number].clone(),
+                None => rest.next().cloned().unwrap_or(Position::constant(0)),
+            },
+        )
         .collect()
 }
 

@@ -11,7 +11,11 @@ impl IndexSpace<Value> for Lowering<'_> {
         range.min.zip(range.max)
     }
 
-    fn divide(&mut self, numerator: &Affine<Value>, divisor: i64) -> Option<(Affine<Value>, Affine<Value>)> {
+    fn divide(
+        &mut self,
+        numerator: &Affine<Value>,
+        divisor: i64,
+    ) -> Option<(Affine<Value>, Affine<Value>)> {
         if let Some(parts) = numerator.split(divisor, &|variable| self.range(variable)) {
             return Some(parts);
         }

@@ -41,14 +41,28 @@ struct Shape {
 
 /// The tile of a group; `vectors` false asks for one lane.
 pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool) -> Tile {
-    let node = if partial { group.anchor.unwrap_or(group.outputs[0]) } else { group.outputs[0] };
+    let node = if partial {
+        group.anchor.unwrap_or(group.outputs[0])
+    } else {
+        group.outputs[0]
+    };
     let in_blocks = partial || group.strategy == Strategy::Lanes;
     let widths = widths(cx, in_blocks, vectors);
-    let lane = if in_blocks && !partial { cx.lanes.axis(node) } else { None };
+    let lane = if in_blocks && !partial {
+        cx.lanes.axis(node)
+    } else {
+        None
+    };
     let shape = &cx.graph.nodes[node].ty.shape;
-    let extents: Vec<i64> =
-        shape.iter().enumerate().filter(|&(a, _)| Some(a) != lane).map(|(_, d)| d.known().unwrap_or(1)).collect();
-    let anchor = group.anchor.filter(|_| partial || group.strategy != Strategy::Partial);
+    let extents: Vec<i64> = shape
+        .iter()
+        .enumerate()
+        .filter(|&(a, _)| Some(a) != lane)
+        .map(|(_, d)| d.known().unwrap_or(1))
+        .collect();
+    let anchor = group
+        .anchor
+        .filter(|_| partial || group.strategy != Strategy::Partial);
     let contraction = anchor.and_then(|anchor| match &cx.graph.nodes[anchor].op {
         Op::Contract(contraction) if contraction.operands.len() == 2 => Some((anchor, contraction)),
         _ => None,
@@ -74,7 +88,13 @@ fn widths(cx: &Context<'_>, in_blocks: bool, vectors: bool) -> Vec<usize> {
 
 /// Without a product: axes that only repeat the anchor are whole, and a reduction runs a few outputs side by side so
 /// that their sums do not wait for each other.
-fn plain(cx: &Context<'_>, group: &Group, anchor: Option<NodeId>, extents: Vec<i64>, width: usize) -> Tile {
+fn plain(
+    cx: &Context<'_>,
+    group: &Group,
+    anchor: Option<NodeId>,
+    extents: Vec<i64>,
+    width: usize,
+) -> Tile {
     let mut factors: Vec<usize> = vec![1; extents.len()];
     let repeats = anchor.is_some() && group.anchor == anchor && !group.place.positions.is_empty();
     for (axis, factor) in factors.iter_mut().enumerate() {
@@ -84,16 +104,27 @@ fn plain(cx: &Context<'_>, group: &Group, anchor: Option<NodeId>, extents: Vec<i
     }
     let reduces = anchor.is_some_and(|id| matches!(cx.graph.nodes[id].op, Op::Reduce { .. }));
     if reduces && factors.iter().all(|&factor| factor == 1) {
-        let widest = (0..extents.len()).rev().max_by_key(|&axis| extents[axis].min(4));
-        if let Some(axis) = widest.filter(|&axis| axis + 1 < extents.len() || width != 2 * cx.target.register_lanes) {
+        let widest = (0..extents.len())
+            .rev()
+            .max_by_key(|&axis| extents[axis].min(4));
+        if let Some(axis) =
+            widest.filter(|&axis| axis + 1 < extents.len() || width != 2 * cx.target.register_lanes)
+        {
             factors[axis] = side_by_side(extents[axis]);
         }
     }
-    Tile { width, factors, reason: format!("lanes {width}; no product") }
+    Tile {
+        width,
+        factors,
+        reason: format!("lanes {width}; no product"),
+    }
 }
 
 fn side_by_side(extent: i64) -> usize {
-    [6, 5, 4, 3, 2].into_iter().find(|&n| extent % n as i64 == 0).unwrap_or(extent.clamp(1, 4) as usize)
+    [6, 5, 4, 3, 2]
+        .into_iter()
+        .find(|&n| extent % n as i64 == 0)
+        .unwrap_or(extent.clamp(1, 4) as usize)
 }
 
 fn describe(
@@ -109,8 +140,12 @@ fn describe(
     let forms = variable_axes(cx, group, partial, anchor);
     let window = |number: usize| group.place.windows.get(number).copied().unwrap_or(1);
     let used = |operand: usize| -> BTreeSet<usize> {
-        let axes = contraction.operands[operand].iter().flat_map(|axis| axis.terms.iter());
-        axes.map(|term| term.0).filter(|&variable| variable < contraction.shape.len()).collect()
+        let axes = contraction.operands[operand]
+            .iter()
+            .flat_map(|axis| axis.terms.iter());
+        axes.map(|term| term.0)
+            .filter(|&variable| variable < contraction.shape.len())
+            .collect()
     };
     let mut shape = Shape {
         extents,
@@ -119,7 +154,8 @@ fn describe(
         instances: 1,
         whole: vec![true; rank],
         single: vec![false; rank],
-        vector: [0, 1].map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
+        vector: [0, 1]
+            .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
     for operand in 0..2 {
@@ -136,23 +172,50 @@ fn describe(
         }
         shape.windows[operand] = own.iter().map(|&symbol| window(symbol - rank)).product();
         windows.extend(own);
-        for (axis, _) in contraction.operands[operand].iter().zip(&borders[operand]).filter(|pair| *pair.1) {
-            for &(variable, _) in axis.terms.iter().filter(|term| term.0 < contraction.shape.len()) {
-                forms[variable].iter().filter(|&&symbol| symbol < rank).for_each(|&s| shape.single[s] = true);
+        for (axis, _) in contraction.operands[operand]
+            .iter()
+            .zip(&borders[operand])
+            .filter(|pair| *pair.1)
+        {
+            for &(variable, _) in axis
+                .terms
+                .iter()
+                .filter(|term| term.0 < contraction.shape.len())
+            {
+                forms[variable]
+                    .iter()
+                    .filter(|&&symbol| symbol < rank)
+                    .for_each(|&s| shape.single[s] = true);
             }
         }
     }
-    shape.instances = windows.iter().map(|&symbol| window(symbol - rank)).product();
+    shape.instances = windows
+        .iter()
+        .map(|&symbol| window(symbol - rank))
+        .product();
     shape
 }
 
 /// For each of the anchor's axes, the symbols of the domain (then windows) that its position is made of.
-fn variable_axes(cx: &Context<'_>, group: &Group, partial: bool, anchor: NodeId) -> Vec<Vec<usize>> {
+fn variable_axes(
+    cx: &Context<'_>,
+    group: &Group,
+    partial: bool,
+    anchor: NodeId,
+) -> Vec<Vec<usize>> {
     let lane = if partial { None } else { cx.lanes.axis(anchor) };
     if partial || group.place.positions.is_empty() {
         let mut next = 0..;
         let rank = cx.graph.nodes[anchor].ty.rank();
-        return (0..rank).map(|axis| if Some(axis) == lane { vec![] } else { next.by_ref().take(1).collect() }).collect();
+        return (0..rank)
+            .map(|axis| {
+                if Some(axis) == lane {
+                    vec![]
+                } else {
+                    next.by_ref().take(1).collect()
+                }
+            })
+            .collect();
     }
     let symbols = |position: &Position<u32>| match position {
         Position::Lane => Vec::new(),
@@ -175,7 +238,9 @@ fn reads_vectors(
         return cx.lanes.axis(input).is_some();
     }
     let last = contraction.shape.len().wrapping_sub(1);
-    contraction.operands[operand].iter().any(|axis| axis.coefficient(last) != 0)
+    contraction.operands[operand]
+        .iter()
+        .any(|axis| axis.coefficient(last) != 0)
 }
 
 /// The operands of a plain contraction that are read along its last axis, as stored values.
@@ -186,10 +251,21 @@ pub fn vector_operands(cx: &Context<'_>, anchor: NodeId) -> Vec<NodeId> {
 /// As [`vector_operands`], before buffers exist.
 pub fn vector_operands_of(graph: &crate::graph::Graph, anchor: NodeId) -> Vec<NodeId> {
     let node = &graph.nodes[anchor];
-    let Op::Contract(contraction) = &node.op else { return Vec::new() };
-    let Some(last) = contraction.shape.len().checked_sub(1) else { return Vec::new() };
-    let along = contraction.operands.iter().map(|axes| axes.iter().any(|axis| axis.coefficient(last) != 0));
-    along.zip(&node.inputs).filter(|pair| pair.0).map(|(_, &input)| root(graph, input)).collect()
+    let Op::Contract(contraction) = &node.op else {
+        return Vec::new();
+    };
+    let Some(last) = contraction.shape.len().checked_sub(1) else {
+        return Vec::new();
+    };
+    let along = contraction
+        .operands
+        .iter()
+        .map(|axes| axes.iter().any(|axis| axis.coefficient(last) != 0));
+    along
+        .zip(&node.inputs)
+        .filter(|pair| pair.0)
+        .map(|(_, &input)| root(graph, input))
+        .collect()
 }
 
 fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> Tile {
@@ -197,20 +273,41 @@ fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> T
     for &width in widths {
         let parts = (width / cx.target.register_lanes).max(1);
         let mut factors: Vec<usize> = vec![1; shape.extents.len()];
-        search(cx, shape, parts, in_blocks, 0, &mut factors, &mut |cost, factors, loads| {
-            if best.as_ref().is_none_or(|(other, _)| cost < *other) {
-                let sums = factors.iter().product::<usize>() * shape.instances * parts;
-                let reason = format!(
-                    "lanes {width}, tile {factors:?}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each"
-                );
-                best = Some((cost, Tile { width, factors: factors.to_vec(), reason }));
-            }
-        });
+        search(
+            cx,
+            shape,
+            parts,
+            in_blocks,
+            0,
+            &mut factors,
+            &mut |cost, factors, loads| {
+                if best.as_ref().is_none_or(|(other, _)| cost < *other) {
+                    let sums = factors.iter().product::<usize>() * shape.instances * parts;
+                    let reason = format!(
+                        "lanes {width}, tile {factors:?}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each"
+                    );
+                    best = Some((
+                        cost,
+                        Tile {
+                            width,
+                            factors: factors.to_vec(),
+                            reason,
+                        },
+                    ));
+                }
+            },
+        );
     }
     let fallback = || Tile {
         width: widths[0],
         factors: (0..shape.extents.len())
-            .map(|axis| if shape.whole[axis] { shape.extents[axis] as usize } else { 1 })
+            .map(|axis| {
+                if shape.whole[axis] {
+                    shape.extents[axis] as usize
+                } else {
+                    1
+                }
+            })
             .collect(),
         reason: "no tile fits the registers".into(),
     };
@@ -243,7 +340,8 @@ fn search(
     };
     for &option in options {
         let factor = if option == 0 { extent } else { option };
-        let sums: usize = factors[..axis].iter().product::<usize>() * factor * shape.instances * parts;
+        let sums: usize =
+            factors[..axis].iter().product::<usize>() * factor * shape.instances * parts;
         if factor > extent || (sums > cx.target.accumulators && factor > 1 && option != 0) {
             continue;
         }
@@ -256,12 +354,21 @@ fn search(
 /// Cycles for each vector multiply-add, and loads for each round of the reduction: bound by the multipliers (two a
 /// cycle), the loads (two), the latency of dependent sums (four cycles) or the decoder (six).
 fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Option<(f64, usize)> {
-    let repeats: usize = factors.iter().zip(&shape.whole).filter(|pair| *pair.1).map(|pair| *pair.0).product();
+    let repeats: usize = factors
+        .iter()
+        .zip(&shape.whole)
+        .filter(|pair| *pair.1)
+        .map(|pair| *pair.0)
+        .product();
     let instances = factors.iter().product::<usize>() / repeats.max(1) * shape.instances;
     let sums = instances * parts;
     let loads: Vec<usize> = (0..2)
         .map(|operand| {
-            let axes = factors.iter().zip(&shape.moves[operand]).filter(|pair| *pair.1).map(|pair| *pair.0);
+            let axes = factors
+                .iter()
+                .zip(&shape.moves[operand])
+                .filter(|pair| *pair.1)
+                .map(|pair| *pair.0);
             let each = if shape.vector[operand] { parts } else { 1 };
             axes.product::<usize>() * shape.windows[operand] * each
         })
@@ -271,7 +378,12 @@ fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Opt
         return None;
     }
     let load: usize = loads.iter().sum();
-    let cycles = [sums as f64 / 2.0, load as f64 / 2.0, 4.0, (2 * sums + load + 3) as f64 / 6.0];
+    let cycles = [
+        sums as f64 / 2.0,
+        load as f64 / 2.0,
+        4.0,
+        (2 * sums + load + 3) as f64 / 6.0,
+    ];
     let cycles = cycles.into_iter().fold(0.0, f64::max);
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
@@ -285,7 +397,10 @@ fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Opt
 pub fn sums_samples(cx: &Context<'_>, anchor: NodeId) -> bool {
     match &cx.graph.nodes[anchor].op {
         Op::Contract(c) => {
-            matches!(cx.lanes.contraction(c, &cx.graph.nodes[anchor].inputs), ContractionLanes::Across(_))
+            matches!(
+                cx.lanes.contraction(c, &cx.graph.nodes[anchor].inputs),
+                ContractionLanes::Across(_)
+            )
         }
         _ => false,
     }

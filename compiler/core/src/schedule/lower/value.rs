@@ -61,7 +61,11 @@ impl Lowering<'_> {
                 let a = self.value(data.inputs[0], places)?;
                 let b = self.value(data.inputs[1], places)?;
                 let dtype = cx.graph.nodes[data.inputs[0]].ty.dtype;
-                let constants = data.inputs.iter().map(|&input| self.is_constant(input)).collect::<Vec<_>>();
+                let constants = data
+                    .inputs
+                    .iter()
+                    .map(|&input| self.is_constant(input))
+                    .collect::<Vec<_>>();
                 Ok(self.binary(*op, dtype, (a, constants[0]), (b, constants[1])))
             }
             Op::Select => {
@@ -94,7 +98,10 @@ impl Lowering<'_> {
             }
             other => {
                 let what = format!("{other:?}");
-                self.unsupported(node, what.split([' ', '{', '(']).next().unwrap_or("an operation"))
+                self.unsupported(
+                    node,
+                    what.split([' ', '{', '(']).next().unwrap_or("an operation"),
+                )
             }
         }
     }
@@ -153,14 +160,22 @@ impl Lowering<'_> {
         self.b.binary(VectorBinary::IntAdd, first, ahead)
     }
 
-    fn view(&mut self, node: NodeId, view: &View, input: NodeId, places: &[Place]) -> Result<Value, LowerError> {
+    fn view(
+        &mut self,
+        node: NodeId,
+        view: &View,
+        input: NodeId,
+        places: &[Place],
+    ) -> Result<Value, LowerError> {
         let shape = self.cx.graph.nodes[input].ty.shape.clone();
         let mut moved = Vec::with_capacity(shape.len());
         let mut condition: Option<Value> = None;
         for (axis, dim) in view.index.iter().zip(&shape) {
             moved.push(self.moved(node, axis, *dim, places, &mut condition)?);
         }
-        let Some(condition) = condition else { return self.value(input, &moved) };
+        let Some(condition) = condition else {
+            return self.value(input, &moved);
+        };
         let fill = self.constant(view.fill);
         self.b.begin_if(condition);
         self.push_scope();
@@ -184,7 +199,9 @@ impl Lowering<'_> {
             Indexed::Mixed => return self.unsupported(node, "a shift along the batch"),
             Indexed::At { numerator, divisor } => (numerator, divisor),
         };
-        let Some((position, remainder)) = self.divide(&numerator, divisor) else { return self.not_affine(node) };
+        let Some((position, remainder)) = self.divide(&numerator, divisor) else {
+            return self.not_affine(node);
+        };
         if remainder.as_constant() != Some(0) {
             let whole = self.b.condition(IntOp::Equal, &form(&remainder), &0.into());
             self.require(whole, condition)?;
@@ -193,15 +210,25 @@ impl Lowering<'_> {
         Ok(Position::At(position))
     }
 
-    fn within(&mut self, position: &Affine<Value>, dim: Dim, condition: &mut Option<Value>) -> Result<(), LowerError> {
+    fn within(
+        &mut self,
+        position: &Affine<Value>,
+        dim: Dim,
+        condition: &mut Option<Value>,
+    ) -> Result<(), LowerError> {
         if dim.is_dynamic() && position.terms.len() == 1 && position.offset == 0 {
             return Ok(());
         }
         let extent = self.extent(dim);
-        let low = self.b.condition(IntOp::LessEqual, &0.into(), &form(position));
-        let high = self.b.condition(IntOp::Less, &form(position), &form(&extent));
+        let low = self
+            .b
+            .condition(IntOp::LessEqual, &0.into(), &form(position));
+        let high = self
+            .b
+            .condition(IntOp::Less, &form(position), &form(&extent));
         let known = [low, high].map(|value| self.b.index_constant(value) == Some(1));
-        let varies = matches!(self.vectors, Vectors::Feature(counter) if position.coefficient(counter) != 0);
+        let varies =
+            matches!(self.vectors, Vectors::Feature(counter) if position.coefficient(counter) != 0);
         if varies && !(known[0] && known[1]) && !self.whole_vector_within(position, dim) {
             return Err(LowerError::NotVector);
         }
@@ -216,7 +243,9 @@ impl Lowering<'_> {
     fn whole_vector_within(&self, position: &Affine<Value>, dim: Dim) -> bool {
         let bounds = position.bounds(&|variable| self.range(variable));
         match (bounds, dim.known()) {
-            (Some((low, high)), Some(extent)) => low >= 0 && high + i64::from(self.width) - 1 < extent,
+            (Some((low, high)), Some(extent)) => {
+                low >= 0 && high + i64::from(self.width) - 1 < extent
+            }
             _ => false,
         }
     }
@@ -270,10 +299,13 @@ impl Lowering<'_> {
         let (seed, step) = (self.value(seed, &[])?, self.value(step, &[])?);
         let number = self.logical_index(shape, places);
         let place = self.b.integer(place as i32, self.width);
-        let words = [MathOp::Threefry0, MathOp::Threefry1].map(|word| self.b.math(word, &[number, step, seed, place]));
+        let words = [MathOp::Threefry0, MathOp::Threefry1]
+            .map(|word| self.b.math(word, &[number, step, seed, place]));
         let unit = self.b.float(1.0 / 16_777_216.0, self.width);
         let fraction = |this: &mut Self, word: Value, add: i32| {
-            let bits = this.b.define(crate::loops::Instruction::ShiftRight(word, 8), this.width);
+            let bits = this
+                .b
+                .define(crate::loops::Instruction::ShiftRight(word, 8), this.width);
             let add = this.b.integer(add, this.width);
             let bits = this.b.binary(VectorBinary::IntAdd, bits, add);
             let float = this.b.unary(VectorUnary::ToFloat, bits);
