@@ -1,1 +1,12 @@
-//! Part of dlmc; see `docs/architecture.md`.
+//! The runtime of dlmc: it runs compiled programs, loads data and holds the training session.
+//!
+//! It knows no language, no graph and no layer. What it runs is a [`program::Program`]: machine code as
+//! function pointers, and a description of which arguments each call gets and what may run at once.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`program`] | the executable program, as plain data |
+//! | [`tensor`] | a plain tensor in memory, and its element types |
+
+pub mod program;
+pub mod tensor;
