@@ -3,16 +3,21 @@
 //! A step is a pure function from inputs to named outputs. Nodes are hash-consed: building an operation that exists
 //! with the same inputs gives the node that is there.
 
+mod build;
 mod index;
+mod infer;
 mod op;
 mod types;
 
+pub use build::{ConvolutionShape, WindowAxis};
 pub use index::AxisIndex;
+pub use infer::TypeError;
 pub use op::{BinaryOp, Contraction, InputKind, Op, RandomOp, ReduceOp, Scalar, UnaryOp, View};
 pub use types::{DType, Dim, TensorType};
 
 use cranelift_entity::{PrimaryMap, entity_impl};
 use dlm_grammar::Span;
+use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 /// A node, and the one value it computes. Printed as `%7`.
@@ -66,4 +71,6 @@ pub struct Graph {
     pub nodes: PrimaryMap<NodeId, Node>,
     /// The results, in the order of the program.
     pub outputs: Vec<Output>,
+    /// The node of each operation with its inputs.
+    numbered: IndexMap<(Op, SmallVec<[NodeId; 3]>), NodeId>,
 }

@@ -16,3 +16,6 @@ mod units;
 pub use assemble::{ScheduleError, schedule};
 pub use buffers::PersistentLayout;
 pub use target::Target;
+
+#[cfg(test)]
+mod tests;
