@@ -8,14 +8,20 @@
 
 mod affine;
 mod build;
+mod expand_math;
+mod interpret;
 mod kernel;
 pub mod lanes;
+mod names;
+pub mod text;
 mod tidy;
 pub mod types;
 mod visit;
 
 pub use affine::Affine;
 pub use build::{BuildError, KernelBuilder, Range};
+pub use expand_math::expand_math;
+pub use interpret::{InterpretError, interpret};
 pub use kernel::{
     Access, Address, Block, Buffer, BufferDecl, Carried, Comparison, Conditional, Element, Float,
     Instruction, IntOp, Kernel, LoadKind, LoopKind, LoopStatement, MathOp, Statement, Type, Value,

@@ -161,6 +161,14 @@ impl KernelBuilder {
         self.materialise(&form)
     }
 
+    /// The float that every lane is known to be.
+    pub fn float_constant(&self, value: Value) -> Option<f32> {
+        match self.facts[value].instruction {
+            Some(Instruction::FloatConst(constant)) => Some(constant.0),
+            _ => None,
+        }
+    }
+
     /// The constant that an `Index` value is known to be.
     pub fn index_constant(&self, value: Value) -> Option<i64> {
         self.facts[value].range.exact()
