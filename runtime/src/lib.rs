@@ -6,7 +6,11 @@
 //! | module | is |
 //! |---|---|
 //! | [`program`] | the executable program, as plain data |
+//! | [`memory`] | the buffers that programs run in |
+//! | [`team`] | the worker team that runs the steps of a program |
 //! | [`tensor`] | a plain tensor in memory, and its element types |
 
+pub mod memory;
 pub mod program;
+pub mod team;
 pub mod tensor;

@@ -9,6 +9,7 @@
 //! - what a prologue clears lies in its buffer;
 //! - a slot is aligned, lies in its buffer, and stands in a buffer that its role allows;
 //! - no two slots of the same role share a name;
+//! - no two inputs overlap;
 //! - a scalar has no axes and is `f32`, `i32` or `i64`;
 //! - a constant lies in the arena.
 
@@ -94,6 +95,14 @@ pub enum ProgramError {
     SameName {
         /// The slot.
         place: String,
+    },
+    /// Two inputs share bytes.
+    #[error("{place}: overlaps input `{other}`")]
+    Overlap {
+        /// The input.
+        place: String,
+        /// The input before it.
+        other: String,
     },
     /// A scalar has axes or a type that no number is passed in.
     #[error("{place}: a scalar is one f32, i32 or i64")]
@@ -237,7 +246,24 @@ impl Program {
                 }
             }
         }
+        self.check_inputs_apart()?;
         self.scalars.iter().try_for_each(check_scalar_slot)
+    }
+
+    fn check_inputs_apart(&self) -> Result<(), ProgramError> {
+        let mut inputs: Vec<&Slot> = self
+            .inputs
+            .iter()
+            .filter(|slot| slot.stored_bytes(self.max_batch) > 0)
+            .collect();
+        inputs.sort_by_key(|slot| slot.offset_bytes);
+        for pair in inputs.windows(2) {
+            if pair[0].offset_bytes + pair[0].stored_bytes(self.max_batch) > pair[1].offset_bytes {
+                let (place, other) = (format!("input `{}`", pair[1].name), pair[0].name.clone());
+                return Err(ProgramError::Overlap { place, other });
+            }
+        }
+        Ok(())
     }
 
     fn check_slot(&self, place: &str, slot: &Slot, spaces: &[Space]) -> Result<(), ProgramError> {

@@ -136,6 +136,7 @@ fn every_rule_has_its_error() {
         check(|program| program.inputs[0].layout = Layout::Lanes { lanes: 8, axis: 1 }),
         check(|program| program.inputs[0].layout = Layout::Lanes { lanes: 0, axis: 0 }),
         check(|program| program.outputs.push(program.outputs[0].clone())),
+        check(|program| program.inputs.push(slot("z", Space::Arena, 0, vec![]))),
         check(|program| program.scalars[0].dtype = DataType::U8),
         check(|program| program.scalars[0].shape = vec![Dimension::Fixed(1)]),
         check(|program| program.constants[0].offset_bytes = 249),

@@ -1,0 +1,18 @@
+//! The Rust types that buffers and tensors can be viewed as.
+
+/// A number type without padding for which every bit pattern is a value.
+///
+/// # Safety
+/// Implementors are plain numbers: any bytes are a valid value, and the alignment is at most the size.
+pub unsafe trait Element: Copy + Default + Send + Sync + 'static {}
+
+// SAFETY: a plain number.
+unsafe impl Element for f32 {}
+// SAFETY: a plain number.
+unsafe impl Element for i32 {}
+// SAFETY: a plain number.
+unsafe impl Element for i64 {}
+// SAFETY: a plain number.
+unsafe impl Element for u16 {}
+// SAFETY: a plain number.
+unsafe impl Element for u8 {}

@@ -1,0 +1,367 @@
+//! What each worker of a region does: steps, phases, tasks.
+//!
+//! Why there is no data race. The state of a region is of three kinds:
+//! - each worker's own: its argument tables, its scratch buffer, its time sums;
+//! - [`Serial`], touched only inside the barrier's serial section, which one worker runs while all others wait;
+//! - the program's buffers, touched by kernels as [`Executable::new`]'s caller has promised (within a phase no task
+//!   touches what another writes, and a barrier stands between phases), by [`Driver::fill`] through disjoint slices
+//!   in a phase of its own, and by the driver in the serial section.
+
+use std::cell::UnsafeCell;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::barrier::{Barrier, Broken};
+use super::feed::{part, part_count};
+use super::table::{Bases, GroupTable, Now};
+use super::timing::Sums;
+use super::{Driver, RunError, StepMemory};
+use crate::memory::{Buffer, Memory};
+use crate::program::{Executable, Tasks, share};
+
+/// A counter on a cache line of its own.
+#[repr(align(64))]
+#[derive(Default)]
+struct Counter(AtomicU64);
+
+/// What only the serial section touches.
+struct Serial<'a> {
+    driver: &'a mut (dyn Driver + 'a),
+    persistent: &'a mut Buffer,
+    arena: &'a mut Buffer,
+    /// Steps done.
+    done: u64,
+    /// Steps to be done at most.
+    count: u64,
+    begun: bool,
+    error: Option<RunError>,
+}
+
+/// A run of many steps by all workers.
+pub(super) struct Region<'a> {
+    program: &'a Executable,
+    workers: usize,
+    barrier: Barrier,
+    serial: UnsafeCell<Serial<'a>>,
+    persistent: u64,
+    arena: u64,
+    scratch: Vec<u64>,
+    running: AtomicBool,
+    batch: AtomicU64,
+    parts: AtomicU64,
+    /// Of the parts to be filled, then of each group of each phase: one counter per worker.
+    claims: Vec<Counter>,
+}
+
+// SAFETY: the module comment says who touches what when. The driver is `Send + Sync`, buffers are `Send`, the program
+// is shared read-only (function pointers and plain data; `keep_alive` is `Send + Sync`).
+unsafe impl Sync for Region<'_> {}
+
+/// One worker's state.
+pub(super) struct Worker {
+    index: usize,
+    phases: Vec<Vec<GroupTable>>,
+    batch: u64,
+    /// Calls and nanoseconds by call site, where they are wanted.
+    pub(super) sums: Option<Sums>,
+}
+
+impl<'a> Region<'a> {
+    pub(super) fn new(
+        program: &'a Executable,
+        memory: Memory<'a>,
+        driver: &'a mut (dyn Driver + 'a),
+        workers: usize,
+        count: u64,
+    ) -> Region<'a> {
+        let Memory {
+            persistent,
+            arena,
+            scratch,
+        } = memory;
+        let groups: usize = program.phases.iter().map(|phase| phase.groups.len()).sum();
+        let (persistent_base, arena_base) = (persistent.base() as u64, arena.base() as u64);
+        let serial = Serial {
+            driver,
+            persistent,
+            arena,
+            done: 0,
+            count,
+            begun: false,
+            error: None,
+        };
+        Region {
+            program,
+            workers,
+            barrier: Barrier::new(workers as u32),
+            serial: UnsafeCell::new(serial),
+            persistent: persistent_base,
+            arena: arena_base,
+            scratch: scratch
+                .buffers()
+                .iter()
+                .map(|buffer| buffer.base() as u64)
+                .collect(),
+            running: AtomicBool::new(true),
+            batch: AtomicU64::new(0),
+            parts: AtomicU64::new(0),
+            claims: (0..(groups + 1) * workers)
+                .map(|_| Counter::default())
+                .collect(),
+        }
+    }
+
+    /// Steps done, and the error that ended them.
+    pub(super) fn finish(self) -> (u64, Option<RunError>) {
+        let serial = self.serial.into_inner();
+        (serial.done, serial.error)
+    }
+
+    /// Lets all workers go that wait for one that will not come.
+    pub(super) fn break_barrier(&self) {
+        self.barrier.break_it();
+    }
+
+    pub(super) fn worker(&self, index: usize, timed: bool) -> Worker {
+        let bases = Bases {
+            persistent: self.persistent,
+            arena: self.arena,
+            scratch: self.scratch[index],
+        };
+        let mut site = 0;
+        let mut phases = Vec::with_capacity(self.program.phases.len());
+        for phase in &self.program.phases {
+            let mut tables = Vec::with_capacity(phase.groups.len());
+            for group in &phase.groups {
+                tables.push(GroupTable::new(self.program, group, bases, site));
+                site += group.calls.len();
+            }
+            phases.push(tables);
+        }
+        Worker {
+            index,
+            phases,
+            batch: 0,
+            sums: timed.then(|| vec![(0, 0); site]),
+        }
+    }
+
+    /// Runs steps until the driver or the count ends them, or another worker panics.
+    pub(super) fn work(&self, worker: &mut Worker) -> Result<(), Broken> {
+        loop {
+            // SAFETY: `advance` runs in the barrier's serial section.
+            self.barrier.wait(|| unsafe { self.advance() })?;
+            if !self.running.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            worker.set_batch(self.batch.load(Ordering::Relaxed));
+            if self.parts.load(Ordering::Relaxed) > 0 {
+                self.fill_parts(worker);
+                self.barrier.wait(|| ())?;
+            }
+            self.run_phases(worker)?;
+        }
+    }
+
+    /// Ends a step and begins the next.
+    ///
+    /// # Safety
+    /// No other worker does anything but wait at the barrier.
+    unsafe fn advance(&self) {
+        // SAFETY: nobody else touches `serial` by this function's contract.
+        let serial = unsafe { &mut *self.serial.get() };
+        match serial.next(self.program) {
+            Some((batch, fills)) => {
+                let parts = if fills {
+                    part_count(self.program, batch)
+                } else {
+                    0
+                };
+                self.batch.store(batch, Ordering::Relaxed);
+                self.parts.store(parts, Ordering::Relaxed);
+                self.claims
+                    .iter()
+                    .for_each(|counter| counter.0.store(0, Ordering::Relaxed));
+            }
+            None => self.running.store(false, Ordering::Relaxed),
+        }
+    }
+
+    fn fill_parts(&self, worker: &Worker) {
+        let (batch, parts) = (worker.batch, self.parts.load(Ordering::Relaxed));
+        self.claim(0, worker.index, parts, |number| {
+            let Some(part) = part(self.program, batch, number) else {
+                return;
+            };
+            // SAFETY: parts are disjoint and inside the arena (the program's check), each is claimed once, and in this
+            // phase nothing else touches the arena. The driver is only shared between serial sections.
+            let (driver, destination) = unsafe {
+                let begin = (self.arena + part.offset_bytes) as *mut u8;
+                let driver: &dyn Driver = &*(*self.serial.get()).driver;
+                (
+                    driver,
+                    std::slice::from_raw_parts_mut(begin, part.bytes as usize),
+                )
+            };
+            driver.fill(&part, destination);
+        });
+    }
+
+    fn run_phases(&self, worker: &mut Worker) -> Result<(), Broken> {
+        let Worker {
+            index,
+            phases,
+            batch,
+            sums,
+        } = worker;
+        let (mut group, last) = (1, phases.len().saturating_sub(1));
+        for (number, tables) in phases.iter_mut().enumerate() {
+            for stealing in [false, true] {
+                if stealing && self.workers == 1 {
+                    continue;
+                }
+                for (offset, table) in tables.iter_mut().enumerate() {
+                    let tasks = table.tasks.count(*batch);
+                    let run = |task| run_task(table, *batch, task, sums.as_mut());
+                    if stealing {
+                        self.steal(group + offset, *index, tasks, run);
+                    } else {
+                        self.claim(group + offset, *index, tasks, run);
+                    }
+                }
+            }
+            group += tables.len();
+            // The barrier after the last phase is the one at which the next step begins.
+            if number < last {
+                self.barrier.wait(|| ())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs those of `tasks` that are this worker's share, unless another worker has taken them. A task's
+    /// share, and so mostly its core, is the same in each step: what it writes stays in that core's cache.
+    fn claim(&self, group: usize, worker: usize, tasks: u64, mut run: impl FnMut(u64)) {
+        self.take(group, worker, tasks, &mut run);
+        if group == 0 {
+            self.steal(group, worker, tasks, run);
+        }
+    }
+
+    /// Runs those of `tasks` that other workers have not come to yet.
+    fn steal(&self, group: usize, worker: usize, tasks: u64, mut run: impl FnMut(u64)) {
+        for distance in 1..self.workers {
+            self.take(group, (worker + distance) % self.workers, tasks, &mut run);
+        }
+    }
+
+    fn take(&self, group: usize, owner: usize, tasks: u64, run: &mut impl FnMut(u64)) {
+        let (begin, end) = share(tasks, self.workers as u64, owner as u64);
+        let counter = &self.claims[group * self.workers + owner].0;
+        while counter.load(Ordering::Relaxed) < end - begin {
+            let task = begin + counter.fetch_add(1, Ordering::Relaxed);
+            if task < end {
+                run(task);
+            }
+        }
+    }
+}
+
+impl Serial<'_> {
+    /// The next step's batch, and whether the driver fills inputs; none when there is no next step.
+    fn next(&mut self, program: &Executable) -> Option<(u64, bool)> {
+        let Serial {
+            driver,
+            persistent,
+            arena,
+            ..
+        } = self;
+        let mut memory = StepMemory {
+            program,
+            persistent,
+            arena,
+        };
+        if self.begun {
+            self.done += 1;
+            if driver.after(self.done - 1, &mut memory).is_break() {
+                return None;
+            }
+        }
+        self.begun = true;
+        if self.done >= self.count {
+            return None;
+        }
+        let ControlFlow::Continue(batch) = driver.before(self.done, &mut memory) else {
+            return None;
+        };
+        if batch == 0 || batch > program.max_batch {
+            self.error = Some(RunError::Batch {
+                batch,
+                max_batch: program.max_batch,
+            });
+            return None;
+        }
+        Some((batch, driver.fills()))
+    }
+}
+
+impl Worker {
+    fn set_batch(&mut self, batch: u64) {
+        if batch == self.batch {
+            return;
+        }
+        self.batch = batch;
+        let now = Now {
+            batch,
+            ..Now::default()
+        };
+        self.phases
+            .iter_mut()
+            .flatten()
+            .for_each(|table| table.patch_batch(now));
+    }
+}
+
+/// Runs one task: clears its bytes, then makes its calls, for each of its blocks if it has blocks.
+fn run_task(table: &mut GroupTable, batch: u64, task: u64, mut sums: Option<&mut Sums>) {
+    let (begin, end) = table.tasks.range(batch, task);
+    let mut now = Now {
+        batch,
+        task,
+        begin,
+        end,
+        block: 0,
+    };
+    for zero in &table.zeros {
+        let address = (zero.base + task * zero.stride) as *mut u8;
+        // SAFETY: inside its buffer for every task (the program's check), and by `Executable::new`'s contract only
+        // this task's in this phase.
+        unsafe { std::ptr::write_bytes(address, 0, zero.bytes) }
+    }
+    table.patch_task(now);
+    if !matches!(table.tasks, Tasks::Blocks { .. }) {
+        table.patch_block(now);
+        return call_all(table, sums);
+    }
+    for block in begin..end {
+        now.block = block;
+        table.patch_block(now);
+        call_all(table, sums.as_deref_mut());
+    }
+}
+
+fn call_all(table: &GroupTable, mut sums: Option<&mut Sums>) {
+    for call in &table.calls {
+        let arguments = table.values[call.first..].as_ptr();
+        let begin = sums.is_some().then(Instant::now);
+        // SAFETY: the arguments are the call's own, patched for this task and block; the rest is promised by
+        // `Executable::new`'s caller.
+        unsafe { (call.entry)(arguments) };
+        if let (Some(begin), Some(sums)) = (begin, sums.as_deref_mut()) {
+            let (calls, nanoseconds) = &mut sums[call.site];
+            *calls += 1;
+            *nanoseconds += begin.elapsed().as_nanos() as u64;
+        }
+    }
+}
