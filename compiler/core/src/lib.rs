@@ -7,5 +7,6 @@
 pub mod elaborate;
 pub mod graph;
 pub mod loops;
+pub mod passes;
 pub mod plan;
 pub mod schedule;

@@ -35,10 +35,7 @@ fn input(graph: &mut Graph, kind: InputKind, name: &str, shape: &[i64]) -> NodeI
 }
 
 fn conv_pool() -> Graph {
-    let mut g = Graph {
-        name: "conv".into(),
-        ..Graph::default()
-    };
+    let mut g = Graph::new("conv");
     let x = input(&mut g, InputKind::Data, "x", &[0, 1, 28, 28]);
     let w = input(&mut g, InputKind::Parameter, "w", &[6, 1, 5, 5]);
     let b = input(&mut g, InputKind::Parameter, "b", &[6]);

@@ -1,0 +1,125 @@
+//! Reverse-mode differentiation on the graph.
+//!
+//! A `gradient(loss, x)` node becomes ordinary operations, which can be differentiated again. Nodes are rebuilt in
+//! order, so that an inner gradient is expanded before an outer one meets it. Gradients of one loss share a sweep: the
+//! cotangents of all nodes between the loss and every `x` that is asked for.
+
+mod contract;
+mod rules;
+
+use super::rewrite::{Rewrite, live};
+use crate::graph::{BinaryOp, DType, Graph, NodeId, Op, TypeError};
+use cranelift_entity::SecondaryMap;
+use std::collections::BTreeMap;
+
+/// The pass.
+///
+/// # Errors
+/// Where a rule does not type, which is a fault of the rule.
+pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
+    let live = live(graph);
+    let mut rewrite = Rewrite::new(graph);
+    let mut sweeps: BTreeMap<NodeId, Sweep> = BTreeMap::new();
+    for (id, node) in graph.nodes.iter() {
+        if !live[id] && !matches!(node.op, Op::Input { .. }) {
+            continue;
+        }
+        if node.op != Op::Gradient {
+            rewrite.copy(id)?;
+            continue;
+        }
+        let inputs = rewrite.inputs(id)?;
+        let (loss, x) = (inputs[0], inputs[1]);
+        if !sweeps.contains_key(&loss) {
+            let wanted = wanted(&rewrite, node.inputs[0]);
+            sweeps.insert(loss, sweep(&mut rewrite.new, loss, &wanted)?);
+        }
+        let mut gradient = sweeps.get(&loss).and_then(|sweep| sweep.get(&x)).copied();
+        if gradient.is_none() && depends(&rewrite.new, loss, x) {
+            gradient = sweep(&mut rewrite.new, loss, &[x])?.get(&x).copied();
+        }
+        let gradient = match gradient {
+            Some(gradient) => gradient,
+            None => {
+                let ty = rewrite.new.ty(x).clone();
+                rewrite.new.full(0.0, ty.dtype, &ty.shape, node.span)?
+            }
+        };
+        rewrite.set(id, gradient);
+    }
+    rewrite.finish()
+}
+
+/// The cotangent of each node that was asked for.
+type Sweep = BTreeMap<NodeId, NodeId>;
+
+/// Every `x` that gradients of one loss ask for and that is rebuilt already.
+fn wanted(rewrite: &Rewrite<'_>, loss: NodeId) -> Vec<NodeId> {
+    let gradients = rewrite
+        .old
+        .nodes
+        .values()
+        .filter(|node| node.op == Op::Gradient && node.inputs[0] == loss);
+    gradients
+        .filter_map(|node| rewrite.get(node.inputs[1]))
+        .collect()
+}
+
+fn depends(graph: &Graph, node: NodeId, on: NodeId) -> bool {
+    let mut pending = vec![node];
+    let mut seen: SecondaryMap<NodeId, bool> = SecondaryMap::new();
+    while let Some(node) = pending.pop() {
+        if node == on {
+            return true;
+        }
+        if node > on && !std::mem::replace(&mut seen[node], true) {
+            pending.extend(graph.nodes[node].inputs.iter().copied());
+        }
+    }
+    false
+}
+
+/// The nodes on a path from one of `wanted` to the loss.
+fn on_path(graph: &Graph, loss: NodeId, wanted: &[NodeId]) -> SecondaryMap<NodeId, bool> {
+    let mut reaches: SecondaryMap<NodeId, bool> = SecondaryMap::new();
+    for &x in wanted {
+        reaches[x] = true;
+    }
+    for (id, node) in graph.nodes.iter() {
+        let differentiable = node.op != Op::StopGradient && node.ty.dtype.is_float();
+        if differentiable && node.inputs.iter().any(|&input| reaches[input]) {
+            reaches[id] = true;
+        }
+        if id == loss {
+            break;
+        }
+    }
+    reaches
+}
+
+fn sweep(graph: &mut Graph, loss: NodeId, wanted: &[NodeId]) -> Result<Sweep, TypeError> {
+    let path = on_path(graph, loss, wanted);
+    let mut cotangents: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    let mut result = Sweep::new();
+    if !path[loss] {
+        return Ok(result);
+    }
+    let seed = graph.number(1.0, DType::F32, graph.nodes[loss].span)?;
+    let seed = graph.cast(seed, graph.ty(loss).dtype, graph.nodes[loss].span)?;
+    cotangents.insert(loss, seed);
+    while let Some((id, cotangent)) = cotangents.pop_last() {
+        if wanted.contains(&id) {
+            result.insert(id, cotangent);
+        }
+        for (input, part) in rules::cotangents(graph, id, cotangent, &path)? {
+            let sum = match cotangents.get(&input) {
+                Some(&other) => {
+                    graph.binary(BinaryOp::Add, other, part, graph.nodes[input].span)?
+                }
+                None => part,
+            };
+            cotangents.insert(input, sum);
+        }
+    }
+    Ok(result)
+}

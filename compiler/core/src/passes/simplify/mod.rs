@@ -1,0 +1,111 @@
+//! Algebra. Each rule looks at one operation on rebuilt inputs and gives something cheaper that is the same.
+
+mod elementwise;
+mod maxima;
+mod scalars;
+mod sums;
+mod views;
+
+use super::rewrite::{Rewrite, live};
+use crate::graph::{Graph, NodeId, Op, Scalar, TypeError};
+use cranelift_entity::SecondaryMap;
+use dlm_grammar::Span;
+
+/// What a rule gives: a replacement, or nothing where it does not apply.
+type Replacement = Result<Option<NodeId>, TypeError>;
+
+/// A rule: the operation, its rebuilt inputs, the graph to build in.
+type Rule = fn(&mut Simplifier<'_>, &Op, &[NodeId], Span) -> Replacement;
+
+/// All rules, in the order in which they are tried.
+const RULES: &[Rule] = &[
+    scalars::fold,
+    scalars::lift,
+    elementwise::neutral,
+    elementwise::powers,
+    elementwise::doubled,
+    views::compose,
+    views::reshaped,
+    maxima::monotone,
+    sums::repeated,
+];
+
+/// The pass.
+///
+/// # Errors
+/// Where a rule does not type, which is a fault of the rule.
+pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
+    let live = live(graph);
+    let mut uses: SecondaryMap<NodeId, u32> = SecondaryMap::new();
+    for (id, node) in graph.nodes.iter().filter(|(id, _)| live[*id]) {
+        let _ = id;
+        node.inputs.iter().for_each(|&input| uses[input] += 1);
+    }
+    graph
+        .outputs
+        .iter()
+        .for_each(|output| uses[output.node] += 1);
+    let mut rewrite = Rewrite::new(graph);
+    let mut used_once: SecondaryMap<NodeId, bool> = SecondaryMap::new();
+    for (id, node) in graph.nodes.iter() {
+        if !live[id] && !matches!(node.op, Op::Input { .. }) {
+            continue;
+        }
+        let inputs = rewrite.inputs(id)?;
+        let mut simplifier = Simplifier {
+            graph: &mut rewrite.new,
+            used_once: &used_once,
+        };
+        let new = simplifier.simplify(&node.op, &inputs, node.span)?;
+        used_once[new] = uses[id] == 1;
+        rewrite.set(id, new);
+    }
+    rewrite.finish()
+}
+
+/// The graph under construction.
+struct Simplifier<'a> {
+    graph: &'a mut Graph,
+    used_once: &'a SecondaryMap<NodeId, bool>,
+}
+
+impl Simplifier<'_> {
+    fn simplify(&mut self, op: &Op, inputs: &[NodeId], span: Span) -> Result<NodeId, TypeError> {
+        for rule in RULES {
+            if let Some(node) = rule(self, op, inputs, span)? {
+                return Ok(node);
+            }
+        }
+        self.graph.add(op.clone(), inputs, span)
+    }
+
+    /// Builds an operation, simplified.
+    fn add(&mut self, op: Op, inputs: &[NodeId], span: Span) -> Result<NodeId, TypeError> {
+        self.simplify(&op, inputs, span)
+    }
+
+    /// The scalar that a node repeats everywhere: the node itself of rank 0, or what a view repeats.
+    fn scalar_of(&self, node: NodeId) -> Option<NodeId> {
+        let data = &self.graph.nodes[node];
+        match data.op {
+            _ if data.ty.rank() == 0 => Some(node),
+            Op::View(_) if self.graph.nodes[data.inputs[0]].ty.rank() == 0 => Some(data.inputs[0]),
+            _ => None,
+        }
+    }
+
+    /// The constant that a node holds everywhere.
+    fn constant_of(&self, node: NodeId) -> Option<Scalar> {
+        match self.graph.nodes[self.scalar_of(node)?].op {
+            Op::Constant(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    fn float_of(&self, node: NodeId) -> Option<f32> {
+        match self.constant_of(node)? {
+            Scalar::F32(value) => Some(value),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Sums of what is repeated.
+
+use super::{Replacement, Simplifier};
+use crate::graph::{AxisIndex, BinaryOp, DType, NodeId, Op, ReduceOp, View};
+use dlm_grammar::Span;
+
+/// A sum along axes that a view only repeats is a product with their extent.
+pub fn repeated(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Reduce {
+        op: ReduceOp::Sum,
+        axes,
+    } = op
+    else {
+        return Ok(None);
+    };
+    let data = s.graph.nodes[inputs[0]].clone();
+    let Op::View(view) = &data.op else {
+        return Ok(None);
+    };
+    let repeats = |axis: usize| view.index.iter().all(|index| index.coefficient(axis) == 0);
+    let (free, rest): (Vec<usize>, Vec<usize>) = axes.iter().partition(|&&axis| repeats(axis));
+    if free.is_empty() || data.ty.dtype != DType::F32 {
+        return Ok(None);
+    }
+    let count = s.graph.count(inputs[0], &free, span)?;
+    let kept: Vec<usize> = (0..view.shape.len())
+        .filter(|axis| !free.contains(axis))
+        .collect();
+    let place = |axis: usize| kept.iter().position(|&own| own == axis).unwrap_or(0);
+    let rename = |index: &AxisIndex| {
+        let terms: Vec<(usize, i64)> = index
+            .terms
+            .iter()
+            .map(|term| (place(term.0), term.1))
+            .collect();
+        AxisIndex::affine(&terms, index.offset, index.divisor)
+    };
+    let narrow = View {
+        shape: kept.iter().map(|&axis| view.shape[axis]).collect(),
+        index: view.index.iter().map(rename).collect(),
+        fill: view.fill,
+    };
+    let narrow = s.graph.view(data.inputs[0], narrow, span)?;
+    let rest: Vec<usize> = rest.into_iter().map(place).collect();
+    let sum = match rest.is_empty() {
+        true => narrow,
+        false => s.add(
+            Op::Reduce {
+                op: ReduceOp::Sum,
+                axes: rest,
+            },
+            &[narrow],
+            span,
+        )?,
+    };
+    let shape = s.graph.shape(sum).to_vec();
+    let count = s.graph.broadcast_to(count, &shape, span)?;
+    s.add(Op::Binary(BinaryOp::Mul), &[sum, count], span)
+        .map(Some)
+}
