@@ -9,7 +9,7 @@ use super::lanes::{ContractionLanes, Lanes};
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
 use super::target::Target;
-use crate::graph::{Dim, Graph, InputKind, NodeId, Op};
+use crate::graph::{Dim, Graph, NodeId, Op};
 use cranelift_entity::SecondaryMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -127,6 +127,8 @@ struct Reach {
     /// Each anchor with the positions it is read at; `None` where they have no affine form.
     anchors: BTreeMap<NodeId, BTreeSet<Option<Vec<Position<Symbol>>>>>,
     leaves: BTreeSet<NodeId>,
+    /// Stored values that are looked through, because they may be outputs of the same group.
+    through: BTreeSet<NodeId>,
 }
 
 impl<'a> Fuser<'a> {
@@ -294,36 +296,22 @@ impl<'a> Fuser<'a> {
     fn form(&self) -> Result<Vec<Group>, NodeId> {
         let mut anchored: BTreeMap<NodeId, (Vec<NodeId>, AnchorPlace)> = BTreeMap::new();
         let mut groups = Vec::new();
+        let mut homed: BTreeSet<NodeId> = BTreeSet::new();
         for &id in &self.stored {
             if self.strategies.contains_key(&id) {
                 anchored.entry(id).or_default().0.push(id);
                 continue;
             }
-            let (reach, symbols) = self.reach(id);
-            let Some((&home, places)) = reach.anchors.last_key_value() else {
-                groups.push(self.elementwise(id));
-                continue;
-            };
-            for &other in reach.anchors.keys().filter(|&&other| other != home) {
-                return Err(self.cut(id, other, Some(home)));
-            }
-            let leaf = reach
-                .leaves
-                .iter()
-                .any(|&leaf| leaf != home && self.depends(leaf, home));
-            let place = self
-                .shared_place(id, home, places, &symbols)
-                .filter(|_| !leaf && self.one_mode(id, home));
-            let Some(place) = place else {
-                return Err(self.cut(id, home, None));
-            };
-            let entry = anchored.entry(home).or_default();
-            if entry.0.is_empty() {
-                *entry = (vec![id], place);
-            } else if entry.1 == place && self.same_domain(entry.0[0], id) {
-                entry.0.push(id);
-            } else {
-                return Err(home);
+            match self.home(id, &homed) {
+                Some((home, place)) if anchored.get(&home).is_none_or(|found| self.joins(id, &place, found)) => {
+                    let entry = anchored.entry(home).or_insert_with(|| (Vec::new(), place));
+                    entry.0.push(id);
+                    homed.insert(id);
+                }
+                _ => match self.obstacle(id) {
+                    Some(cut) => return Err(cut),
+                    None => groups.push(self.elementwise(id)),
+                },
             }
         }
         for (anchor, (outputs, place)) in anchored {
@@ -337,6 +325,38 @@ impl<'a> Fuser<'a> {
             });
         }
         Ok(groups)
+    }
+
+    /// The anchor whose epilogue can compute a value, and where it reads the anchor.
+    fn home(&self, id: NodeId, homed: &BTreeSet<NodeId>) -> Option<(NodeId, AnchorPlace)> {
+        for through in [homed.clone(), BTreeSet::new()] {
+            let (reach, symbols) = self.reach(id, through);
+            let [(&home, places)] = reach.anchors.iter().collect::<Vec<_>>()[..] else { continue };
+            let waits = reach.leaves.iter().any(|&leaf| leaf != home && self.depends(leaf, home));
+            if waits || !self.one_mode(id, home) {
+                continue;
+            }
+            if let Some(place) = self.shared_place(id, home, places, &symbols) {
+                return Some((home, place));
+            }
+        }
+        None
+    }
+
+    /// Whether a value fits the outputs that an anchor's kernel has already.
+    fn joins(&self, id: NodeId, place: &AnchorPlace, found: &(Vec<NodeId>, AnchorPlace)) -> bool {
+        found.1 == *place && self.same_domain(found.0[0], id)
+    }
+
+    /// What must be stored so that a value without a home reads no anchor.
+    fn obstacle(&self, id: NodeId) -> Option<NodeId> {
+        let (reach, _) = self.reach(id, BTreeSet::new());
+        let (&home, _) = reach.anchors.last_key_value()?;
+        let other = reach.anchors.keys().find(|&&other| other != home);
+        Some(match other {
+            Some(&other) => self.cut(id, other, Some(home)),
+            None => self.cut(id, home, None),
+        })
     }
 
     fn elementwise(&self, id: NodeId) -> Group {
@@ -374,7 +394,10 @@ impl<'a> Fuser<'a> {
             if let Some((&below, _)) = reach.anchors.last_key_value()
                 && !self.stored.contains(&below)
             {
-                return Err(self.cut(input, below, None));
+                return Err(match input == below || root(self.graph, input) == below {
+                    true => below,
+                    false => self.cut_from(input, below),
+                });
             }
         }
         Ok(())
@@ -396,10 +419,10 @@ impl<'a> Fuser<'a> {
     }
 
     /// What the expression of a stored value reads, over one symbol for each axis.
-    fn reach(&self, id: NodeId) -> (Reach, Symbols) {
+    fn reach(&self, id: NodeId, through: BTreeSet<NodeId>) -> (Reach, Symbols) {
         let mut symbols = Symbols::default();
         let positions = self.fresh_positions(id, true, &mut symbols);
-        let mut reach = Reach::default();
+        let mut reach = Reach { through, ..Reach::default() };
         self.expand(id, Some(positions), &mut symbols, &mut reach);
         (reach, symbols)
     }
@@ -417,7 +440,7 @@ impl<'a> Fuser<'a> {
             } else {
                 reach.anchors.entry(id).or_default().insert(positions);
             }
-        } else if self.stored.contains(&root(self.graph, id)) {
+        } else if self.stored.contains(&root(self.graph, id)) && !reach.through.contains(&root(self.graph, id)) {
             reach.leaves.insert(root(self.graph, id));
         } else {
             self.expand(id, positions, symbols, reach);
@@ -541,39 +564,56 @@ impl<'a> Fuser<'a> {
     }
 
     /// What to store so that `id` no longer reads `anchor` directly: of the values that every path passes, the
-    /// smallest; the last where several are.
+    /// smallest; the nearest to `id` where several are.
     fn cut(&self, id: NodeId, anchor: NodeId, not_on: Option<NodeId>) -> NodeId {
-        let mut best = anchor;
-        let size = |node: NodeId| {
-            self.graph.nodes[node].ty.elements(64) * self.graph.nodes[node].ty.dtype.bytes() as i64
-        };
+        let ty = |node: NodeId| &self.graph.nodes[node].ty;
+        let size = |node: NodeId| ty(node).elements(64) * ty(node).dtype.bytes() as i64;
+        let mut best: Option<NodeId> = None;
         let mut node = id;
         while let Some(next) = self.only_way_down(node, anchor) {
             node = root(self.graph, next);
-            let allowed =
-                not_on.is_none_or(|home| !self.depends(node, home)) && !self.stored.contains(&node);
-            if allowed && size(node) < size(best) {
-                best = node;
-            }
-            if node == anchor {
-                break;
+            let allowed = not_on.is_none_or(|home| !self.touches(node, home)) && !self.stored.contains(&node);
+            if allowed && best.is_none_or(|best| size(node) < size(best)) {
+                best = Some(node);
             }
         }
-        best
+        best.unwrap_or(anchor)
     }
 
-    /// The one input through which `node` reaches `anchor`, if there is one.
+    /// As [`Fuser::cut`], where `id` itself may be stored.
+    fn cut_from(&self, id: NodeId, anchor: NodeId) -> NodeId {
+        let below = self.cut(id, anchor, None);
+        let ty = |node: NodeId| &self.graph.nodes[node].ty;
+        let size = |node: NodeId| ty(node).elements(64) * ty(node).dtype.bytes() as i64;
+        let own = root(self.graph, id);
+        if size(own) <= size(below) { own } else { below }
+    }
+
+    /// The one input through which `node` reads `anchor`, if there is one.
     fn only_way_down(&self, node: NodeId, anchor: NodeId) -> Option<NodeId> {
-        let mut found = None;
-        for &input in &self.graph.nodes[node].inputs {
-            if self.depends(input, anchor) && !self.stored.contains(&root(self.graph, input)) {
-                if found.is_some_and(|other| other != input) {
-                    return None;
-                }
-                found = Some(input);
+        if node == anchor {
+            return None;
+        }
+        let inputs: BTreeSet<NodeId> = self.graph.nodes[node].inputs.iter().copied().collect();
+        let mut ways = inputs.into_iter().filter(|&input| self.touches(input, anchor));
+        let way = ways.next();
+        way.filter(|_| ways.next().is_none())
+    }
+
+    /// Whether the expression of `node` reads `anchor` with nothing stored or reduced in between.
+    fn touches(&self, node: NodeId, anchor: NodeId) -> bool {
+        let mut pending = vec![node];
+        let mut seen = BTreeSet::new();
+        while let Some(node) = pending.pop() {
+            if node == anchor {
+                return true;
+            }
+            let ends = self.strategies.contains_key(&node) || self.stored.contains(&root(self.graph, node));
+            if node > anchor && !ends && seen.insert(node) {
+                pending.extend(self.graph.nodes[node].inputs.iter().copied());
             }
         }
-        found.filter(|_| node != anchor)
+        false
     }
 
     /// Orders groups so that each reads only earlier ones.
@@ -654,17 +694,6 @@ pub fn leaves(graph: &Graph, stored: &BTreeSet<NodeId>, group: &Group) -> BTreeS
         }
     }
     found
-}
-
-/// Whether an input is kept between steps.
-pub fn is_persistent(graph: &Graph, id: NodeId) -> bool {
-    matches!(
-        graph.nodes[id].op,
-        Op::Input {
-            kind: InputKind::Parameter | InputKind::State,
-            ..
-        }
-    )
 }
 
 fn whole(

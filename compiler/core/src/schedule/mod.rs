@@ -19,3 +19,5 @@ pub use target::Target;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod lenet_test;

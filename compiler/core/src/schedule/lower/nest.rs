@@ -142,7 +142,7 @@ fn lower_plain(
 /// Whether every value of a group has one shape and is read at one place, so that its axes can be one.
 fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
     let shape = &cx.graph.nodes[group.outputs[0]].ty.shape;
-    if shape.iter().any(|dim| dim.is_dynamic()) {
+    if shape.is_empty() || shape.iter().any(|dim| dim.is_dynamic()) {
         return false;
     }
     let mut pending = group.outputs.clone();

@@ -4,11 +4,9 @@
 //! operands' axes mean fewer loads for each multiply-add, until the registers are full.
 
 use super::Context;
-use crate::graph::{Contraction, Dim, NodeId, Op};
-use crate::plan::Layout;
+use crate::graph::{Contraction, NodeId, Op};
 use crate::schedule::borders::borders;
 use crate::schedule::fuse::{Group, Strategy, root};
-use crate::schedule::lanes::ContractionLanes;
 use crate::schedule::position::Position;
 use std::collections::BTreeSet;
 
@@ -280,10 +278,9 @@ fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> T
             in_blocks,
             0,
             &mut factors,
-            &mut |cost, factors, loads| {
+            &mut |cost, factors, (sums, loads)| {
                 if best.as_ref().is_none_or(|(other, _)| cost < *other) {
-                    let sums = factors.iter().product::<usize>() * shape.instances * parts;
-                    let reason = format!(
+                        let reason = format!(
                         "lanes {width}, tile {factors:?}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each"
                     );
                     best = Some((
@@ -314,7 +311,7 @@ fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> T
     best.map_or_else(fallback, |best| best.1)
 }
 
-type Found<'f> = &'f mut dyn FnMut(f64, &[usize], usize);
+type Found<'f> = &'f mut dyn FnMut(f64, &[usize], (usize, usize));
 
 fn search(
     cx: &Context<'_>,
@@ -326,8 +323,8 @@ fn search(
     found: Found<'_>,
 ) {
     if axis == factors.len() {
-        if let Some((cost, loads)) = cost(cx, shape, parts, factors) {
-            found(cost, factors, loads);
+        if let Some((cost, counts)) = cost(cx, shape, parts, factors) {
+            found(cost, factors, counts);
         }
         return;
     }
@@ -353,7 +350,7 @@ fn search(
 
 /// Cycles for each vector multiply-add, and loads for each round of the reduction: bound by the multipliers (two a
 /// cycle), the loads (two), the latency of dependent sums (four cycles) or the decoder (six).
-fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Option<(f64, usize)> {
+fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Option<(f64, (usize, usize))> {
     let repeats: usize = factors
         .iter()
         .zip(&shape.whole)
@@ -390,29 +387,5 @@ fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Opt
         let tiles = extent.max(1) as usize / factor + usize::from(extent as usize % factor != 0);
         useful *= extent as f64 / (tiles * factor) as f64;
     }
-    Some((cycles / sums as f64 / useful, load))
-}
-
-/// The number of lanes along which a contraction sums, for reports.
-pub fn sums_samples(cx: &Context<'_>, anchor: NodeId) -> bool {
-    match &cx.graph.nodes[anchor].op {
-        Op::Contract(c) => {
-            matches!(
-                cx.lanes.contraction(c, &cx.graph.nodes[anchor].inputs),
-                ContractionLanes::Across(_)
-            )
-        }
-        _ => false,
-    }
-}
-
-/// Whether a value lies in lanes.
-pub fn in_lanes(cx: &Context<'_>, node: NodeId) -> bool {
-    let buffer = cx.buffer_of.get(&root(cx.graph, node));
-    buffer.is_some_and(|&buffer| matches!(cx.buffers[buffer].layout, Layout::Lanes { .. }))
-}
-
-/// The elements of a shape without its dynamic axes.
-pub fn fixed_elements(shape: &[Dim]) -> i64 {
-    shape.iter().filter_map(|dim| dim.known()).product()
+    Some((cycles / sums as f64 / useful, (sums, load)))
 }

@@ -1,0 +1,127 @@
+use super::*;
+use crate::graph::*;
+use crate::passes::{PASSES, run_passes};
+use dlm_grammar::Span;
+
+struct Net {
+    g: Graph,
+    parameters: Vec<NodeId>,
+}
+
+impl Net {
+    fn parameter(&mut self, name: &str, shape: &[i64]) -> NodeId {
+        let ty = TensorType::new(DType::F32, shape.iter().map(|&n| Dim::fixed(n)).collect::<Vec<_>>());
+        let node = self.g.input(InputKind::Parameter, name, ty, Span::default()).unwrap();
+        self.parameters.push(node);
+        node
+    }
+
+    fn bias(&mut self, x: NodeId, name: &str, n: i64) -> NodeId {
+        let b = self.parameter(name, &[n]);
+        let rank = self.g.shape(x).len();
+        let mut shape = vec![Dim::fixed(n)];
+        shape.resize(rank - 1, Dim::fixed(1));
+        let b = self.g.reshape(b, &shape, Span::default()).unwrap();
+        self.g.binary(BinaryOp::Add, x, b, Span::default()).unwrap()
+    }
+
+    fn relu(&mut self, x: NodeId) -> NodeId {
+        let zero = self.g.number(0.0, DType::F32, Span::default()).unwrap();
+        self.g.binary(BinaryOp::Max, x, zero, Span::default()).unwrap()
+    }
+
+    fn conv(&mut self, x: NodeId, name: &str, out: i64, k: i64) -> NodeId {
+        let c = self.g.shape(x)[1].fixed;
+        let w = self.parameter(&format!("{name}.weight"), &[out, c, k, k]);
+        let axis = WindowAxis { kernel: k, stride: 1, dilation: 1, pad: (0, 0) };
+        let shape = ConvolutionShape { axes: vec![axis, axis], groups: 1 };
+        let y = self.g.convolution(x, w, &shape, Span::default()).unwrap();
+        self.bias(y, &format!("{name}.bias"), out)
+    }
+
+    fn pool(&mut self, x: NodeId) -> NodeId {
+        let axis = WindowAxis { kernel: 2, stride: 2, dilation: 1, pad: (0, 0) };
+        let w = self.g.window(x, &[axis, axis], Scalar::F32(f32::NEG_INFINITY), Span::default()).unwrap();
+        self.g.reduce(ReduceOp::Max, w, &[4, 5], Span::default()).unwrap()
+    }
+
+    fn linear(&mut self, x: NodeId, name: &str, out: i64) -> NodeId {
+        let n = self.g.shape(x)[1].fixed;
+        let w = self.parameter(&format!("{name}.weight"), &[out, n]);
+        let y = self.g.einsum("b i, o i -> b o", &[x, w], Span::default()).unwrap();
+        self.bias(y, &format!("{name}.bias"), out)
+    }
+}
+
+/// A training step of LeNet-5 with momentum, built by hand.
+pub fn lenet() -> Graph {
+    let s = Span::default();
+    let mut net = Net { g: Graph::new("step"), parameters: Vec::new() };
+    let ty = TensorType::new(DType::F32, vec![Dim::BATCH, 1.into(), 28.into(), 28.into()]);
+    let x = net.g.input(InputKind::Data, "x", ty, s).unwrap();
+    let y = net.g.input(InputKind::Data, "y", TensorType::new(DType::I32, vec![Dim::BATCH]), s).unwrap();
+    let mut h = x;
+    for (name, out) in [("conv1", 6), ("conv2", 16)] {
+        h = net.conv(h, name, out, 5);
+        h = net.relu(h);
+        h = net.pool(h);
+    }
+    h = net.g.reshape(h, &[Dim::BATCH, 256.into()], s).unwrap();
+    for (name, out) in [("fc1", 120), ("fc2", 84)] {
+        h = net.linear(h, name, out);
+        h = net.relu(h);
+    }
+    let logits = net.linear(h, "fc3", 10);
+    let g = &mut net.g;
+    let max = g.reduce(ReduceOp::Max, logits, &[1], s).unwrap();
+    let max = g.stop_gradient(max, s).unwrap();
+    let shape = g.shape(logits).to_vec();
+    let wide = g.restore_axes(max, &shape, &[1], s).unwrap();
+    let shifted = g.binary(BinaryOp::Sub, logits, wide, s).unwrap();
+    let e = g.unary(UnaryOp::Exp, shifted, s).unwrap();
+    let sum = g.reduce(ReduceOp::Sum, e, &[1], s).unwrap();
+    let log = g.unary(UnaryOp::Log, sum, s).unwrap();
+    let hot = g.one_hot(y, 10.into(), s).unwrap();
+    let picked = g.binary(BinaryOp::Mul, hot, shifted, s).unwrap();
+    let picked = g.reduce(ReduceOp::Sum, picked, &[1], s).unwrap();
+    let each = g.binary(BinaryOp::Sub, log, picked, s).unwrap();
+    let loss = g.mean(each, &[0], s).unwrap();
+    g.output(OutputKind::Report, "loss", loss);
+    for p in net.parameters.clone() {
+        let Op::Input { name, ty, .. } = g.nodes[p].op.clone() else { unreachable!() };
+        let state = format!("opt.{name}.velocity");
+        let v = g.input(InputKind::State, state.clone(), ty, s).unwrap();
+        let gradient = g.gradient(loss, p, s).unwrap();
+        let momentum = g.number(0.9, DType::F32, s).unwrap();
+        let kept = g.binary(BinaryOp::Mul, v, momentum, s).unwrap();
+        let next = g.binary(BinaryOp::Add, kept, gradient, s).unwrap();
+        let rate = g.number(0.01, DType::F32, s).unwrap();
+        let change = g.binary(BinaryOp::Mul, next, rate, s).unwrap();
+        let new = g.binary(BinaryOp::Sub, p, change, s).unwrap();
+        g.output(OutputKind::State, state, next);
+        g.output(OutputKind::Parameter, name, new);
+    }
+    run_passes(g, PASSES, |_, _| {}).unwrap()
+}
+
+#[test]
+fn a_training_step_of_lenet_has_two_phases() {
+    let graph = lenet();
+    for (id, node) in graph.nodes.iter() {
+        eprintln!("{id} = {:?} {:?} : {}", node.op, node.inputs, node.ty);
+    }
+    let plan = schedule(&graph, &Target::vector128(), 64, &PersistentLayout::of(&graph)).unwrap();
+    for (number, phase) in plan.phases.iter().enumerate() {
+        eprintln!("phase {number}");
+        for group in &phase.groups {
+            eprintln!("  {} {:?}", group.name, group.tasks);
+            for call in &group.calls {
+                let k = &plan.kernels[call.kernel];
+                let names: Vec<_> = call.buffers.iter().map(|&b| format!("{}:{:?}", plan.buffers[b].name, plan.buffers[b].space)).collect();
+                eprintln!("    {} {:?} | {}", k.name, names, k.notes.join("; "));
+            }
+        }
+    }
+    eprintln!("commits {:?} arena {} scratch {}", plan.commits, plan.arena_bytes, plan.scratch_bytes);
+    assert_eq!(plan.phases.len(), 2);
+}
