@@ -2,6 +2,11 @@
 //!
 //! A plan is all a run needs beside the machine code of its kernels.
 
+mod names;
+mod text;
+
+pub use text::{ParseError, parse_plan, print_with_kernels};
+
 use crate::graph::{Dim, InputKind, OutputKind};
 use crate::loops::{Element, Kernel};
 use cranelift_entity::{PrimaryMap, entity_impl};
@@ -167,7 +172,7 @@ pub struct Commit {
 }
 
 /// The whole of a step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The graph's name.
     pub name: String,
