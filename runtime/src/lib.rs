@@ -8,9 +8,15 @@
 //! | [`program`] | the executable program, as plain data |
 //! | [`memory`] | the buffers that programs run in |
 //! | [`team`] | the worker team that runs the steps of a program |
+//! | [`call`] | running a program once on plain tensors |
+//! | [`checkpoint`] | tensors in files |
+//! | [`random`] | counter-based random numbers |
 //! | [`tensor`] | a plain tensor in memory, and its element types |
 
+pub mod call;
+pub mod checkpoint;
 pub mod memory;
 pub mod program;
+pub mod random;
 pub mod team;
 pub mod tensor;
