@@ -6,11 +6,16 @@
 pub mod ast;
 pub mod codes;
 mod diagnostic;
+mod lexer;
+mod parse;
+mod placement;
 mod source_map;
 mod span;
 mod suggest;
 
 pub use diagnostic::{Code, Diagnostic, Label, Severity};
+pub use lexer::KEYWORDS;
+pub use parse::{MAX_FILE_SIZE, parse, parse_expression};
 pub use source_map::{Position, SourceMap};
 pub use span::{FileId, Span};
 pub use suggest::suggest;

@@ -214,6 +214,25 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// Every binary operator.
+    pub const ALL: [BinaryOp; 15] = [
+        BinaryOp::Or,
+        BinaryOp::And,
+        BinaryOp::Equal,
+        BinaryOp::NotEqual,
+        BinaryOp::Less,
+        BinaryOp::LessEqual,
+        BinaryOp::Greater,
+        BinaryOp::GreaterEqual,
+        BinaryOp::Add,
+        BinaryOp::Subtract,
+        BinaryOp::Multiply,
+        BinaryOp::Divide,
+        BinaryOp::Remainder,
+        BinaryOp::MatMul,
+        BinaryOp::Power,
+    ];
+
     /// The operator as written.
     pub fn symbol(self) -> &'static str {
         match self {

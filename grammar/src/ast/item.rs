@@ -60,7 +60,8 @@ pub struct Definition {
     pub name: Ident,
     /// The compile-time parameters in square brackets; empty where there are none.
     pub statics: Vec<StaticParam>,
-    /// The tensor parameters in parentheses.
+    /// The tensor parameters in parentheses; empty where there are none, whether or not `()` stands there
+    /// (a `fn` that returns a schedule has no parentheses).
     pub params: Vec<Param>,
     /// The declared result types after `->`; empty where they are left to inference.
     pub results: Vec<Type>,

@@ -1,0 +1,170 @@
+//! Text to syntax tree.
+//!
+//! The steps: tokens ([`crate::lexer`]), limits on nesting, then item by item the grammar `dlm.pest` and the
+//! tree ([`tree`]), at last which statement may stand where ([`crate::placement`]). An error in an item
+//! ends that item only; the next one is looked for at the beginning of a line.
+
+mod expectation;
+mod hints;
+mod limits;
+mod message;
+mod recovery;
+mod tree;
+
+use crate::ast::{Expr, File, Item};
+use crate::lexer::{Lexed, lex};
+use crate::{Diagnostic, FileId, Span, placement};
+use message::Trouble;
+use pest::Parser;
+use std::num::NonZeroUsize;
+
+/// The parser that pest makes of the grammar.
+#[derive(pest_derive::Parser)]
+#[grammar = "dlm.pest"]
+struct Grammar;
+
+/// The largest file, in bytes.
+pub const MAX_FILE_SIZE: usize = 16 << 20;
+
+/// How many rules pest may try for one item. A program takes about fifty for each byte.
+const CALL_LIMIT: NonZeroUsize = NonZeroUsize::new(2_000_000_000).expect("not zero");
+
+/// One file as a program sees it while it is parsed.
+pub(crate) struct Source<'a> {
+    /// The whole text.
+    pub text: &'a str,
+    /// Which file it is.
+    pub file: FileId,
+    /// Its tokens.
+    pub lexed: Lexed,
+}
+
+/// Parses a file's text.
+///
+/// # Errors
+///
+/// Every error that the text's form has: of characters, of syntax, of statements that stand where they have
+/// no meaning. At least one is an error; in textual order.
+pub fn parse(text: &str, file: FileId) -> Result<File, Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
+    let Some(source) = prepare(text, file, &mut diagnostics) else {
+        return Err(diagnostics);
+    };
+    let items = parse_items(&source, &mut diagnostics);
+    let file = File {
+        items,
+        span: Span::new(file, 0, text.len()),
+    };
+    placement::check(&file, &mut diagnostics);
+    if diagnostics.is_empty() {
+        return Ok(file);
+    }
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
+    Err(diagnostics)
+}
+
+/// Parses an expression that stands by itself, such as a value on the command line.
+///
+/// # Errors
+///
+/// Every error that the text's form has; at least one.
+pub fn parse_expression(text: &str, file: FileId) -> Result<Expr, Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
+    let Some(source) = prepare(text, file, &mut diagnostics) else {
+        return Err(diagnostics);
+    };
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    pest::set_call_limit(Some(CALL_LIMIT));
+    let parsed = Grammar::parse(Rule::lone_expression, text);
+    let mut pairs = parsed.map_err(|error| {
+        let failure = Failure::new(&error, 0);
+        vec![Trouble::new(&source, 0, &failure).diagnose()]
+    })?;
+    let pair = pairs.next().expect("the rule makes one pair");
+    let (expr, diagnostics) = tree::build_expression(&source, pair);
+    match diagnostics.is_empty() {
+        true => Ok(expr),
+        false => Err(diagnostics),
+    }
+}
+
+/// The text with its tokens, unless it exceeds a limit. Diagnostics of tokens may be added all the same.
+fn prepare<'a>(
+    text: &'a str,
+    file: FileId,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Source<'a>> {
+    if let Some(diagnostic) = limits::check_size(text, file) {
+        diagnostics.push(diagnostic);
+        return None;
+    }
+    let mut source = Source {
+        text,
+        file,
+        lexed: lex(text, file),
+    };
+    diagnostics.append(&mut source.lexed.diagnostics);
+    if let Some(diagnostic) = limits::check_nesting(&source) {
+        diagnostics.push(diagnostic);
+        return None;
+    }
+    Some(source)
+}
+
+/// Parses item after item; after an error goes on with the next one that begins a line.
+fn parse_items(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item> {
+    pest::set_call_limit(Some(CALL_LIMIT));
+    let mut items = Vec::new();
+    let mut next = 0;
+    while let Some(token) = source.lexed.tokens.get(next) {
+        match parse_item(source, token.start) {
+            Ok((item, found)) => {
+                next = recovery::token_at(source, item.span.end as usize);
+                // What follows an error in the same item would be about a guess.
+                diagnostics.extend(found);
+                items.push(item);
+            }
+            Err(failure) => {
+                let (diagnostic, resume) = recovery::recover(source, next, &failure);
+                diagnostics.extend(diagnostic);
+                next = resume;
+            }
+        }
+    }
+    items
+}
+
+/// Parses the item that begins at the byte `start`. The diagnostics are those of its tree.
+fn parse_item(source: &Source, start: usize) -> Result<(Item, Vec<Diagnostic>), Failure> {
+    let parsed = Grammar::parse(Rule::item, &source.text[start..]);
+    let mut pairs = parsed.map_err(|error| Failure::new(&error, start))?;
+    let pair = pairs.next().expect("the rule `item` makes one pair");
+    Ok(tree::build(source, start, pair))
+}
+
+/// Where the grammar could not go on, and what it tried there.
+struct Failure {
+    /// The byte in the whole text.
+    at: usize,
+    /// The rules that were tried; empty where a limit was reached.
+    tried: Vec<Rule>,
+}
+
+impl Failure {
+    fn new(error: &pest::error::Error<Rule>, start: usize) -> Failure {
+        use pest::error::{ErrorVariant, InputLocation};
+        let at = match error.location {
+            InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
+        };
+        let tried = match &error.variant {
+            ErrorVariant::ParsingError { positives, .. } => positives.clone(),
+            ErrorVariant::CustomError { .. } => Vec::new(),
+        };
+        Failure {
+            at: start + at,
+            tried,
+        }
+    }
+}
