@@ -4,6 +4,7 @@
 //! with the same inputs gives the node that is there.
 
 mod build;
+pub mod eval;
 mod index;
 mod infer;
 mod op;

@@ -303,7 +303,11 @@ impl<'a> Fuser<'a> {
                 continue;
             }
             match self.home(id, &homed) {
-                Some((home, place)) if anchored.get(&home).is_none_or(|found| self.joins(id, &place, found)) => {
+                Some((home, place))
+                    if anchored
+                        .get(&home)
+                        .is_none_or(|found| self.joins(id, &place, found)) =>
+                {
                     let entry = anchored.entry(home).or_insert_with(|| (Vec::new(), place));
                     entry.0.push(id);
                     homed.insert(id);
@@ -331,8 +335,13 @@ impl<'a> Fuser<'a> {
     fn home(&self, id: NodeId, homed: &BTreeSet<NodeId>) -> Option<(NodeId, AnchorPlace)> {
         for through in [homed.clone(), BTreeSet::new()] {
             let (reach, symbols) = self.reach(id, through);
-            let [(&home, places)] = reach.anchors.iter().collect::<Vec<_>>()[..] else { continue };
-            let waits = reach.leaves.iter().any(|&leaf| leaf != home && self.depends(leaf, home));
+            let [(&home, places)] = reach.anchors.iter().collect::<Vec<_>>()[..] else {
+                continue;
+            };
+            let waits = reach
+                .leaves
+                .iter()
+                .any(|&leaf| leaf != home && self.depends(leaf, home));
             if waits || !self.one_mode(id, home) {
                 continue;
             }
@@ -422,7 +431,10 @@ impl<'a> Fuser<'a> {
     fn reach(&self, id: NodeId, through: BTreeSet<NodeId>) -> (Reach, Symbols) {
         let mut symbols = Symbols::default();
         let positions = self.fresh_positions(id, true, &mut symbols);
-        let mut reach = Reach { through, ..Reach::default() };
+        let mut reach = Reach {
+            through,
+            ..Reach::default()
+        };
         self.expand(id, Some(positions), &mut symbols, &mut reach);
         (reach, symbols)
     }
@@ -440,7 +452,9 @@ impl<'a> Fuser<'a> {
             } else {
                 reach.anchors.entry(id).or_default().insert(positions);
             }
-        } else if self.stored.contains(&root(self.graph, id)) && !reach.through.contains(&root(self.graph, id)) {
+        } else if self.stored.contains(&root(self.graph, id))
+            && !reach.through.contains(&root(self.graph, id))
+        {
             reach.leaves.insert(root(self.graph, id));
         } else {
             self.expand(id, positions, symbols, reach);
@@ -566,13 +580,13 @@ impl<'a> Fuser<'a> {
     /// What to store so that `id` no longer reads `anchor` directly: of the values that every path passes, the
     /// smallest; the nearest to `id` where several are.
     fn cut(&self, id: NodeId, anchor: NodeId, not_on: Option<NodeId>) -> NodeId {
-        let ty = |node: NodeId| &self.graph.nodes[node].ty;
-        let size = |node: NodeId| ty(node).elements(64) * ty(node).dtype.bytes() as i64;
+        let size = |node: NodeId| self.graph.nodes[node].ty.elements(64);
         let mut best: Option<NodeId> = None;
         let mut node = id;
         while let Some(next) = self.only_way_down(node, anchor) {
             node = root(self.graph, next);
-            let allowed = not_on.is_none_or(|home| !self.touches(node, home)) && !self.stored.contains(&node);
+            let allowed =
+                not_on.is_none_or(|home| !self.touches(node, home)) && !self.stored.contains(&node);
             if allowed && best.is_none_or(|best| size(node) < size(best)) {
                 best = Some(node);
             }
@@ -583,8 +597,7 @@ impl<'a> Fuser<'a> {
     /// As [`Fuser::cut`], where `id` itself may be stored.
     fn cut_from(&self, id: NodeId, anchor: NodeId) -> NodeId {
         let below = self.cut(id, anchor, None);
-        let ty = |node: NodeId| &self.graph.nodes[node].ty;
-        let size = |node: NodeId| ty(node).elements(64) * ty(node).dtype.bytes() as i64;
+        let size = |node: NodeId| self.graph.nodes[node].ty.elements(64);
         let own = root(self.graph, id);
         if size(own) <= size(below) { own } else { below }
     }
@@ -595,7 +608,9 @@ impl<'a> Fuser<'a> {
             return None;
         }
         let inputs: BTreeSet<NodeId> = self.graph.nodes[node].inputs.iter().copied().collect();
-        let mut ways = inputs.into_iter().filter(|&input| self.touches(input, anchor));
+        let mut ways = inputs
+            .into_iter()
+            .filter(|&input| self.touches(input, anchor));
         let way = ways.next();
         way.filter(|_| ways.next().is_none())
     }
@@ -608,7 +623,8 @@ impl<'a> Fuser<'a> {
             if node == anchor {
                 return true;
             }
-            let ends = self.strategies.contains_key(&node) || self.stored.contains(&root(self.graph, node));
+            let ends = self.strategies.contains_key(&node)
+                || self.stored.contains(&root(self.graph, node));
             if node > anchor && !ends && seen.insert(node) {
                 pending.extend(self.graph.nodes[node].inputs.iter().copied());
             }

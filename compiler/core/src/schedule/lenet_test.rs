@@ -10,8 +10,14 @@ struct Net {
 
 impl Net {
     fn parameter(&mut self, name: &str, shape: &[i64]) -> NodeId {
-        let ty = TensorType::new(DType::F32, shape.iter().map(|&n| Dim::fixed(n)).collect::<Vec<_>>());
-        let node = self.g.input(InputKind::Parameter, name, ty, Span::default()).unwrap();
+        let ty = TensorType::new(
+            DType::F32,
+            shape.iter().map(|&n| Dim::fixed(n)).collect::<Vec<_>>(),
+        );
+        let node = self
+            .g
+            .input(InputKind::Parameter, name, ty, Span::default())
+            .unwrap();
         self.parameters.push(node);
         node
     }
@@ -27,28 +33,56 @@ impl Net {
 
     fn relu(&mut self, x: NodeId) -> NodeId {
         let zero = self.g.number(0.0, DType::F32, Span::default()).unwrap();
-        self.g.binary(BinaryOp::Max, x, zero, Span::default()).unwrap()
+        self.g
+            .binary(BinaryOp::Max, x, zero, Span::default())
+            .unwrap()
     }
 
     fn conv(&mut self, x: NodeId, name: &str, out: i64, k: i64) -> NodeId {
         let c = self.g.shape(x)[1].fixed;
         let w = self.parameter(&format!("{name}.weight"), &[out, c, k, k]);
-        let axis = WindowAxis { kernel: k, stride: 1, dilation: 1, pad: (0, 0) };
-        let shape = ConvolutionShape { axes: vec![axis, axis], groups: 1 };
+        let axis = WindowAxis {
+            kernel: k,
+            stride: 1,
+            dilation: 1,
+            pad: (0, 0),
+        };
+        let shape = ConvolutionShape {
+            axes: vec![axis, axis],
+            groups: 1,
+        };
         let y = self.g.convolution(x, w, &shape, Span::default()).unwrap();
         self.bias(y, &format!("{name}.bias"), out)
     }
 
     fn pool(&mut self, x: NodeId) -> NodeId {
-        let axis = WindowAxis { kernel: 2, stride: 2, dilation: 1, pad: (0, 0) };
-        let w = self.g.window(x, &[axis, axis], Scalar::F32(f32::NEG_INFINITY), Span::default()).unwrap();
-        self.g.reduce(ReduceOp::Max, w, &[4, 5], Span::default()).unwrap()
+        let axis = WindowAxis {
+            kernel: 2,
+            stride: 2,
+            dilation: 1,
+            pad: (0, 0),
+        };
+        let w = self
+            .g
+            .window(
+                x,
+                &[axis, axis],
+                Scalar::F32(f32::NEG_INFINITY),
+                Span::default(),
+            )
+            .unwrap();
+        self.g
+            .reduce(ReduceOp::Max, w, &[4, 5], Span::default())
+            .unwrap()
     }
 
     fn linear(&mut self, x: NodeId, name: &str, out: i64) -> NodeId {
         let n = self.g.shape(x)[1].fixed;
         let w = self.parameter(&format!("{name}.weight"), &[out, n]);
-        let y = self.g.einsum("b i, o i -> b o", &[x, w], Span::default()).unwrap();
+        let y = self
+            .g
+            .einsum("b i, o i -> b o", &[x, w], Span::default())
+            .unwrap();
         self.bias(y, &format!("{name}.bias"), out)
     }
 }
@@ -56,10 +90,21 @@ impl Net {
 /// A training step of LeNet-5 with momentum, built by hand.
 pub fn lenet() -> Graph {
     let s = Span::default();
-    let mut net = Net { g: Graph::new("step"), parameters: Vec::new() };
+    let mut net = Net {
+        g: Graph::new("step"),
+        parameters: Vec::new(),
+    };
     let ty = TensorType::new(DType::F32, vec![Dim::BATCH, 1.into(), 28.into(), 28.into()]);
     let x = net.g.input(InputKind::Data, "x", ty, s).unwrap();
-    let y = net.g.input(InputKind::Data, "y", TensorType::new(DType::I32, vec![Dim::BATCH]), s).unwrap();
+    let y = net
+        .g
+        .input(
+            InputKind::Data,
+            "y",
+            TensorType::new(DType::I32, vec![Dim::BATCH]),
+            s,
+        )
+        .unwrap();
     let mut h = x;
     for (name, out) in [("conv1", 6), ("conv2", 16)] {
         h = net.conv(h, name, out, 5);
@@ -88,7 +133,9 @@ pub fn lenet() -> Graph {
     let loss = g.mean(each, &[0], s).unwrap();
     g.output(OutputKind::Report, "loss", loss);
     for p in net.parameters.clone() {
-        let Op::Input { name, ty, .. } = g.nodes[p].op.clone() else { unreachable!() };
+        let Op::Input { name, ty, .. } = g.nodes[p].op.clone() else {
+            unreachable!()
+        };
         let state = format!("opt.{name}.velocity");
         let v = g.input(InputKind::State, state.clone(), ty, s).unwrap();
         let gradient = g.gradient(loss, p, s).unwrap();
@@ -110,18 +157,31 @@ fn a_training_step_of_lenet_has_two_phases() {
     for (id, node) in graph.nodes.iter() {
         eprintln!("{id} = {:?} {:?} : {}", node.op, node.inputs, node.ty);
     }
-    let plan = schedule(&graph, &Target::vector128(), 64, &PersistentLayout::of(&graph)).unwrap();
+    let plan = schedule(
+        &graph,
+        &Target::vector128(),
+        64,
+        &PersistentLayout::of(&graph),
+    )
+    .unwrap();
     for (number, phase) in plan.phases.iter().enumerate() {
         eprintln!("phase {number}");
         for group in &phase.groups {
             eprintln!("  {} {:?}", group.name, group.tasks);
             for call in &group.calls {
                 let k = &plan.kernels[call.kernel];
-                let names: Vec<_> = call.buffers.iter().map(|&b| format!("{}:{:?}", plan.buffers[b].name, plan.buffers[b].space)).collect();
+                let names: Vec<_> = call
+                    .buffers
+                    .iter()
+                    .map(|&b| format!("{}:{:?}", plan.buffers[b].name, plan.buffers[b].space))
+                    .collect();
                 eprintln!("    {} {:?} | {}", k.name, names, k.notes.join("; "));
             }
         }
     }
-    eprintln!("commits {:?} arena {} scratch {}", plan.commits, plan.arena_bytes, plan.scratch_bytes);
+    eprintln!(
+        "commits {:?} arena {} scratch {}",
+        plan.commits, plan.arena_bytes, plan.scratch_bytes
+    );
     assert_eq!(plan.phases.len(), 2);
 }

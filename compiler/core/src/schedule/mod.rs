@@ -18,6 +18,6 @@ pub use buffers::PersistentLayout;
 pub use target::Target;
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod lenet_test;
+#[cfg(test)]
+mod tests;

@@ -280,7 +280,7 @@ fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> T
             &mut factors,
             &mut |cost, factors, (sums, loads)| {
                 if best.as_ref().is_none_or(|(other, _)| cost < *other) {
-                        let reason = format!(
+                    let reason = format!(
                         "lanes {width}, tile {factors:?}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each"
                     );
                     best = Some((
@@ -350,7 +350,12 @@ fn search(
 
 /// Cycles for each vector multiply-add, and loads for each round of the reduction: bound by the multipliers (two a
 /// cycle), the loads (two), the latency of dependent sums (four cycles) or the decoder (six).
-fn cost(cx: &Context<'_>, shape: &Shape, parts: usize, factors: &[usize]) -> Option<(f64, (usize, usize))> {
+fn cost(
+    cx: &Context<'_>,
+    shape: &Shape,
+    parts: usize,
+    factors: &[usize],
+) -> Option<(f64, (usize, usize))> {
     let repeats: usize = factors
         .iter()
         .zip(&shape.whole)
