@@ -8,6 +8,7 @@ pub mod eval;
 mod index;
 mod infer;
 mod op;
+pub mod text;
 mod types;
 
 pub use build::{ConvolutionShape, WindowAxis};

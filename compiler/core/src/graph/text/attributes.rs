@@ -1,0 +1,403 @@
+//! Between operations and `name {key=value}`: one table, read in both directions.
+
+use crate::graph::{
+    AxisIndex, BinaryOp, Contraction, DType, Dim, InputKind, Op, RandomOp, ReduceOp, Scalar,
+    TensorType, UnaryOp, View,
+};
+use std::collections::BTreeMap;
+
+/// An attribute's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attribute {
+    /// `name`, `12`, `0.5`, `B`, `2*B+1`.
+    Word(String),
+    /// `"text"`.
+    Text(String),
+    /// `[a, b]`.
+    List(Vec<Attribute>),
+}
+
+/// Attributes by key.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+const UNARY: &[(UnaryOp, &str)] = &[
+    (UnaryOp::Neg, "neg"),
+    (UnaryOp::Abs, "abs"),
+    (UnaryOp::Sign, "sign"),
+    (UnaryOp::Exp, "exp"),
+    (UnaryOp::Log, "log"),
+    (UnaryOp::Sqrt, "sqrt"),
+    (UnaryOp::Rsqrt, "rsqrt"),
+    (UnaryOp::Sin, "sin"),
+    (UnaryOp::Cos, "cos"),
+    (UnaryOp::Tanh, "tanh"),
+    (UnaryOp::Erf, "erf"),
+    (UnaryOp::Floor, "floor"),
+    (UnaryOp::Ceil, "ceil"),
+    (UnaryOp::Round, "round"),
+    (UnaryOp::Not, "not"),
+];
+const BINARY: &[(BinaryOp, &str)] = &[
+    (BinaryOp::Add, "add"),
+    (BinaryOp::Sub, "sub"),
+    (BinaryOp::Mul, "mul"),
+    (BinaryOp::Div, "div"),
+    (BinaryOp::Rem, "rem"),
+    (BinaryOp::Pow, "pow"),
+    (BinaryOp::Max, "max"),
+    (BinaryOp::Min, "min"),
+    (BinaryOp::Eq, "eq"),
+    (BinaryOp::Ne, "ne"),
+    (BinaryOp::Lt, "lt"),
+    (BinaryOp::Le, "le"),
+    (BinaryOp::Gt, "gt"),
+    (BinaryOp::Ge, "ge"),
+    (BinaryOp::And, "and"),
+    (BinaryOp::Or, "or"),
+];
+const REDUCE: &[(ReduceOp, &str)] = &[
+    (ReduceOp::Sum, "reduce_sum"),
+    (ReduceOp::Max, "reduce_max"),
+    (ReduceOp::Min, "reduce_min"),
+    (ReduceOp::Prod, "reduce_prod"),
+    (ReduceOp::ArgMax, "argmax"),
+    (ReduceOp::ArgMin, "argmin"),
+];
+const KINDS: &[(InputKind, &str)] = &[
+    (InputKind::Parameter, "parameter"),
+    (InputKind::State, "state"),
+    (InputKind::Data, "data"),
+    (InputKind::Scalar, "scalar"),
+];
+const RANDOM: &[(RandomOp, &str)] = &[
+    (RandomOp::Uniform, "random_uniform"),
+    (RandomOp::Normal, "random_normal"),
+];
+
+fn name_of<T: PartialEq + Copy>(table: &[(T, &'static str)], wanted: T) -> &'static str {
+    table
+        .iter()
+        .find(|row| row.0 == wanted)
+        .map_or("?", |row| row.1)
+}
+
+fn by_name<T: Copy>(table: &[(T, &'static str)], name: &str) -> Option<T> {
+    table.iter().find(|row| row.1 == name).map(|row| row.0)
+}
+
+fn word(value: impl ToString) -> Attribute {
+    Attribute::Word(value.to_string())
+}
+
+fn words<T: ToString>(values: &[T]) -> Attribute {
+    Attribute::List(values.iter().map(|value| word(value.to_string())).collect())
+}
+
+/// The name and the attributes of an operation. The result's shape is in its type.
+pub fn describe(op: &Op) -> (&'static str, Attributes) {
+    let mut attributes = Attributes::new();
+    let mut put = |key: &str, value: Attribute| {
+        attributes.insert(key.into(), value);
+    };
+    let name = match op {
+        Op::Input { kind, name, .. } => {
+            put("kind", word(name_of(KINDS, *kind)));
+            put("name", Attribute::Text(name.clone()));
+            "input"
+        }
+        Op::Constant(scalar) => {
+            put("value", scalar_text(*scalar));
+            "constant"
+        }
+        Op::Iota { axis, .. } => {
+            put("axis", word(axis));
+            "iota"
+        }
+        Op::BatchSize => "batch_size",
+        Op::Unary(op) => name_of(UNARY, *op),
+        Op::Binary(op) => name_of(BINARY, *op),
+        Op::Select => "select",
+        Op::Cast(_) => "cast",
+        Op::Reduce { op, axes } => {
+            put("axes", words(axes));
+            name_of(REDUCE, *op)
+        }
+        Op::Contract(contraction) => {
+            put(
+                "index",
+                Attribute::List(
+                    contraction
+                        .operands
+                        .iter()
+                        .map(|axes| index_text(axes))
+                        .collect(),
+                ),
+            );
+            put("reduced", words(&contraction.reduced));
+            "contract"
+        }
+        Op::View(view) => {
+            put("fill", scalar_text(view.fill));
+            put("index", index_text(&view.index));
+            "view"
+        }
+        Op::Reshape { .. } => "reshape",
+        Op::Concat { axis } => {
+            put("axis", word(axis));
+            "concat"
+        }
+        Op::Gather => "gather",
+        Op::ScatterAdd { .. } => "scatter_add",
+        Op::CumulativeSum { axis, reverse } => {
+            put("axis", word(axis));
+            put("reverse", word(reverse));
+            "cumulative_sum"
+        }
+        Op::Random { op, place, .. } => {
+            put("place", word(place));
+            name_of(RANDOM, *op)
+        }
+        Op::StopGradient => "stop_gradient",
+        Op::Gradient => "gradient",
+    };
+    (name, attributes)
+}
+
+/// The operation of a name with attributes and a result type.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn operation(name: &str, attributes: &Attributes, ty: &TensorType) -> Result<Op, String> {
+    let get = |key: &str| {
+        attributes
+            .get(key)
+            .ok_or_else(|| format!("`{name}` needs `{key}`"))
+    };
+    let shape = ty.shape.clone();
+    if let Some(op) = by_name(UNARY, name) {
+        return Ok(Op::Unary(op));
+    }
+    if let Some(op) = by_name(BINARY, name) {
+        return Ok(Op::Binary(op));
+    }
+    if let Some(op) = by_name(REDUCE, name) {
+        return Ok(Op::Reduce {
+            op,
+            axes: numbers(get("axes")?)?,
+        });
+    }
+    if let Some(op) = by_name(RANDOM, name) {
+        return Ok(Op::Random {
+            op,
+            place: number(get("place")?)?,
+            shape,
+        });
+    }
+    Ok(match name {
+        "input" => {
+            let kind = by_name(KINDS, as_word(get("kind")?)?).ok_or("no such kind of input")?;
+            Op::Input {
+                kind,
+                name: as_text(get("name")?)?.into(),
+                ty: ty.clone(),
+            }
+        }
+        "constant" => Op::Constant(scalar(get("value")?, ty.dtype)?),
+        "iota" => Op::Iota {
+            shape,
+            axis: number(get("axis")?)?,
+        },
+        "batch_size" => Op::BatchSize,
+        "select" => Op::Select,
+        "cast" => Op::Cast(ty.dtype),
+        "contract" => {
+            let Attribute::List(operands) = get("index")? else {
+                return Err("`index` is a list of texts".into());
+            };
+            let operands = operands
+                .iter()
+                .map(indices)
+                .collect::<Result<_, String>>()?;
+            Op::Contract(Contraction {
+                shape,
+                reduced: dims(get("reduced")?)?,
+                operands,
+            })
+        }
+        "view" => Op::View(View {
+            shape,
+            index: indices(get("index")?)?,
+            fill: scalar(get("fill")?, ty.dtype)?,
+        }),
+        "reshape" => Op::Reshape { shape },
+        "concat" => Op::Concat {
+            axis: number(get("axis")?)?,
+        },
+        "gather" => Op::Gather,
+        "scatter_add" => Op::ScatterAdd {
+            rows: *shape.first().ok_or("a scatter has rows")?,
+        },
+        "cumulative_sum" => Op::CumulativeSum {
+            axis: number(get("axis")?)?,
+            reverse: as_word(get("reverse")?)? == "true",
+        },
+        "stop_gradient" => Op::StopGradient,
+        "gradient" => Op::Gradient,
+        other => return Err(format!("there is no operation `{other}`")),
+    })
+}
+
+fn as_word(attribute: &Attribute) -> Result<&str, String> {
+    match attribute {
+        Attribute::Word(word) => Ok(word),
+        _ => Err("a word was expected".into()),
+    }
+}
+
+fn as_text(attribute: &Attribute) -> Result<&str, String> {
+    match attribute {
+        Attribute::Text(text) => Ok(text),
+        _ => Err("a text in quotes was expected".into()),
+    }
+}
+
+fn number<T: std::str::FromStr>(attribute: &Attribute) -> Result<T, String> {
+    let word = as_word(attribute)?;
+    word.parse()
+        .map_err(|_| format!("`{word}` is no number that fits"))
+}
+
+fn list(attribute: &Attribute) -> Result<&[Attribute], String> {
+    match attribute {
+        Attribute::List(list) => Ok(list),
+        _ => Err("a list was expected".into()),
+    }
+}
+
+fn numbers(attribute: &Attribute) -> Result<Vec<usize>, String> {
+    list(attribute)?.iter().map(number).collect()
+}
+
+fn dims(attribute: &Attribute) -> Result<Vec<Dim>, String> {
+    list(attribute)?
+        .iter()
+        .map(|attribute| dim(as_word(attribute)?))
+        .collect()
+}
+
+/// `28`, `B`, `2*B`, `B+1`.
+pub fn dim(text: &str) -> Result<Dim, String> {
+    let wrong = || format!("`{text}` is no extent");
+    let Some(at) = text.find('B') else {
+        return text.parse().map(Dim::fixed).map_err(|_| wrong());
+    };
+    let (factor, rest) = (&text[..at], &text[at + 1..]);
+    let batch = match factor.strip_suffix('*') {
+        Some(factor) => factor.parse().map_err(|_| wrong())?,
+        None if factor.is_empty() => 1,
+        None => return Err(wrong()),
+    };
+    let fixed = if rest.is_empty() {
+        0
+    } else {
+        rest.parse().map_err(|_| wrong())?
+    };
+    Ok(Dim { batch, fixed })
+}
+
+fn scalar_text(scalar: Scalar) -> Attribute {
+    match scalar {
+        Scalar::F32(value) if value.is_nan() => {
+            Attribute::Word(format!("nan:{:08x}", value.to_bits()))
+        }
+        Scalar::F32(value) => word(format!("{value:?}")),
+        Scalar::I32(value) => word(value),
+        Scalar::Bool(value) => word(value),
+    }
+}
+
+fn scalar(attribute: &Attribute, dtype: DType) -> Result<Scalar, String> {
+    let word = as_word(attribute)?;
+    let wrong = || format!("`{word}` is no {dtype}");
+    Ok(match dtype {
+        DType::F32 | DType::Bf16 => match word.strip_prefix("nan:") {
+            Some(bits) => Scalar::F32(f32::from_bits(
+                u32::from_str_radix(bits, 16).map_err(|_| wrong())?,
+            )),
+            None => Scalar::F32(word.parse().map_err(|_| wrong())?),
+        },
+        DType::Bool => Scalar::Bool(word.parse().map_err(|_| wrong())?),
+        _ => Scalar::I32(word.parse().map_err(|_| wrong())?),
+    })
+}
+
+fn index_text(axes: &[AxisIndex]) -> Attribute {
+    Attribute::Text(axes.iter().map(axis_text).collect::<Vec<_>>().join(", "))
+}
+
+/// `2*v3+v5-4`, with a divisor `(…)/2`.
+fn axis_text(axis: &AxisIndex) -> String {
+    let mut text = String::new();
+    for &(variable, coefficient) in &axis.terms {
+        match coefficient {
+            1 if text.is_empty() => text += &format!("v{variable}"),
+            1 => text += &format!("+v{variable}"),
+            -1 => text += &format!("-v{variable}"),
+            _ if text.is_empty() => text += &format!("{coefficient}*v{variable}"),
+            _ => text += &format!("{coefficient:+}*v{variable}"),
+        }
+    }
+    if text.is_empty() {
+        text = axis.offset.to_string();
+    } else if axis.offset != 0 {
+        text += &format!("{:+}", axis.offset);
+    }
+    if axis.divisor == 1 {
+        text
+    } else {
+        format!("({text})/{}", axis.divisor)
+    }
+}
+
+fn indices(attribute: &Attribute) -> Result<Vec<AxisIndex>, String> {
+    let text = as_text(attribute)?;
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|axis| self::axis(axis.trim()))
+        .collect()
+}
+
+fn axis(text: &str) -> Result<AxisIndex, String> {
+    let wrong = || format!("`{text}` is no index");
+    if let Some(rest) = text.strip_prefix('(') {
+        let (inner, divisor) = rest.split_once(")/").ok_or_else(wrong)?;
+        let divisor: i64 = divisor.parse().map_err(|_| wrong())?;
+        let inner = axis(inner)?;
+        if divisor < 1 || inner.divisor != 1 {
+            return Err(wrong());
+        }
+        return Ok(AxisIndex { divisor, ..inner });
+    }
+    let mut terms = Vec::new();
+    let mut offset = 0i64;
+    let spaced = text.replace('-', "+-");
+    for part in spaced.split('+').filter(|part| !part.is_empty()) {
+        match part.split_once('v') {
+            None => offset += part.parse::<i64>().map_err(|_| wrong())?,
+            Some((factor, variable)) => {
+                let factor = match factor {
+                    "" => 1,
+                    "-" => -1,
+                    factor => factor
+                        .strip_suffix('*')
+                        .and_then(|f| f.parse().ok())
+                        .ok_or_else(wrong)?,
+                };
+                terms.push((variable.parse().map_err(|_| wrong())?, factor));
+            }
+        }
+    }
+    Ok(AxisIndex::affine(&terms, offset, 1))
+}
