@@ -3,9 +3,13 @@
 //! A plan is all a run needs beside the machine code of its kernels.
 
 mod names;
+mod size;
 mod text;
+mod verify;
 
+pub use size::ALIGNMENT;
 pub use text::{ParseError, parse_plan, print_with_kernels};
+pub use verify::{Fault, Rule, verify};
 
 use crate::graph::{Dim, InputKind, OutputKind};
 use crate::loops::{Element, Kernel};

@@ -1,0 +1,187 @@
+//! The rules of contents: what is read was written before, and is still there.
+
+use std::fmt::Display;
+
+use cranelift_entity::SecondaryMap;
+
+use super::accesses::{bindings, calls, groups, overlap, reads, writes};
+use super::{Faults, Rule, named};
+use crate::graph::InputKind;
+use crate::loops::Access;
+use crate::plan::{BufferId, Call, Layout, Plan, ScalarArgument, Space, TaskGroup, Tasks};
+
+pub(super) fn check(plan: &Plan, faults: &mut Faults) {
+    let mut contents = Contents::new(plan);
+    contents.inputs(faults);
+    for (place, group) in groups(plan) {
+        contents.forget_scratch();
+        for &id in &group.zeroed {
+            contents.write(id, &place.to_string());
+            contents.writers[id] = Some(group.tasks);
+        }
+        for (place, call) in calls(place, group) {
+            contents.call(&place.to_string(), group, call, faults);
+        }
+    }
+    for commit in &plan.commits {
+        contents.read(commit.from, &"commit", faults);
+        contents.write(commit.to, "commit");
+    }
+    contents.end(faults);
+}
+
+/// What a buffer holds.
+#[derive(Clone, Default, PartialEq)]
+enum Content {
+    /// Nothing yet.
+    #[default]
+    None,
+    /// Its value.
+    Value,
+    /// What overlaps it, written there.
+    Overwritten(String),
+}
+
+struct Contents<'a> {
+    plan: &'a Plan,
+    content: SecondaryMap<BufferId, Content>,
+    /// How the group that last zeroed each buffer of partials was cut.
+    writers: SecondaryMap<BufferId, Option<Tasks>>,
+    /// The other buffers that each overlaps.
+    overlapping: SecondaryMap<BufferId, Vec<BufferId>>,
+}
+
+impl<'a> Contents<'a> {
+    fn new(plan: &'a Plan) -> Contents<'a> {
+        let mut order: Vec<BufferId> = plan.buffers.keys().collect();
+        order.sort_by_key(|&id| (plan.buffers[id].space, plan.buffers[id].offset));
+        let mut overlapping: SecondaryMap<BufferId, Vec<BufferId>> = SecondaryMap::new();
+        for (position, &a) in order.iter().enumerate() {
+            let (space, end) = (plan.buffers[a].space, plan.buffers[a].end());
+            let near =
+                |&&b: &&BufferId| plan.buffers[b].space == space && plan.buffers[b].offset < end;
+            for &b in order[position + 1..]
+                .iter()
+                .take_while(near)
+                .filter(|&&b| overlap(plan, a, b))
+            {
+                overlapping[a].push(b);
+                overlapping[b].push(a);
+            }
+        }
+        Contents {
+            plan,
+            content: SecondaryMap::new(),
+            writers: SecondaryMap::new(),
+            overlapping,
+        }
+    }
+
+    /// All of them are there at once.
+    fn inputs(&mut self, faults: &mut Faults) {
+        for port in &self.plan.inputs {
+            self.content[port.buffer] = Content::Value;
+        }
+        for port in &self.plan.inputs {
+            let other = self.overlapping[port.buffer]
+                .iter()
+                .find(|&&other| self.content[other] == Content::Value);
+            if let Some(&other) = other {
+                let message = format!("lies over {}, another input", named(self.plan, other));
+                faults.add(Rule::Overwritten, format!("input {:?}", port.name), message);
+            }
+        }
+    }
+
+    /// Scratch holds nothing when a block's first call begins.
+    fn forget_scratch(&mut self) {
+        for (id, buffer) in &self.plan.buffers {
+            if buffer.space == Space::Scratch {
+                self.content[id] = Content::None;
+            }
+        }
+    }
+
+    fn call(&mut self, place: &str, group: &TaskGroup, call: &Call, faults: &mut Faults) {
+        for (id, access) in bindings(self.plan, call) {
+            if reads(access) {
+                self.read(id, &place, faults);
+                self.partial_count(place, group, call, id, faults);
+            }
+        }
+        for (id, _) in bindings(self.plan, call).filter(|&(_, access): &(_, Access)| writes(access))
+        {
+            self.write(id, place);
+        }
+    }
+
+    fn partial_count(
+        &self,
+        place: &str,
+        group: &TaskGroup,
+        call: &Call,
+        id: BufferId,
+        faults: &mut Faults,
+    ) {
+        if self.plan.buffers[id].layout != Layout::Partials
+            || matches!(group.tasks, Tasks::Blocks { .. })
+        {
+            return;
+        }
+        let Some(Tasks::Blocks { lanes, most }) = self.writers[id] else {
+            return;
+        };
+        let told = call
+            .scalars
+            .contains(&ScalarArgument::BlockTasks { lanes, most });
+        faults.unless(told, Rule::PartialCount, place, || {
+            format!(
+                "{} was written in blocks of {lanes}, at most {most} tasks",
+                named(self.plan, id)
+            )
+        });
+    }
+
+    fn read(&self, id: BufferId, place: &dyn Display, faults: &mut Faults) {
+        match &self.content[id] {
+            Content::Value => {}
+            Content::None => {
+                faults.add(
+                    Rule::Written,
+                    place,
+                    format!("reads {}, which nothing has written", named(self.plan, id)),
+                );
+            }
+            Content::Overwritten(by) => {
+                let message = format!("reads {}, which {by} has overwritten", named(self.plan, id));
+                faults.add(Rule::Overwritten, place, message);
+            }
+        }
+    }
+
+    fn write(&mut self, id: BufferId, place: &str) {
+        self.content[id] = Content::Value;
+        for &other in &self.overlapping[id] {
+            if self.content[other] == Content::Value {
+                self.content[other] =
+                    Content::Overwritten(format!("{} ({place})", named(self.plan, id)));
+            }
+        }
+    }
+
+    /// Outputs must be there, and what is kept between steps.
+    fn end(&self, faults: &mut Faults) {
+        for port in &self.plan.outputs {
+            self.read(port.buffer, &format!("output {:?}", port.name), faults);
+        }
+        for port in &self.plan.inputs {
+            if matches!(port.kind, InputKind::Parameter | InputKind::State) {
+                self.read(
+                    port.buffer,
+                    &format!("input {:?} after the step", port.name),
+                    faults,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The rules that look at one buffer, call, port or commit at a time.
+
+use std::collections::BTreeSet;
+
+use super::accesses::{Place, bindings, calls, groups, overlap, writes};
+use super::{Faults, Rule, named};
+use crate::graph::{InputKind, OutputKind};
+use crate::plan::names::Named;
+use crate::plan::size::ALIGNMENT;
+use crate::plan::{
+    BufferId, Call, Commit, Layout, Plan, PlanBuffer, ScalarArgument, Space, TaskGroup, Tasks,
+};
+
+pub(super) fn check(plan: &Plan, faults: &mut Faults) {
+    faults.unless(plan.batch > 0, Rule::NotZero, "plan", || {
+        "the batch is 0".into()
+    });
+    exists(plan, faults);
+    if !faults.0.is_empty() {
+        return;
+    }
+    for (id, buffer) in &plan.buffers {
+        check_buffer(plan, &named(plan, id), buffer, faults);
+    }
+    for (place, group) in groups(plan) {
+        check_group(plan, place, group, faults);
+    }
+    ports(plan, faults);
+    for commit in &plan.commits {
+        check_commit(plan, *commit, faults);
+    }
+}
+
+fn exists(plan: &Plan, faults: &mut Faults) {
+    let mut buffer = |place: &dyn std::fmt::Display, id: BufferId| {
+        faults.unless(plan.buffers.is_valid(id), Rule::Exists, place, || {
+            format!("there is no {id}")
+        });
+    };
+    for (place, group) in groups(plan) {
+        group.zeroed.iter().for_each(|&id| buffer(&place, id));
+        for (place, call) in calls(place, group) {
+            call.buffers.iter().for_each(|&id| buffer(&place, id));
+        }
+    }
+    plan.inputs
+        .iter()
+        .for_each(|port| buffer(&format!("input {:?}", port.name), port.buffer));
+    plan.outputs
+        .iter()
+        .for_each(|port| buffer(&format!("output {:?}", port.name), port.buffer));
+    for commit in &plan.commits {
+        buffer(&"commit", commit.from);
+        buffer(&"commit", commit.to);
+    }
+    for (place, group) in groups(plan) {
+        for (place, Call { kernel, .. }) in calls(place, group) {
+            let known = plan.kernels.is_valid(*kernel);
+            faults.unless(known, Rule::Exists, place, || {
+                format!("there is no {kernel}")
+            });
+        }
+    }
+}
+
+fn check_buffer(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
+    let space = match buffer.space {
+        Space::Persistent => plan.persistent_bytes,
+        Space::Arena => plan.arena_bytes,
+        Space::Scratch => plan.scratch_bytes,
+    };
+    let PlanBuffer {
+        offset,
+        block_stride,
+        task_stride,
+        ..
+    } = *buffer;
+    let fits = buffer
+        .end()
+        .checked_next_multiple_of(ALIGNMENT)
+        .is_some_and(|end| end <= space);
+    faults.unless(fits, Rule::WithinSpace, place, || {
+        format!(
+            "ends at {}, rounded up beyond the {space} bytes",
+            buffer.end()
+        )
+    });
+    let aligned = offset.is_multiple_of(ALIGNMENT)
+        && task_stride.is_multiple_of(ALIGNMENT)
+        && block_stride.is_multiple_of(buffer.element.bytes());
+    faults.unless(aligned, Rule::Alignment, place, || {
+        format!("offset {offset}, block stride {block_stride}, task stride {task_stride}")
+    });
+    if let Layout::Lanes { axis, lanes } = buffer.layout
+        && buffer.lane_blocks(axis, lanes, plan.batch).is_none()
+    {
+        let message = format!(
+            "axis {axis} of {} is not cut into blocks of {lanes}",
+            buffer.shape.len()
+        );
+        return faults.add(Rule::Strides, place, message);
+    }
+    strides(plan, place, buffer, faults);
+    room(plan, place, buffer, faults);
+}
+
+fn strides(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
+    let PlanBuffer {
+        block_stride,
+        task_stride,
+        ..
+    } = *buffer;
+    let fits = match (buffer.layout, buffer.space) {
+        (Layout::Partials, space) => block_stride == 0 && task_stride > 0 && space == Space::Arena,
+        (_, Space::Scratch) => block_stride == 0 && task_stride == 0,
+        (Layout::Plain, _) => task_stride == 0,
+        (Layout::Lanes { axis, lanes }, _) => {
+            let block = buffer.lane_blocks(axis, lanes, plan.batch);
+            task_stride == 0 && block.is_some_and(|(bytes, _)| bytes == block_stride)
+        }
+    };
+    faults.unless(fits, Rule::Strides, place, || {
+        let (layout, space) = (buffer.layout, buffer.space.name());
+        format!(
+            "{layout} in {space} with block stride {block_stride} and task stride {task_stride}"
+        )
+    });
+}
+
+fn room(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
+    let (needed, available) = match (buffer.layout, buffer.space) {
+        (Layout::Plain, _) => (buffer.value_bytes(plan.batch), buffer.bytes),
+        (Layout::Partials, _) => (
+            buffer.value_bytes(plan.batch),
+            buffer.task_stride.min(buffer.bytes),
+        ),
+        (Layout::Lanes { axis, lanes }, space) => {
+            let blocks = buffer.lane_blocks(axis, lanes, plan.batch);
+            let needed = blocks.and_then(|(bytes, count)| match space {
+                Space::Scratch => Some(bytes),
+                _ => bytes.checked_mul(count),
+            });
+            (needed, buffer.bytes)
+        }
+    };
+    let fits = needed.is_some_and(|needed| needed <= available);
+    faults.unless(fits, Rule::Room, place, || match needed {
+        Some(needed) => format!("needs {needed} bytes, has {available}"),
+        None => "the shape has no size".into(),
+    });
+}
+
+fn check_group(plan: &Plan, place: Place<'_>, group: &TaskGroup, faults: &mut Faults) {
+    let sizes = match group.tasks {
+        Tasks::Blocks { lanes, most } => lanes.min(most),
+        Tasks::Ranges { chunk, .. } | Tasks::BatchRanges { chunk } => chunk,
+        Tasks::Once => 1,
+    };
+    faults.unless(sizes > 0, Rule::NotZero, place, || {
+        format!("{}", group.tasks)
+    });
+    if sizes == 0 {
+        return;
+    }
+    for &id in &group.zeroed {
+        let is_partial = plan.buffers[id].layout == Layout::Partials;
+        let fits = is_partial && matches!(group.tasks, Tasks::Blocks { .. });
+        faults.unless(fits, Rule::Zeroed, place, || {
+            format!("zeroes {} in {}", named(plan, id), group.tasks)
+        });
+    }
+    for (place, call) in calls(place, group) {
+        check_call(plan, place, group, call, faults);
+    }
+}
+
+fn check_call(plan: &Plan, place: Place<'_>, group: &TaskGroup, call: &Call, faults: &mut Faults) {
+    let kernel = &plan.kernels[call.kernel];
+    let (given, taken) = (
+        (call.buffers.len(), call.scalars.len()),
+        (kernel.buffers.len(), kernel.scalars.len()),
+    );
+    faults.unless(given == taken, Rule::Arity, place, || {
+        let ((buffers, scalars), (b, s)) = (given, taken);
+        format!(
+            "binds {buffers} buffers and {scalars} scalars, `{}` takes {b} and {s}",
+            kernel.name
+        )
+    });
+    for (&id, decl) in call.buffers.iter().zip(kernel.buffers.values()) {
+        let (found, wanted) = (plan.buffers[id].element, decl.element);
+        faults.unless(found == wanted, Rule::Elements, place, || {
+            format!(
+                "{} is {}, `{}` takes {}",
+                named(plan, id),
+                found.name(),
+                decl.name,
+                wanted.name()
+            )
+        });
+        check_blocks(plan, place, group, id, faults);
+    }
+    for (number, &a) in call.buffers.iter().enumerate() {
+        for &b in &call.buffers[number + 1..] {
+            faults.unless(!overlap(plan, a, b), Rule::CallOverlap, place, || {
+                format!("binds {} and {}", named(plan, a), named(plan, b))
+            });
+        }
+    }
+    check_scalars(plan, place, group, call, faults);
+}
+
+fn check_blocks(
+    plan: &Plan,
+    place: Place<'_>,
+    group: &TaskGroup,
+    id: BufferId,
+    faults: &mut Faults,
+) {
+    let Tasks::Blocks { lanes, .. } = group.tasks else {
+        return;
+    };
+    let buffer = &plan.buffers[id];
+    if buffer.layout == Layout::Partials {
+        faults.unless(group.zeroed.contains(&id), Rule::Zeroed, place, || {
+            format!("{} is not zeroed by this group", named(plan, id))
+        });
+        let needed = buffer
+            .task_stride
+            .saturating_mul(group.tasks.count(plan.batch));
+        return faults.unless(needed <= buffer.bytes, Rule::Room, place, || {
+            format!(
+                "the tasks' copies of {} need {needed} bytes, it has {}",
+                named(plan, id),
+                buffer.bytes
+            )
+        });
+    }
+    let same = match buffer.layout {
+        Layout::Lanes { lanes: own, .. } => own == lanes,
+        _ => true,
+    };
+    let reach = buffer
+        .block_stride
+        .saturating_mul(plan.batch.div_ceil(lanes));
+    faults.unless(
+        same && reach <= buffer.bytes,
+        Rule::BlockSize,
+        place,
+        || {
+            format!(
+                "blocks of {lanes} samples through {}: {}",
+                named(plan, id),
+                buffer.layout
+            )
+        },
+    );
+}
+
+fn check_scalars(
+    plan: &Plan,
+    place: Place<'_>,
+    group: &TaskGroup,
+    call: &Call,
+    faults: &mut Faults,
+) {
+    use ScalarArgument::{Batch, Block, BlockTasks, RangeBegin, RangeEnd, ValidLanes};
+    let in_blocks = matches!(group.tasks, Tasks::Blocks { .. });
+    let in_ranges = matches!(
+        group.tasks,
+        Tasks::Ranges { .. } | Tasks::BatchRanges { .. }
+    );
+    for &scalar in &call.scalars {
+        let fits = match scalar {
+            Batch => true,
+            BlockTasks { lanes, most } => lanes > 0 && most > 0,
+            Block | ValidLanes => in_blocks,
+            RangeBegin | RangeEnd => in_ranges,
+        };
+        faults.unless(fits, Rule::Scalars, place, || {
+            format!("`{scalar}` in {}", group.tasks)
+        });
+    }
+    let has_range = call.scalars.contains(&RangeBegin) && call.scalars.contains(&RangeEnd);
+    let needs_range = in_ranges && bindings(plan, call).any(|(_, access)| writes(access));
+    faults.unless(has_range || !needs_range, Rule::Scalars, place, || {
+        "writes in a group of ranges, and is not told its range".into()
+    });
+}
+
+fn ports(plan: &Plan, faults: &mut Faults) {
+    let mut inputs = BTreeSet::new();
+    for port in &plan.inputs {
+        let wanted = match port.kind {
+            InputKind::Parameter | InputKind::State => Space::Persistent,
+            InputKind::Data | InputKind::Scalar => Space::Arena,
+        };
+        let first = inputs.insert((port.kind, &port.name));
+        let found = plan.buffers[port.buffer].space;
+        faults.unless(
+            first && found == wanted,
+            Rule::Ports,
+            format!("input {:?}", port.name),
+            || {
+                if first {
+                    format!("lies in {}", found.name())
+                } else {
+                    "the name is taken".into()
+                }
+            },
+        );
+    }
+    let mut outputs = BTreeSet::new();
+    for port in &plan.outputs {
+        let first = outputs.insert((port.kind, &port.name));
+        let found = plan.buffers[port.buffer].space;
+        let fits = match port.kind {
+            OutputKind::Parameter | OutputKind::State => found == Space::Persistent,
+            OutputKind::Report | OutputKind::Result => found != Space::Scratch,
+        };
+        faults.unless(
+            first && fits,
+            Rule::Ports,
+            format!("output {:?}", port.name),
+            || {
+                if first {
+                    format!("lies in {}", found.name())
+                } else {
+                    "the name is taken".into()
+                }
+            },
+        );
+    }
+}
+
+fn check_commit(plan: &Plan, commit: Commit, faults: &mut Faults) {
+    let (from, to) = (&plan.buffers[commit.from], &plan.buffers[commit.to]);
+    let same = from.element == to.element && from.shape == to.shape;
+    let plain = from.layout == Layout::Plain && to.layout == Layout::Plain;
+    let apart = !overlap(plan, commit.from, commit.to);
+    let placed = to.space == Space::Persistent && from.space != Space::Scratch;
+    faults.unless(
+        same && plain && apart && placed,
+        Rule::Commits,
+        "commit",
+        || format!("{} -> {}", named(plan, commit.from), named(plan, commit.to)),
+    );
+}
