@@ -23,3 +23,6 @@ pub use suggest::suggest;
 /// How deep a program may nest: brackets, operators, bodies. Deeper ones are a diagnostic, so that
 /// whatever walks the tree may recurse.
 pub const MAX_NESTING: usize = 256;
+
+/// After this many errors in a file no further ones are looked for.
+pub const MOST_DIAGNOSTICS: usize = 50;

@@ -13,7 +13,7 @@ mod tree;
 
 use crate::ast::{Expr, File, Item};
 use crate::lexer::{Lexed, lex};
-use crate::{Diagnostic, FileId, Span, placement};
+use crate::{Diagnostic, FileId, MOST_DIAGNOSTICS, Span, placement};
 use message::Trouble;
 use pest::Parser;
 use std::num::NonZeroUsize;
@@ -60,6 +60,7 @@ pub fn parse(text: &str, file: FileId) -> Result<File, Vec<Diagnostic>> {
         return Ok(file);
     }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
+    diagnostics.truncate(MOST_DIAGNOSTICS);
     Err(diagnostics)
 }
 
@@ -119,28 +120,39 @@ fn parse_items(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item> 
     let mut items = Vec::new();
     let mut next = 0;
     while let Some(token) = source.lexed.tokens.get(next) {
-        match parse_item(source, token.start) {
+        if diagnostics.len() >= MOST_DIAGNOSTICS {
+            break;
+        }
+        let end = recovery::extent(source, next);
+        if let Some(at) = recovery::invalid_token(source, next, end) {
+            next = recovery::next_item(source, next, at);
+            continue;
+        }
+        match parse_item(source, token.start, end) {
             Ok((item, found)) => {
                 next = recovery::token_at(source, item.span.end as usize);
-                // What follows an error in the same item would be about a guess.
                 diagnostics.extend(found);
                 items.push(item);
             }
             Err(failure) => {
-                let (diagnostic, resume) = recovery::recover(source, next, &failure);
-                diagnostics.extend(diagnostic);
-                next = resume;
+                diagnostics.push(Trouble::new(source, next, &failure).diagnose());
+                next = recovery::next_item(source, next, failure.at);
             }
         }
     }
     items
 }
 
-/// Parses the item that begins at the byte `start`. The diagnostics are those of its tree.
-fn parse_item(source: &Source, start: usize) -> Result<(Item, Vec<Diagnostic>), Failure> {
-    let parsed = Grammar::parse(Rule::item, &source.text[start..]);
+/// Parses the item that begins at the byte `start` and has ended before `end`. The diagnostics are those of
+/// its tree.
+fn parse_item(
+    source: &Source,
+    start: usize,
+    end: usize,
+) -> Result<(Item, Vec<Diagnostic>), Failure> {
+    let parsed = Grammar::parse(Rule::lone_item, &source.text[start..end]);
     let mut pairs = parsed.map_err(|error| Failure::new(&error, start))?;
-    let pair = pairs.next().expect("the rule `item` makes one pair");
+    let pair = pairs.next().expect("the rule makes one pair");
     Ok(tree::build(source, start, pair))
 }
 

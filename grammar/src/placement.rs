@@ -139,7 +139,7 @@ impl Checker<'_> {
             "<-" => statement.span,
             _ => keyword_span(statement.span, word),
         };
-        let message = format!("`{word}` stands {place}");
+        let message = format!("`{word}` may stand only {place}");
         let diagnostic = Diagnostic::error(MISPLACED_STATEMENT, span, message).here("not here");
         self.diagnostics.push(diagnostic);
     }

@@ -6,7 +6,7 @@ use codespan_reporting::files::{Files, SimpleFiles};
 use codespan_reporting::term;
 
 /// Lines longer than this (in bytes) are not shown; the message then stands alone.
-const LONGEST_LINE: usize = 500;
+const LONGEST_LINE: usize = 200;
 
 /// The source files of one compilation, by name and text.
 pub struct SourceMap {

@@ -2,14 +2,11 @@
 
 use super::{KEYWORDS, Lexed, Token, TokenKind, is_word_byte};
 use crate::codes::{INVALID_CHARACTER, INVALID_NUMBER, INVALID_STRING};
-use crate::{Diagnostic, FileId, Span};
+use crate::{Diagnostic, FileId, MOST_DIAGNOSTICS, Span};
 
 /// The marks of two characters; they win over those of one.
 const LONG_MARKS: &[&str] = &["|>", "->", "<-", "..", "==", "!=", "<=", ">="];
 const SHORT_MARKS: &[u8] = b"()[]{},:.=<>+-*/%@^";
-
-/// More of one kind would only repeat the first ones.
-const MOST_DIAGNOSTICS: usize = 20;
 
 pub(super) struct Scanner<'a> {
     source: &'a str,

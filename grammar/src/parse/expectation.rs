@@ -15,7 +15,15 @@ pub(super) enum Expected {
 
 /// The expectations behind the rules that were tried at one place, each once.
 pub(super) fn expectations(tried: &[Rule]) -> Vec<Expected> {
-    let mut found: Vec<Expected> = tried.iter().filter_map(|&rule| expectation(rule)).collect();
+    let in_expression = tried
+        .iter()
+        .any(|&rule| expectation(rule) == Some(Expected::Continuation));
+    let of_rule = |&rule: &Rule| match rule {
+        // A call's or an index's bracket.
+        Rule::lparen | Rule::lbracket if in_expression => Some(Expected::Continuation),
+        _ => expectation(rule),
+    };
+    let mut found: Vec<Expected> = tried.iter().filter_map(of_rule).collect();
     found.sort();
     found.dedup();
     found
@@ -43,6 +51,8 @@ fn expectation(rule: Rule) -> Option<Expected> {
     use Expected::{Continuation, Token, Whole};
     Some(match rule {
         Rule::item
+        | Rule::lone_item
+        | Rule::next_item
         | Rule::let_item
         | Rule::data_item
         | Rule::import_item

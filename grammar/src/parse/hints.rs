@@ -121,7 +121,8 @@ fn keyword_as_name(trouble: &Trouble) -> Option<Diagnostic> {
             Rule::pattern_list,
             Rule::split,
         ]);
-        let in_expression = trouble.wants_operand() && !trouble.begins_line(index);
+        let in_value = trouble.wants_operand() && !trouble.begins_line(index);
+        let in_expression = in_value && trouble.previous() != "{";
         (wants_name && !trouble.begins_line(index)) || in_expression || gets_value(index + 1)
     };
     let before = || {
@@ -142,7 +143,8 @@ fn keyword_as_name(trouble: &Trouble) -> Option<Diagnostic> {
 /// A `(` or `[` where a statement or item may begin.
 fn bracket_on_new_line(trouble: &Trouble) -> Option<Diagnostic> {
     let found = trouble.found();
-    let can_begin = trouble.wants_statement() || trouble.tried_any(&[Rule::item, Rule::rbrace]);
+    let can_begin =
+        trouble.wants_statement() || trouble.wants_item() || trouble.tried_any(&[Rule::rbrace]);
     if !matches!(found, "(" | "[") || !(can_begin || trouble.wants_operator()) {
         return None;
     }
@@ -323,7 +325,7 @@ fn declaration_part(trouble: &Trouble) -> Option<String> {
 
 /// A statement that stands outside of every body, or a misspelt item.
 fn item_level(trouble: &Trouble) -> Option<String> {
-    if !trouble.tried_any(&[Rule::item]) {
+    if !trouble.wants_item() {
         return None;
     }
     let found = trouble.found();

@@ -100,6 +100,11 @@ impl<'a> Trouble<'a> {
         ])
     }
 
+    /// Whether an item may begin here.
+    pub(super) fn wants_item(&self) -> bool {
+        self.tried_any(&[Rule::item, Rule::next_item, Rule::EOI])
+    }
+
     pub(super) fn token(&self, index: usize) -> Option<&'a Token> {
         self.source.lexed.tokens.get(index)
     }

@@ -1,8 +1,6 @@
-//! What happens after an item that cannot be parsed.
+//! Where items end, and where to go on after one that cannot be parsed.
 
-use super::message::Trouble;
-use super::{Failure, Source};
-use crate::Diagnostic;
+use super::Source;
 use crate::lexer::{ITEM_KEYWORDS, Token, TokenKind};
 
 /// The index of the first token that begins at or after a byte.
@@ -13,25 +11,46 @@ pub(super) fn token_at(source: &Source, byte: usize) -> usize {
         .partition_point(|token| token.start < byte)
 }
 
-/// The message for an item that begins at the token `first`, and the token from which to go on. There is no
-/// message where a token that is no token has already got one.
-pub(super) fn recover(
-    source: &Source,
-    first: usize,
-    failure: &Failure,
-) -> (Option<Diagnostic>, usize) {
+/// A byte before which the item that begins at the token `first` has ended if it is right: the end of the
+/// first item keyword outside of brackets after it. Pest's time is linear in the text it is given, so giving
+/// it the whole rest for each item would make it quadratic.
+pub(super) fn extent(source: &Source, first: usize) -> usize {
     let tokens = &source.lexed.tokens;
-    let resume = (first + 1..tokens.len())
-        .find(|&index| tokens[index].start >= failure.at && begins_item(source, &tokens[index]))
-        .unwrap_or(tokens.len());
-    let is_invalid = |token: &Token| token.kind == TokenKind::Invalid;
-    if tokens[first..resume].iter().any(is_invalid) {
-        return (None, resume);
+    let mut depth = 0usize;
+    for (index, token) in tokens.iter().enumerate().skip(first) {
+        match token.text(source.text) {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            word if depth == 0 && index > first && ITEM_KEYWORDS.contains(&word) => {
+                // After these, `fn` and `block` are types, and after a point every word is a name.
+                let before = tokens[index - 1].text(source.text);
+                if !matches!(before, "." | "->" | "," | ":") {
+                    return token.end;
+                }
+            }
+            _ => {}
+        }
     }
-    (
-        Some(Trouble::new(source, first, failure).diagnose()),
-        resume,
-    )
+    source.text.len()
+}
+
+/// The first token after the token `first` that begins an item, and begins no earlier than the byte `at`.
+pub(super) fn next_item(source: &Source, first: usize, at: usize) -> usize {
+    let tokens = &source.lexed.tokens;
+    let resumes =
+        |index: &usize| tokens[*index].start >= at && begins_item(source, &tokens[*index]);
+    (first + 1..tokens.len())
+        .find(resumes)
+        .unwrap_or(tokens.len())
+}
+
+/// The place of the first token between the token `first` and the byte `end` that is none. It has a message
+/// already; what the grammar would make of it is of no interest.
+pub(super) fn invalid_token(source: &Source, first: usize, end: usize) -> Option<usize> {
+    let tokens = source.lexed.tokens[first..].iter();
+    let mut tokens = tokens.take_while(|token| token.start < end);
+    let invalid = tokens.find(|token| token.kind == TokenKind::Invalid);
+    invalid.map(|token| token.start)
 }
 
 /// Whether a token is an item's keyword in the first column, where items usually begin.

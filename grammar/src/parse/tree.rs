@@ -13,18 +13,18 @@ mod types;
 
 use super::{Rule, Source};
 use crate::ast::{Expr, Ident, Item};
-use crate::{Diagnostic, Span};
+use crate::{Diagnostic, MOST_DIAGNOSTICS, Span};
 use parts::Parts;
 use pest::iterators::Pair;
 
-/// The item of a pair of [`Rule::item`], whose text begins at the byte `start` of the file.
+/// The item of a pair of [`Rule::lone_item`], whose text begins at the byte `start` of the file.
 pub(super) fn build(source: &Source, start: usize, pair: Pair<Rule>) -> (Item, Vec<Diagnostic>) {
     let mut builder = Builder {
         source,
         start,
         diagnostics: Vec::new(),
     };
-    let item = builder.item(pair);
+    let item = builder.item(Parts::of(pair).required());
     (item, builder.diagnostics)
 }
 
@@ -48,13 +48,38 @@ struct Builder<'s> {
 }
 
 impl Builder<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if !self.is_full() {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Whether further diagnostics are dropped.
+    fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MOST_DIAGNOSTICS
+    }
+
+    /// What stands at a place, for a message: on one line, and cut if it is long.
+    fn quote(&self, span: Span) -> String {
+        const LONGEST: usize = 60;
+        let words: Vec<&str> = span.text(self.source.text).split_whitespace().collect();
+        let line = words.join(" ");
+        match line.len() > LONGEST {
+            true => format!("{}…", &line[..line.floor_char_boundary(LONGEST)]),
+            false => line,
+        }
+    }
+
+    /// The place of a pair from its first to its last token. Pest's own span also has the blanks and
+    /// comments that stand before an optional part which is absent.
     fn span(&self, pair: &Pair<Rule>) -> Span {
         let span = pair.as_span();
-        Span::new(
-            self.source.file,
-            self.start + span.start(),
-            self.start + span.end(),
-        )
+        let start = self.start + span.start();
+        let end = self.start + span.end();
+        let tokens = &self.source.lexed.tokens;
+        let after = tokens.partition_point(|token| token.start < end);
+        let last = after.checked_sub(1).map_or(end, |last| tokens[last].end);
+        Span::new(self.source.file, start, last.clamp(start, end))
     }
 
     fn ident(&self, pair: &Pair<Rule>) -> Ident {

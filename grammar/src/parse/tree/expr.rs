@@ -34,7 +34,7 @@ impl Builder<'_> {
             .iter()
             .any(|each| each.code == crate::codes::TOO_DEEP);
         if !known {
-            self.diagnostics.push(limits::too_deep(span));
+            self.report(limits::too_deep(span));
         }
         let kind = ExprKind::None;
         Tall {
@@ -67,8 +67,8 @@ impl Builder<'_> {
         let stage = self.postfix(parts.required());
         let strays: Vec<Span> = parts.map(|stray| self.span(&stray)).collect();
         if let (Some(first), Some(last)) = (strays.first(), strays.last()) {
-            let called = stage.expr.span.text(self.source.text);
-            let rest = first.to(*last).text(self.source.text);
+            let called = self.quote(stage.expr.span);
+            let rest = self.quote(first.to(*last));
             let message = "the right side of `|>` is one call, without operators";
             let diagnostic = Diagnostic::error(PIPE_OPERAND, first.to(*last), message)
                 .label(stage.expr.span, "this is what the value is passed to")
@@ -76,7 +76,7 @@ impl Builder<'_> {
                     "to compute with the result, write `(… |> {called}) {rest}`"
                 ))
                 .help("to compute what is called, give it a name with `let` first");
-            self.diagnostics.push(diagnostic);
+            self.report(diagnostic);
         }
         stage
     }
@@ -247,7 +247,7 @@ impl Builder<'_> {
             let diagnostic = Diagnostic::error(POSITION_AFTER_NAME, span, message)
                 .label(name.span, "by name from here on")
                 .help("move it before the first name, or write `name=` before it");
-            self.diagnostics.push(diagnostic);
+            self.report(diagnostic);
         }
     }
 

@@ -26,7 +26,7 @@ impl Builder<'_> {
         let span = self.span(pair);
         let diagnostic =
             Diagnostic::error(INVALID_NUMBER, span, "this number is too large").note(note);
-        self.diagnostics.push(diagnostic);
+        self.report(diagnostic);
         ExprKind::Int(0)
     }
 
@@ -58,7 +58,7 @@ impl Builder<'_> {
         let message = format!("there is no escape `\\{escaped}`");
         let diagnostic = Diagnostic::error(INVALID_STRING, span, message)
             .note("the escapes are `\\n`, `\\t`, `\\r`, `\\\"` and `\\\\`");
-        self.diagnostics.push(diagnostic);
+        self.report(diagnostic);
     }
 }
 

@@ -101,7 +101,7 @@ impl Builder<'_> {
         let message = format!("`not` binds looser than the `{symbol}` before it");
         let diagnostic = Diagnostic::error(NOT_OPERAND, span, message)
             .help("put `not` and its operand in parentheses");
-        self.diagnostics.push(diagnostic);
+        self.report(diagnostic);
     }
 
     fn operator(&self, pair: &Pair<Rule>) -> Pending {
@@ -162,7 +162,10 @@ impl Builder<'_> {
 
     /// Comparisons and ranges do not follow one another without parentheses.
     fn check_chain(&mut self, pending: Pending, left: &Tall, right: &Tall) {
-        let text = |span: Span| span.text(self.source.text);
+        if self.is_full() {
+            return;
+        }
+        let text = |span: Span| self.quote(span);
         let diagnostic = match (pending, &left.expr.kind) {
             (
                 Pending::Binary(second, span),
@@ -184,6 +187,6 @@ impl Builder<'_> {
             }
             _ => return,
         };
-        self.diagnostics.push(diagnostic);
+        self.report(diagnostic);
     }
 }

@@ -84,8 +84,7 @@ impl Builder<'_> {
             );
             let help =
                 "take the results apart with `let a, b = …`, then write one `<-` for each state";
-            self.diagnostics
-                .push(diagnostic.label(self.span(&update), "").help(help));
+            self.report(diagnostic.label(self.span(&update), "").help(help));
         }
         StmtKind::Update {
             name: names.swap_remove(0),
@@ -160,7 +159,7 @@ impl Builder<'_> {
             let message = "the names of a `for` stand without parentheses";
             let diagnostic =
                 Diagnostic::error(PATTERN_PARENTHESES, span, message).help("write `for a, b in …`");
-            self.diagnostics.push(diagnostic);
+            self.report(diagnostic);
         }
         names
     }
@@ -168,11 +167,11 @@ impl Builder<'_> {
     /// What a `step` or `eval` binds, which is one name or names in parentheses.
     fn batch_pattern(&mut self, mut patterns: Vec<Pattern>, span: Span) -> Pattern {
         if patterns.len() > 1 {
-            let text = span.text(self.source.text);
+            let text = self.quote(span);
             let message = "the parts of a batch stand in parentheses";
             let diagnostic = Diagnostic::error(PATTERN_PARENTHESES, span, message)
                 .help(format!("write `({text})`"));
-            self.diagnostics.push(diagnostic);
+            self.report(diagnostic);
         }
         patterns.swap_remove(0)
     }

@@ -60,7 +60,7 @@ impl Builder<'_> {
             let message = format!("`{}` has no shape", word.as_str());
             let diagnostic = Diagnostic::error(TYPE_WITHOUT_SHAPE, brackets, message)
                 .help("the types of tensors are `f32`, `bf16`, `i32`, `u8`, `bool`");
-            self.diagnostics.push(diagnostic);
+            self.report(diagnostic);
         }
         TypeKind::Static(*ty)
     }
@@ -73,8 +73,7 @@ impl Builder<'_> {
         let near = foreign_type(word).or_else(|| suggest(word, tensors.chain(statics)));
         let known = "tensors are `f32`, `bf16`, `i32`, `u8`, `bool`; compile-time values `int`, `float`, `bool`, \
                      `str`, `fn`, `block`, `init`, `schedule`, `metric`";
-        self.diagnostics
-            .push(diagnostic.note(known).did_you_mean(near));
+        self.report(diagnostic.note(known).did_you_mean(near));
     }
 
     fn dims(&mut self, pair: Pair<Rule>) -> Vec<Dim> {
@@ -102,7 +101,7 @@ impl Builder<'_> {
             let diagnostic = Diagnostic::error(SEVERAL_RESTS, *second, message)
                 .label(*first, "the first one")
                 .note("with two, how many dimensions each stands for would be open");
-            self.diagnostics.push(diagnostic);
+            self.report(diagnostic);
         }
     }
 }
