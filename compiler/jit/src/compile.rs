@@ -1,0 +1,158 @@
+//! Kernels to [`Code`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use cranelift::prelude::FunctionBuilderContext;
+use cranelift_codegen::{Context, control::ControlPlane};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::Module;
+use dlm_core::loops::{Buffer, Kernel};
+use rayon::prelude::*;
+
+use crate::code::{Code, Entry, Listing};
+use crate::emit::emit;
+use crate::error::JitError;
+use crate::target::{Effort, Target};
+
+/// How to compile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Keep the text of each function and of its machine code.
+    pub listings: bool,
+    /// Use this effort for all kernels; by default contractions are kept and the others rewritten.
+    pub effort: Option<Effort>,
+}
+
+/// One compiled function, not yet in its place.
+struct Compiled {
+    bytes: Vec<u8>,
+    alignment: u64,
+    listing: Option<Listing>,
+}
+
+/// Compiles `kernels`, equal ones once (names do not count), on the threads of the current rayon pool.
+///
+/// # Errors
+/// For a machine without the needed instructions, a kernel that the verifier refuses, and where the generator fails;
+/// never a panic.
+pub fn compile(kernels: &[Kernel], options: &Options) -> Result<Arc<Code>, JitError> {
+    let target = Target::host()?;
+    let (distinct, places) = distinct(kernels);
+    let compiled: Vec<Compiled> = distinct
+        .par_iter()
+        .map(|kernel| guarded(kernel, &target, options))
+        .collect::<Result<_, _>>()?;
+    let isa = target.isa(Effort::Keep).clone();
+    let names = cranelift_module::default_libcall_names();
+    let mut module = JITModule::new(JITBuilder::with_isa(isa, names));
+    let placed = place(&mut module, &compiled).map_err(|e| JitError::Placement(e.to_string()));
+    let entries = match placed {
+        Ok(entries) => entries,
+        Err(error) => {
+            // SAFETY: no entry of this module has been handed out.
+            unsafe { module.free_memory() };
+            return Err(error);
+        }
+    };
+    let bytes = compiled.iter().map(|function| function.bytes.len()).sum();
+    let entry_of = places.iter().map(|&place| entries[place]).collect();
+    let listing_of = places
+        .iter()
+        .map(|&place| compiled[place].listing.clone())
+        .collect();
+    Ok(Arc::new(Code::new(module, entry_of, listing_of, bytes)))
+}
+
+/// The kernels without names and without repetitions, and for each kernel the place of its equal.
+fn distinct(kernels: &[Kernel]) -> (Vec<Kernel>, Vec<usize>) {
+    let mut found: indexmap::IndexMap<Kernel, Kernel> = indexmap::IndexMap::new();
+    let mut places = Vec::with_capacity(kernels.len());
+    for kernel in kernels {
+        let entry = found.entry(nameless(kernel));
+        places.push(entry.index());
+        entry.or_insert_with(|| kernel.clone());
+    }
+    (found.into_values().collect(), places)
+}
+
+/// The kernel without what is only for people.
+fn nameless(kernel: &Kernel) -> Kernel {
+    let mut plain = kernel.clone();
+    plain.name.clear();
+    plain.notes.clear();
+    plain.spans.clear();
+    for number in 0..plain.buffers.len() {
+        plain.buffers[Buffer::from_u32(number as u32)].name.clear();
+    }
+    for scalar in &mut plain.scalars {
+        scalar.1.clear();
+    }
+    plain
+}
+
+fn place(
+    module: &mut JITModule,
+    compiled: &[Compiled],
+) -> cranelift_module::ModuleResult<Vec<Entry>> {
+    let signature = crate::emit::signature(module.isa());
+    let mut functions = Vec::with_capacity(compiled.len());
+    for function in compiled {
+        let id = module.declare_anonymous_function(&signature)?;
+        module.define_function_bytes(id, function.alignment, &function.bytes, &[])?;
+        functions.push(id);
+    }
+    module.finalize_definitions()?;
+    let entries = functions.into_iter().map(|id| {
+        let address = module.get_finalized_function(id);
+        // SAFETY: the address is that of a finalized function made by `emit`, whose signature is `Entry`'s: one
+        // pointer in the C calling convention of the host, and no result.
+        unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+    });
+    Ok(entries.collect())
+}
+
+/// Compiles one kernel; a panic of the generator becomes an error.
+fn guarded(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compiled, JitError> {
+    let attempt = catch_unwind(AssertUnwindSafe(|| function(kernel, target, options)));
+    attempt.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
+        Err(JitError::Generator {
+            kernel: kernel.name.clone(),
+            message: message.unwrap_or_else(|| "it panicked".into()),
+        })
+    })
+}
+
+fn function(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compiled, JitError> {
+    let effort = options
+        .effort
+        .unwrap_or_else(|| crate::emit::effort(kernel));
+    let isa = target.isa(effort);
+    let mut context = Context::new();
+    let mut scratch = FunctionBuilderContext::new();
+    emit(kernel, &mut context.func, &mut scratch, isa.as_ref())?;
+    context.set_disasm(options.listings);
+    let clif = options.listings.then(|| context.func.display().to_string());
+    let failed = |message: String| JitError::Generator {
+        kernel: kernel.name.clone(),
+        message,
+    };
+    let code = context
+        .compile(isa.as_ref(), &mut ControlPlane::default())
+        .map_err(|error| failed(format!("{:?}", error.inner)))?;
+    if let Some(call) = code.buffer.relocs().first() {
+        return Err(failed(format!("it would call {:?}", call.target)));
+    }
+    Ok(Compiled {
+        bytes: code.code_buffer().to_vec(),
+        alignment: u64::from(code.buffer.alignment),
+        listing: clif.map(|clif| Listing {
+            clif,
+            assembly: code.vcode.clone().unwrap_or_default(),
+        }),
+    })
+}

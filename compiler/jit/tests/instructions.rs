@@ -1,0 +1,272 @@
+//! Every instruction of loop IR for every number of lanes, against the interpreter.
+
+mod support;
+
+use dlm_core::loops::types::LANES;
+use dlm_core::loops::{
+    Access, Comparison, Element, Instruction, IntOp, Kernel, KernelBuilder, LoadKind, LoopKind,
+    MathOp, Value, VectorBinary, VectorUnary,
+};
+use support::{Words, check};
+
+const COUNT: usize = 16 * 24;
+
+/// A kernel that applies `body` to vectors of `inputs` and stores what it gives.
+fn mapped(
+    lanes: u8,
+    inputs: &[Element],
+    output: Element,
+    body: impl FnOnce(&mut KernelBuilder, &[Value]) -> Value,
+) -> Kernel {
+    let mut b = KernelBuilder::new("mapped");
+    let buffers: Vec<_> = inputs
+        .iter()
+        .map(|&element| b.buffer("in", element, Access::Read))
+        .collect();
+    let out = b.buffer("out", output, Access::Write);
+    let (zero, end) = (b.index(0), b.index(COUNT as i64));
+    b.for_loop(
+        LoopKind::Domain,
+        "i",
+        (zero, end, i64::from(lanes)),
+        &[],
+        |b, i, _| {
+            let operands: Vec<Value> = buffers
+                .iter()
+                .map(|&buffer| b.load(buffer, i, lanes))
+                .collect();
+            let result = body(b, &operands);
+            b.store_at(out, i, result);
+            vec![]
+        },
+    );
+    b.finish().expect("well built")
+}
+
+fn check_mapped(
+    lanes: u8,
+    inputs: &[Element],
+    output: Element,
+    body: impl FnOnce(&mut KernelBuilder, &[Value]) -> Value,
+) {
+    let kernel = dlm_core::loops::expand_math(&mapped(lanes, inputs, output, body));
+    let mut words = Words(u64::from(lanes));
+    let mut buffers: Vec<Vec<u8>> = inputs
+        .iter()
+        .map(|&element| words.bytes(element, COUNT))
+        .collect();
+    buffers.push(vec![0; COUNT * output.bytes()]);
+    check(&kernel, &buffers, &[]);
+}
+
+fn unary_elements(op: VectorUnary) -> (Element, Element) {
+    use VectorUnary as U;
+    match op {
+        U::Neg | U::Abs | U::Sqrt | U::Floor | U::Ceil | U::Round => (Element::F32, Element::F32),
+        U::Not => (Element::Bool, Element::Bool),
+        U::ToInt | U::FloatToBits => (Element::F32, Element::I32),
+        U::ToFloat | U::BitsToFloat => (Element::I32, Element::F32),
+        U::MaskToInt => (Element::Bool, Element::I32),
+        U::IntToMask => (Element::I32, Element::Bool),
+    }
+}
+
+#[test]
+fn one_operand() {
+    for lanes in LANES {
+        for &op in VectorUnary::ALL {
+            let (from, to) = unary_elements(op);
+            check_mapped(lanes, &[from], to, |b, v| b.unary(op, v[0]));
+        }
+        for count in [0, 1, 13, 31] {
+            let ints = [Element::I32];
+            check_mapped(lanes, &ints, Element::I32, |b, v| {
+                b.define(Instruction::ShiftLeft(v[0], count), lanes)
+            });
+            check_mapped(lanes, &ints, Element::I32, |b, v| {
+                b.define(Instruction::ShiftRight(v[0], count), lanes)
+            });
+        }
+    }
+}
+
+#[test]
+fn two_operands() {
+    for lanes in LANES {
+        for &op in VectorBinary::ALL {
+            let name = op.name();
+            let element = match () {
+                () if name.starts_with("int") => Element::I32,
+                () if name.starts_with("mask") => Element::Bool,
+                () => Element::F32,
+            };
+            check_mapped(lanes, &[element; 2], element, |b, v| {
+                b.binary(op, v[0], v[1])
+            });
+        }
+        for &comparison in Comparison::ALL {
+            for element in [Element::F32, Element::I32] {
+                check_mapped(lanes, &[element; 2], Element::Bool, |b, v| {
+                    b.compare(comparison, v[0], v[1])
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn three_operands() {
+    for lanes in LANES {
+        check_mapped(lanes, &[Element::F32; 3], Element::F32, |b, v| {
+            b.fma(v[0], v[1], v[2])
+        });
+        check_mapped(lanes, &[Element::F32; 2], Element::F32, |b, v| {
+            b.fma(v[0], v[0], v[1])
+        });
+        for element in [Element::F32, Element::I32, Element::Bool] {
+            check_mapped(
+                lanes,
+                &[Element::Bool, element, element],
+                element,
+                |b, v| b.select(v[0], v[1], v[2]),
+            );
+            check_mapped(lanes, &[Element::F32, element, element], element, |b, v| {
+                let zero = b.float(0.0, lanes);
+                let mask = b.compare(Comparison::Gt, v[0], zero);
+                b.select(mask, v[1], v[2])
+            });
+        }
+    }
+}
+
+#[test]
+fn lanes_and_constants() {
+    for lanes in LANES {
+        check_mapped(lanes, &[Element::I32], Element::I32, |b, v| {
+            let iota = b.iota(lanes);
+            b.binary(VectorBinary::IntAdd, v[0], iota)
+        });
+        for element in [Element::F32, Element::I32, Element::Bool] {
+            for lane in 0..lanes {
+                check_mapped(lanes, &[element], element, |b, v| {
+                    let scalar = b.extract(v[0], lane);
+                    b.splat(scalar, lanes)
+                });
+            }
+        }
+        for element in [Element::F32, Element::I32] {
+            check_mapped(lanes, &[element], element, |b, v| {
+                let sum = b.reduce_add(v[0]);
+                b.splat(sum, lanes)
+            });
+        }
+        check_mapped(lanes, &[Element::F32], Element::F32, |b, v| {
+            let (third, nan) = (b.float(1.0 / 3.0, lanes), b.float(f32::NAN, lanes));
+            let mask = b.mask(lanes > 2, lanes);
+            let odd = b.compare(Comparison::Lt, v[0], third);
+            let mask = b.binary(VectorBinary::MaskXor, mask, odd);
+            b.select(mask, third, nan)
+        });
+        check_mapped(lanes, &[Element::U8], Element::U8, |b, v| {
+            let many = b.integer(-7, lanes);
+            b.binary(VectorBinary::IntMul, v[0], many)
+        });
+    }
+}
+
+#[test]
+fn functions() {
+    for lanes in LANES {
+        for &op in MathOp::ALL {
+            let element = match op {
+                MathOp::IntRem | MathOp::IntDiv | MathOp::Threefry0 | MathOp::Threefry1 => {
+                    Element::I32
+                }
+                _ => Element::F32,
+            };
+            check_mapped(
+                lanes,
+                &vec![element; op.operand_count()],
+                element,
+                |b, v| b.math(op, v),
+            );
+        }
+    }
+}
+
+#[test]
+fn loads_and_stores() {
+    for lanes in LANES {
+        for element in [Element::F32, Element::I32, Element::U8, Element::Bool] {
+            for (kind, stride) in [
+                (LoadKind::Contiguous, 1),
+                (LoadKind::Splat, 1),
+                (LoadKind::Strided(3), 1),
+                (LoadKind::Contiguous, 3),
+                (LoadKind::Strided(1), 2),
+                (LoadKind::Strided(0), 1),
+                (LoadKind::Strided(-2), -1),
+            ] {
+                let mut b = KernelBuilder::new("move");
+                let x = b.buffer("x", element, Access::Read);
+                let y = b.buffer("y", element, Access::ReadWrite);
+                let n = b.scalar("n");
+                let zero = b.index(0);
+                b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+                    let at = dlm_core::loops::Affine::value(i).add_constant(40);
+                    let value = b.load_as(x, at.clone(), kind, lanes);
+                    b.store_strided(at.address(y), value, stride);
+                    vec![]
+                });
+                let kernel = b.finish().expect("well built");
+                let mut words = Words(7);
+                check(
+                    &kernel,
+                    &[words.bytes(element, 100), words.bytes(element, 100)],
+                    &[9],
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn index_arithmetic() {
+    let mut b = KernelBuilder::new("index");
+    let y = b.buffer("y", Element::I32, Access::Write);
+    let (p, q) = (b.scalar("p"), b.scalar("q"));
+    let mut place = 0;
+    for &op in IntOp::ALL {
+        let divisors: &[i64] = match op {
+            IntOp::DivFloor | IntOp::ModFloor => &[1, 2, 3, 7, 8, 1 << 40],
+            _ => &[0],
+        };
+        for &divisor in divisors {
+            let right = if divisor == 0 { q } else { b.index(divisor) };
+            let result = b.define(Instruction::Int(op, p, right), 1);
+            let low = b.index_to_int(result, 1);
+            let back = b.int_to_index(low);
+            let again = b.index_to_int(back, 1);
+            b.store_at(y, place, again);
+            place += 1;
+        }
+    }
+    let kernel = b.finish().expect("well built");
+    for p in [
+        0,
+        1,
+        -1,
+        7,
+        -7,
+        8,
+        -8,
+        1_000_003,
+        -1_000_003,
+        i64::MAX,
+        i64::MIN,
+    ] {
+        for q in [0, 1, -1, 7, -8, i64::MAX, i64::MIN] {
+            check(&kernel, &[vec![0; place as usize * 4]], &[p, q]);
+        }
+    }
+}
