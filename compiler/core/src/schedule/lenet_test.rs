@@ -200,9 +200,18 @@ fn inputs(graph: &Graph, batch: i64) -> std::collections::BTreeMap<String, eval:
     let mut values = std::collections::BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
         if let Op::Input { name, ty, .. } = &node.op {
-            let mut value = random(&ty.shape, batch, id.as_u32(), if ty.shape[0].is_dynamic() { 2.0 } else { 0.3 });
+            let mut value = random(
+                &ty.shape,
+                batch,
+                id.as_u32(),
+                if ty.shape[0].is_dynamic() { 2.0 } else { 0.3 },
+            );
             if ty.dtype == DType::I32 {
-                value.data.iter_mut().enumerate().for_each(|(place, label)| *label = (place * 7 % 10) as f64);
+                value
+                    .data
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(place, label)| *label = (place * 7 % 10) as f64);
             }
             values.insert(name.clone(), value);
         }
@@ -215,13 +224,27 @@ fn gradients_of_lenet_are_differences() {
     let graph = lenet();
     let batch = 2;
     let values = inputs(&graph, batch);
-    let outputs: std::collections::BTreeMap<_, _> =
-        eval::evaluate(&graph, batch, &values).unwrap().into_iter().collect();
+    let outputs: std::collections::BTreeMap<_, _> = eval::evaluate(&graph, batch, &values)
+        .unwrap()
+        .into_iter()
+        .collect();
     let loss = |values: &std::collections::BTreeMap<String, eval::Tensor>| {
         let outputs = eval::evaluate(&graph, batch, values).unwrap();
-        outputs.into_iter().find(|output| output.0 == "loss").unwrap().1.data[0]
+        outputs
+            .into_iter()
+            .find(|output| output.0 == "loss")
+            .unwrap()
+            .1
+            .data[0]
     };
-    for name in ["conv1.weight", "conv1.bias", "conv2.weight", "fc1.weight", "fc2.bias", "fc3.weight"] {
+    for name in [
+        "conv1.weight",
+        "conv1.bias",
+        "conv2.weight",
+        "fc1.weight",
+        "fc2.bias",
+        "fc3.weight",
+    ] {
         let velocity = format!("opt.{name}.velocity");
         let size = values[name].data.len();
         for place in [0, size / 2, size - 1] {
@@ -232,7 +255,10 @@ fn gradients_of_lenet_are_differences() {
             let above = loss(&moved);
             moved.get_mut(name).unwrap().data[place] -= 2.0 * step;
             let want = (above - loss(&moved)) / (2.0 * step);
-            assert!((got - want).abs() < 1e-6 + 1e-4 * want.abs(), "{name}[{place}]: {got} against {want}");
+            assert!(
+                (got - want).abs() < 1e-6 + 1e-4 * want.abs(),
+                "{name}[{place}]: {got} against {want}"
+            );
         }
     }
 }

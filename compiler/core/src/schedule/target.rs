@@ -3,10 +3,21 @@
 /// The constants of an instruction set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
     /// f32 lanes of one register.
     pub register_lanes: usize,
+    /// Vector registers.
+    pub registers: usize,
     /// Accumulators that a contraction may hold beside its operands.
     pub accumulators: usize,
+    /// Registers that a multiply-add needs beside accumulators and the operand that stays: the streamed operand, and
+    /// a copy where the result can't take the accumulator's place.
+    pub spare: usize,
+    /// Instructions of one multiply-add.
+    pub fma_instructions: usize,
+    /// Samples in a block of a large batch.
+    pub block: usize,
     /// The most tasks that a batch is cut into, which is the number of partials.
     pub block_tasks: usize,
     /// Vector multiply-adds that one accumulator needs before summing its lanes at the end is cheap.
@@ -16,23 +27,58 @@ pub struct Target {
 }
 
 impl Target {
-    /// 128-bit vectors, 16 registers, fused multiply-add: what Cranelift emits everywhere.
+    /// 128-bit vectors, 16 registers: what Cranelift emits everywhere.
     pub fn vector128() -> Target {
         Target {
+            name: "vector128",
             register_lanes: 4,
+            registers: 16,
             accumulators: 12,
+            spare: 2,
+            fma_instructions: 2,
+            block: 8,
             block_tasks: 16,
             lane_sum_work: 32,
             unrolled_body: 96,
         }
     }
 
+    /// 256-bit vectors, 16 registers, three-operand multiply-add.
+    pub fn avx2() -> Target {
+        Target {
+            name: "avx2",
+            register_lanes: 8,
+            spare: 1,
+            fma_instructions: 1,
+            block: 16,
+            ..Target::vector128()
+        }
+    }
+
+    /// 256-bit vectors, 32 registers: wider ones are executed as two halves on today's machines.
+    pub fn avx512() -> Target {
+        Target {
+            name: "avx512",
+            registers: 32,
+            accumulators: 24,
+            ..Target::avx2()
+        }
+    }
+
+    /// The target of that name.
+    pub fn named(name: &str) -> Option<Target> {
+        [Target::vector128(), Target::avx2(), Target::avx512()]
+            .into_iter()
+            .find(|target| target.name == name)
+    }
+
     /// Samples in a block for the largest batch of a program.
     pub fn block_lanes(&self, batch: usize) -> usize {
         match batch {
             0 | 1 => 1,
-            2..=4 => self.register_lanes,
-            _ => 2 * self.register_lanes,
+            2..=4 => 4,
+            5..=8 => 8,
+            _ => self.block,
         }
     }
 }

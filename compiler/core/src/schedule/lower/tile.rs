@@ -375,8 +375,9 @@ fn cost(
             axes.product::<usize>() * shape.windows[operand] * each
         })
         .collect();
-    let live = sums + loads[0].min(loads[1]) + 2;
-    if live > 16 && instances > 1 || sums > cx.target.accumulators && instances > 1 {
+    let live = sums + loads[0].min(loads[1]) + cx.target.spare;
+    if live > cx.target.registers && instances > 1 || sums > cx.target.accumulators && instances > 1
+    {
         return None;
     }
     let load: usize = loads.iter().sum();
@@ -384,7 +385,7 @@ fn cost(
         sums as f64 / 2.0,
         load as f64 / 2.0,
         4.0,
-        (2 * sums + load + 3) as f64 / 6.0,
+        (cx.target.fma_instructions * sums + load + 3) as f64 / 6.0,
     ];
     let cycles = cycles.into_iter().fold(0.0, f64::max);
     let mut useful = 1.0;
