@@ -1,5 +1,6 @@
 //! Affine index maps: how an operand's axis is addressed by the variables of an operation.
 
+use super::Dim;
 use smallvec::SmallVec;
 
 /// The position along one axis of an operand: `(sum of coefficient * variable + offset) / divisor`.
@@ -80,4 +81,71 @@ impl AxisIndex {
             + self.offset;
         (sum.rem_euclid(self.divisor) == 0).then(|| sum.div_euclid(self.divisor))
     }
+
+    /// The position with every variable replaced by an index over other variables.
+    ///
+    /// A remainder in a replacement is not remembered unless it shows in the result: sound where the replaced
+    /// variable's own validity is checked elsewhere or `replacement` has divisors 1.
+    pub fn substitute(&self, replacement: impl Fn(usize) -> AxisIndex) -> AxisIndex {
+        let parts: SmallVec<[(i64, AxisIndex); 2]> = self
+            .terms
+            .iter()
+            .map(|&(variable, coefficient)| (coefficient, replacement(variable)))
+            .collect();
+        let common = parts
+            .iter()
+            .fold(1, |common, (_, part)| lcm(common, part.divisor));
+        let mut terms: SmallVec<[(usize, i64); 4]> = SmallVec::new();
+        let mut offset = self.offset * common;
+        for (coefficient, part) in &parts {
+            let scale = coefficient * (common / part.divisor);
+            offset += part.offset * scale;
+            terms.extend(
+                part.terms
+                    .iter()
+                    .map(|&(variable, inner)| (variable, inner * scale)),
+            );
+        }
+        AxisIndex::affine(&terms, offset, self.divisor * common).reduced()
+    }
+
+    /// The same with a common factor of all coefficients, offset and divisor taken out.
+    pub fn reduced(mut self) -> AxisIndex {
+        let factor = self
+            .terms
+            .iter()
+            .fold(gcd(self.offset, self.divisor), |factor, term| {
+                gcd(factor, term.1)
+            });
+        if factor > 1 {
+            self.terms.iter_mut().for_each(|term| term.1 /= factor);
+            self.offset /= factor;
+            self.divisor /= factor;
+        }
+        self
+    }
+
+    /// Whether every position is valid on an axis of that extent, for variables of the given extents and any batch
+    /// size of at least 1.
+    pub fn always_valid(&self, extents: &[Dim], axis: Dim) -> bool {
+        if self.divisor != 1 {
+            return false;
+        }
+        let (mut low, mut high) = (Dim::fixed(self.offset), Dim::fixed(self.offset));
+        for &(variable, coefficient) in &self.terms {
+            let last = extents[variable].plus(-1).times(coefficient);
+            let bound = if coefficient > 0 { &mut high } else { &mut low };
+            *bound = bound.add(last);
+        }
+        low.never_negative() && axis.plus(-1).add(high.times(-1)).never_negative()
+    }
+}
+
+/// The greatest common divisor, not negative.
+pub(crate) fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a.abs() } else { gcd(b, a % b) }
+}
+
+fn lcm(a: i64, b: i64) -> i64 {
+    a / gcd(a, b) * b
 }

@@ -3,21 +3,24 @@
 //! A step is a pure function from inputs to named outputs. Nodes are hash-consed: building an operation that exists
 //! with the same inputs gives the node that is there.
 
+mod adjoint;
 mod build;
+mod error;
 pub mod eval;
 mod index;
-mod infer;
 mod op;
+pub mod ops;
 pub mod text;
 mod types;
 
+pub(crate) use build::{Builder, Built};
 pub use build::{ConvolutionShape, WindowAxis};
+pub use error::TypeError;
 pub use index::AxisIndex;
-pub use infer::TypeError;
 pub use op::{BinaryOp, Contraction, InputKind, Op, RandomOp, ReduceOp, Scalar, UnaryOp, View};
 pub use types::{DType, Dim, TensorType};
 
-use cranelift_entity::{PrimaryMap, entity_impl};
+use cranelift_entity::{EntitySet, PrimaryMap, entity_impl};
 use dlm_grammar::Span;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -75,4 +78,29 @@ pub struct Graph {
     pub outputs: Vec<Output>,
     /// The node of each operation with its inputs.
     numbered: IndexMap<(Op, SmallVec<[NodeId; 3]>), NodeId>,
+}
+
+impl Graph {
+    /// The scalar that every element of a value is known to be: a constant, or a view that repeats one.
+    pub fn constant_value(&self, node: NodeId) -> Option<Scalar> {
+        match &self.nodes[node].op {
+            Op::Constant(value) => Some(*value),
+            Op::View(view) if view.index.is_empty() => {
+                self.constant_value(self.nodes[node].inputs[0])
+            }
+            _ => None,
+        }
+    }
+
+    /// The nodes that some output is computed from.
+    pub fn live_nodes(&self) -> EntitySet<NodeId> {
+        let mut live = EntitySet::new();
+        let mut pending: Vec<NodeId> = self.outputs.iter().map(|output| output.node).collect();
+        while let Some(node) = pending.pop() {
+            if live.insert(node) {
+                pending.extend(&self.nodes[node].inputs);
+            }
+        }
+        live
+    }
 }

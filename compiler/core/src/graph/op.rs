@@ -1,5 +1,4 @@
-//! The closed table of operations. Each is described by one row of [`OpKind::info`] and lives in a file of its own
-//! under `ops/`.
+//! The closed set of operations. What each means is in a file of its own under `ops/`, listed in [`super::ops`].
 
 use super::{AxisIndex, DType, Dim, TensorType};
 
@@ -12,6 +11,40 @@ pub enum Scalar {
     I32(i32),
     /// A truth value.
     Bool(bool),
+}
+
+impl Scalar {
+    /// The type of the value.
+    pub fn dtype(self) -> DType {
+        match self {
+            Scalar::F32(_) => DType::F32,
+            Scalar::I32(_) => DType::I32,
+            Scalar::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The value zero (or false) that fills invalid positions of a tensor of that type.
+    pub fn zero(dtype: DType) -> Scalar {
+        match dtype {
+            DType::F32 | DType::Bf16 => Scalar::F32(0.0),
+            DType::I32 | DType::I64 | DType::U8 => Scalar::I32(0),
+            DType::Bool => Scalar::Bool(false),
+        }
+    }
+
+    /// The value as a number; truth values are 0 and 1.
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Scalar::F32(value) => f64::from(value),
+            Scalar::I32(value) => f64::from(value),
+            Scalar::Bool(value) => f64::from(u8::from(value)),
+        }
+    }
+
+    /// Whether the value can stand in a tensor of that element type.
+    pub fn suits(self, dtype: DType) -> bool {
+        self.dtype() == Scalar::zero(dtype).dtype()
+    }
 }
 
 impl PartialEq for Scalar {
@@ -117,7 +150,8 @@ pub enum ReduceOp {
 pub enum RandomOp {
     /// f32 in [0, 1): the upper 24 bits of the first word.
     Uniform,
-    /// f32 standard normal: Box and Muller's transform of both words.
+    /// f32 standard normal: Box and Muller's transform `sqrt(-2 ln u) cos(2 pi v)` of the words' upper 24 bits, u in
+    /// (0, 1] from the first, v in [0, 1) from the second.
     Normal,
 }
 
@@ -149,6 +183,7 @@ pub struct View {
 
 /// An operation with its attributes. Two nodes with equal operation and inputs are one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each variant's text explains its fields")]
 pub enum Op {
     /// A value from outside; its name is its identity.
     Input {

@@ -101,6 +101,45 @@ impl Dim {
         self.batch != 0
     }
 
+    /// The sum of two extents.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "extents are added in few places, by name"
+    )]
+    pub fn add(self, other: Dim) -> Dim {
+        Dim {
+            batch: self.batch + other.batch,
+            fixed: self.fixed + other.fixed,
+        }
+    }
+
+    /// The extent with a number added.
+    pub fn plus(self, count: i64) -> Dim {
+        self.add(Dim::fixed(count))
+    }
+
+    /// The extent multiplied by a number.
+    pub fn times(self, factor: i64) -> Dim {
+        Dim {
+            batch: self.batch * factor,
+            fixed: self.fixed * factor,
+        }
+    }
+
+    /// The product of two extents, if it is linear in the batch size.
+    pub fn product(self, other: Dim) -> Option<Dim> {
+        match (self.known(), other.known()) {
+            (Some(factor), _) => Some(other.times(factor)),
+            (_, Some(factor)) => Some(self.times(factor)),
+            _ => None,
+        }
+    }
+
+    /// Whether the number is at least 0 for every batch size of at least 1.
+    pub fn never_negative(self) -> bool {
+        self.batch >= 0 && self.at(1) >= 0
+    }
+
     /// The extent for a given batch size.
     pub fn at(self, batch: i64) -> i64 {
         self.batch * batch + self.fixed

@@ -1,6 +1,6 @@
 //! Drops what no output needs. Inputs stay: they are the step's signature.
 
-use super::rewrite::{Rewrite, live};
+use super::rewrite::Rewrite;
 use crate::graph::{Graph, Op, TypeError};
 
 /// The pass.
@@ -8,10 +8,10 @@ use crate::graph::{Graph, Op, TypeError};
 /// # Errors
 /// None in truth.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
-    let live = live(graph);
+    let live = graph.live_nodes();
     let mut rewrite = Rewrite::new(graph);
     for (id, node) in graph.nodes.iter() {
-        if live[id] || matches!(node.op, Op::Input { .. }) {
+        if live.contains(id) || matches!(node.op, Op::Input { .. }) {
             rewrite.copy(id)?;
         }
     }

@@ -71,15 +71,3 @@ impl<'a> Rewrite<'a> {
         Ok(self.new)
     }
 }
-
-/// The nodes that outputs need.
-pub fn live(graph: &Graph) -> SecondaryMap<NodeId, bool> {
-    let mut live = SecondaryMap::new();
-    let mut pending: Vec<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
-    while let Some(node) = pending.pop() {
-        if !std::mem::replace(&mut live[node], true) {
-            pending.extend(graph.nodes[node].inputs.iter().copied());
-        }
-    }
-    live
-}

@@ -111,6 +111,26 @@ impl Graph {
         self.view(a, view, span)
     }
 
+    /// An extent as a f32 scalar, at run time where it depends on the batch size.
+    ///
+    /// # Errors
+    /// None in truth.
+    pub fn extent(&mut self, dim: Dim, span: Span) -> Result<NodeId, TypeError> {
+        let fixed = self.number(dim.fixed as f64, DType::F32, span)?;
+        if !dim.is_dynamic() {
+            return Ok(fixed);
+        }
+        let mut extent = self.add(Op::BatchSize, &[], span)?;
+        if dim.batch != 1 {
+            let factor = self.number(dim.batch as f64, DType::F32, span)?;
+            extent = self.binary(BinaryOp::Mul, extent, factor, span)?;
+        }
+        match dim.fixed {
+            0 => Ok(extent),
+            _ => self.binary(BinaryOp::Add, extent, fixed, span),
+        }
+    }
+
     /// The number of elements along axes, as a f32 scalar.
     ///
     /// # Errors
@@ -122,15 +142,7 @@ impl Graph {
         for &axis in axes {
             let dim = shape[axis];
             let Some(extent) = dim.known() else {
-                let mut term = self.add(Op::BatchSize, &[], span)?;
-                if dim.batch != 1 {
-                    let factor = self.number(dim.batch as f64, DType::F32, span)?;
-                    term = self.binary(BinaryOp::Mul, term, factor, span)?;
-                }
-                if dim.fixed != 0 {
-                    let more = self.number(dim.fixed as f64, DType::F32, span)?;
-                    term = self.binary(BinaryOp::Add, term, more, span)?;
-                }
+                let term = self.extent(dim, span)?;
                 count = Some(match count {
                     None => term,
                     Some(count) => self.binary(BinaryOp::Mul, count, term, span)?,

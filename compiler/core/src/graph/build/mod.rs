@@ -3,11 +3,13 @@
 mod arithmetic;
 mod convolution;
 mod einsum;
+mod placed;
 mod shape;
 
 pub use convolution::{ConvolutionShape, WindowAxis};
+pub(crate) use placed::{Builder, Built};
 
-use super::infer::infer;
+use super::ops::infer;
 use super::{
     BinaryOp, DType, Dim, Graph, InputKind, Node, NodeId, Op, Output, OutputKind, ReduceOp, Scalar,
     TensorType, TypeError, UnaryOp,

@@ -1,5 +1,7 @@
 //! Tensors of the slow evaluator.
 
+use crate::graph::AxisIndex;
+
 /// A tensor in row-major order. Integers and truth values are whole numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
@@ -45,6 +47,18 @@ impl Tensor {
     pub fn at_mut(&mut self, index: &[i64]) -> &mut f64 {
         let place = self.place(index);
         &mut self.data[place]
+    }
+
+    /// The element that an affine index names, or `None` where a position is invalid.
+    pub fn indexed(&self, axes: &[AxisIndex], variables: &[i64]) -> Option<f64> {
+        let mut place = 0;
+        for (axis, &extent) in axes.iter().zip(&self.shape) {
+            let position = axis
+                .at(variables)
+                .filter(|position| (0..extent).contains(position))?;
+            place = place * extent + position;
+        }
+        Some(self.data[place as usize])
     }
 
     fn place(&self, index: &[i64]) -> usize {

@@ -20,60 +20,12 @@ pub enum Attribute {
 /// Attributes by key.
 pub type Attributes = BTreeMap<String, Attribute>;
 
-const UNARY: &[(UnaryOp, &str)] = &[
-    (UnaryOp::Neg, "neg"),
-    (UnaryOp::Abs, "abs"),
-    (UnaryOp::Sign, "sign"),
-    (UnaryOp::Exp, "exp"),
-    (UnaryOp::Log, "log"),
-    (UnaryOp::Sqrt, "sqrt"),
-    (UnaryOp::Rsqrt, "rsqrt"),
-    (UnaryOp::Sin, "sin"),
-    (UnaryOp::Cos, "cos"),
-    (UnaryOp::Tanh, "tanh"),
-    (UnaryOp::Erf, "erf"),
-    (UnaryOp::Floor, "floor"),
-    (UnaryOp::Ceil, "ceil"),
-    (UnaryOp::Round, "round"),
-    (UnaryOp::Not, "not"),
-];
-const BINARY: &[(BinaryOp, &str)] = &[
-    (BinaryOp::Add, "add"),
-    (BinaryOp::Sub, "sub"),
-    (BinaryOp::Mul, "mul"),
-    (BinaryOp::Div, "div"),
-    (BinaryOp::Rem, "rem"),
-    (BinaryOp::Pow, "pow"),
-    (BinaryOp::Max, "max"),
-    (BinaryOp::Min, "min"),
-    (BinaryOp::Eq, "eq"),
-    (BinaryOp::Ne, "ne"),
-    (BinaryOp::Lt, "lt"),
-    (BinaryOp::Le, "le"),
-    (BinaryOp::Gt, "gt"),
-    (BinaryOp::Ge, "ge"),
-    (BinaryOp::And, "and"),
-    (BinaryOp::Or, "or"),
-];
-const REDUCE: &[(ReduceOp, &str)] = &[
-    (ReduceOp::Sum, "reduce_sum"),
-    (ReduceOp::Max, "reduce_max"),
-    (ReduceOp::Min, "reduce_min"),
-    (ReduceOp::Prod, "reduce_prod"),
-    (ReduceOp::ArgMax, "argmax"),
-    (ReduceOp::ArgMin, "argmin"),
-];
 const KINDS: &[(InputKind, &str)] = &[
     (InputKind::Parameter, "parameter"),
     (InputKind::State, "state"),
     (InputKind::Data, "data"),
     (InputKind::Scalar, "scalar"),
 ];
-const RANDOM: &[(RandomOp, &str)] = &[
-    (RandomOp::Uniform, "random_uniform"),
-    (RandomOp::Normal, "random_normal"),
-];
-
 fn name_of<T: PartialEq + Copy>(table: &[(T, &'static str)], wanted: T) -> &'static str {
     table
         .iter()
@@ -99,28 +51,19 @@ pub fn describe(op: &Op) -> (&'static str, Attributes) {
     let mut put = |key: &str, value: Attribute| {
         attributes.insert(key.into(), value);
     };
-    let name = match op {
+    match op {
         Op::Input { kind, name, .. } => {
             put("kind", word(name_of(KINDS, *kind)));
             put("name", Attribute::Text(name.clone()));
-            "input"
         }
         Op::Constant(scalar) => {
             put("value", scalar_text(*scalar));
-            "constant"
         }
         Op::Iota { axis, .. } => {
             put("axis", word(axis));
-            "iota"
         }
-        Op::BatchSize => "batch_size",
-        Op::Unary(op) => name_of(UNARY, *op),
-        Op::Binary(op) => name_of(BINARY, *op),
-        Op::Select => "select",
-        Op::Cast(_) => "cast",
-        Op::Reduce { op, axes } => {
+        Op::Reduce { axes, .. } => {
             put("axes", words(axes));
-            name_of(REDUCE, *op)
         }
         Op::Contract(contraction) => {
             put(
@@ -134,33 +77,29 @@ pub fn describe(op: &Op) -> (&'static str, Attributes) {
                 ),
             );
             put("reduced", words(&contraction.reduced));
-            "contract"
         }
         Op::View(view) => {
             put("fill", scalar_text(view.fill));
             put("index", index_text(&view.index));
-            "view"
         }
-        Op::Reshape { .. } => "reshape",
         Op::Concat { axis } => {
             put("axis", word(axis));
-            "concat"
         }
-        Op::Gather => "gather",
-        Op::ScatterAdd { .. } => "scatter_add",
         Op::CumulativeSum { axis, reverse } => {
             put("axis", word(axis));
             put("reverse", word(reverse));
-            "cumulative_sum"
         }
-        Op::Random { op, place, .. } => {
+        Op::Random { place, .. } => {
             put("place", word(place));
-            name_of(RANDOM, *op)
         }
-        Op::StopGradient => "stop_gradient",
-        Op::Gradient => "gradient",
-    };
-    (name, attributes)
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::BatchSize => {}
+        Op::Reshape { .. }
+        | Op::Gather
+        | Op::ScatterAdd { .. }
+        | Op::StopGradient
+        | Op::Gradient => {}
+    }
+    (op.name(), attributes)
 }
 
 /// The operation of a name with attributes and a result type.
@@ -174,19 +113,19 @@ pub fn operation(name: &str, attributes: &Attributes, ty: &TensorType) -> Result
             .ok_or_else(|| format!("`{name}` needs `{key}`"))
     };
     let shape = ty.shape.clone();
-    if let Some(op) = by_name(UNARY, name) {
+    if let Some(op) = UnaryOp::from_name(name) {
         return Ok(Op::Unary(op));
     }
-    if let Some(op) = by_name(BINARY, name) {
+    if let Some(op) = BinaryOp::from_name(name) {
         return Ok(Op::Binary(op));
     }
-    if let Some(op) = by_name(REDUCE, name) {
+    if let Some(op) = ReduceOp::from_name(name) {
         return Ok(Op::Reduce {
             op,
             axes: numbers(get("axes")?)?,
         });
     }
-    if let Some(op) = by_name(RANDOM, name) {
+    if let Some(op) = RandomOp::from_name(name) {
         return Ok(Op::Random {
             op,
             place: number(get("place")?)?,

@@ -71,7 +71,7 @@ fn is_word(c: char) -> bool {
 fn take_word(rest: &mut Vec<(usize, char)>) -> String {
     let mut word = String::new();
     while let Some(&(_, c)) = rest.last() {
-        if !is_word(c) && !(c == ':' && word == "nan") {
+        if !(is_word(c) || c == ':' && word == "nan") {
             break;
         }
         word.push(c);

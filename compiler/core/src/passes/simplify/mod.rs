@@ -6,7 +6,7 @@ mod scalars;
 mod sums;
 mod views;
 
-use super::rewrite::{Rewrite, live};
+use super::rewrite::Rewrite;
 use crate::graph::{Graph, NodeId, Op, Scalar, TypeError};
 use cranelift_entity::SecondaryMap;
 use dlm_grammar::Span;
@@ -35,9 +35,9 @@ const RULES: &[Rule] = &[
 /// # Errors
 /// Where a rule does not type, which is a fault of the rule.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
-    let live = live(graph);
+    let live = graph.live_nodes();
     let mut uses: SecondaryMap<NodeId, u32> = SecondaryMap::new();
-    for (id, node) in graph.nodes.iter().filter(|(id, _)| live[*id]) {
+    for (id, node) in graph.nodes.iter().filter(|(id, _)| live.contains(*id)) {
         let _ = id;
         node.inputs.iter().for_each(|&input| uses[input] += 1);
     }
@@ -48,7 +48,7 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
     let mut rewrite = Rewrite::new(graph);
     let mut used_once: SecondaryMap<NodeId, bool> = SecondaryMap::new();
     for (id, node) in graph.nodes.iter() {
-        if !live[id] && !matches!(node.op, Op::Input { .. }) {
+        if !live.contains(id) && !matches!(node.op, Op::Input { .. }) {
             continue;
         }
         let inputs = rewrite.inputs(id)?;

@@ -4,24 +4,23 @@
 //! order, so that an inner gradient is expanded before an outer one meets it. Gradients of one loss share a sweep: the
 //! cotangents of all nodes between the loss and every `x` that is asked for.
 
-mod contract;
-mod rules;
-
-use super::rewrite::{Rewrite, live};
-use crate::graph::{BinaryOp, DType, Graph, NodeId, Op, TypeError};
+use super::rewrite::Rewrite;
+use crate::graph::ops::{Derivative, gradient};
+use crate::graph::{BinaryOp, Builder, DType, Graph, NodeId, Op, TypeError};
 use cranelift_entity::SecondaryMap;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The pass.
 ///
 /// # Errors
 /// Where a rule does not type, which is a fault of the rule.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
-    let live = live(graph);
+    let live = graph.live_nodes();
     let mut rewrite = Rewrite::new(graph);
     let mut sweeps: BTreeMap<NodeId, Sweep> = BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
-        if !live[id] && !matches!(node.op, Op::Input { .. }) {
+        if !live.contains(id) && !matches!(node.op, Op::Input { .. }) {
             continue;
         }
         if node.op != Op::Gradient {
@@ -30,9 +29,9 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
         }
         let inputs = rewrite.inputs(id)?;
         let (loss, x) = (inputs[0], inputs[1]);
-        if !sweeps.contains_key(&loss) {
+        if let Entry::Vacant(place) = sweeps.entry(loss) {
             let wanted = wanted(&rewrite, node.inputs[0]);
-            sweeps.insert(loss, sweep(&mut rewrite.new, loss, &wanted)?);
+            place.insert(sweep(&mut rewrite.new, loss, &wanted)?);
         }
         let mut gradient = sweeps.get(&loss).and_then(|sweep| sweep.get(&x)).copied();
         if gradient.is_none() && depends(&rewrite.new, loss, x) {
@@ -111,7 +110,7 @@ fn sweep(graph: &mut Graph, loss: NodeId, wanted: &[NodeId]) -> Result<Sweep, Ty
         if wanted.contains(&id) {
             result.insert(id, cotangent);
         }
-        for (input, part) in rules::cotangents(graph, id, cotangent, &path)? {
+        for (input, part) in parts(graph, id, cotangent, &path)? {
             let sum = match cotangents.get(&input) {
                 Some(&other) => {
                     graph.binary(BinaryOp::Add, other, part, graph.nodes[input].span)?
@@ -122,4 +121,31 @@ fn sweep(graph: &mut Graph, loss: NodeId, wanted: &[NodeId]) -> Result<Sweep, Ty
         }
     }
     Ok(result)
+}
+
+/// For each input of `id` on the path, its part of the cotangent.
+fn parts(
+    graph: &mut Graph,
+    id: NodeId,
+    cotangent: NodeId,
+    path: &SecondaryMap<NodeId, bool>,
+) -> Result<Vec<(NodeId, NodeId)>, TypeError> {
+    let node = graph.nodes[id].clone();
+    let mut builder = Builder {
+        graph,
+        span: node.span,
+    };
+    let at = Derivative {
+        op: &node.op,
+        inputs: &node.inputs,
+        result: id,
+        g: cotangent,
+    };
+    let mut parts = Vec::new();
+    for (which, &input) in node.inputs.iter().enumerate() {
+        if path[input] {
+            parts.extend(gradient(&mut builder, &at, which)?.map(|part| (input, part)));
+        }
+    }
+    Ok(parts)
 }

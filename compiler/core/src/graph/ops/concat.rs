@@ -1,0 +1,58 @@
+//! Operands joined along an axis.
+
+use super::super::Built;
+use super::super::error::ensure;
+use super::super::eval::{Evaluation, Tensor};
+use super::super::{Builder, Dim, TensorType, TypeError};
+use super::Derivative;
+
+pub(super) fn infer(axis: usize, inputs: &[&TensorType]) -> Result<TensorType, TypeError> {
+    let first = inputs[0];
+    ensure(axis < first.rank(), || {
+        format!("there is no axis {axis} to join along in {first}")
+    })?;
+    let mut joined = Dim::fixed(0);
+    for input in inputs {
+        let mut shape = input.shape.clone();
+        let fits = shape.len() == first.rank() && input.dtype == first.dtype && {
+            shape[axis] = first.shape[axis];
+            shape == first.shape
+        };
+        ensure(fits, || {
+            format!("{first} and {input} cannot be joined along axis {axis}")
+        })?;
+        joined = joined.add(input.shape[axis]);
+    }
+    let mut shape = first.shape.clone();
+    shape[axis] = joined;
+    Ok(TensorType::new(first.dtype, shape))
+}
+
+pub(super) fn evaluate(axis: usize, at: &Evaluation<'_>) -> Tensor {
+    Tensor::from_fn(at.shape, |index| {
+        let mut index = index.to_vec();
+        let mut operand = 0;
+        while index[axis] >= at.operands[operand].shape[axis] {
+            index[axis] -= at.operands[operand].shape[axis];
+            operand += 1;
+        }
+        at.operands[operand].at(&index)
+    })
+}
+
+pub(super) fn gradient(
+    builder: &mut Builder<'_>,
+    axis: usize,
+    at: &Derivative<'_>,
+    which: usize,
+) -> Built {
+    let mut begin = Dim::fixed(0);
+    for &input in &at.inputs[..which] {
+        begin = begin.add(builder.graph.ty(input).shape[axis]);
+    }
+    let begin = begin.known().ok_or_else(|| {
+        TypeError::new("the gradient of a concatenation along an axis that depends on the batch size is not supported")
+    })?;
+    let length = builder.graph.shape(at.inputs[which])[axis];
+    builder.section(at.g, axis, begin, length)
+}
