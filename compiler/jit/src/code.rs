@@ -3,9 +3,7 @@
 use std::sync::Mutex;
 
 use cranelift_jit::JITModule;
-
-/// A compiled kernel: takes the block of its arguments, a pointer for each buffer and then the scalars as `i64`.
-pub type Entry = unsafe extern "C" fn(*const u64);
+pub use dlm_runtime::program::Entry;
 
 /// What a kernel came to, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

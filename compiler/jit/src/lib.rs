@@ -1,6 +1,6 @@
 //! Loop IR to machine code, with Cranelift. The only crate that knows Cranelift's code generator.
 //!
-//! [`compile()`] turns kernels into [`Code`]: for each an entry point that takes a block of pointers and integers.
+//! [`link()`] makes executable programs of plans. [`compile()`] turns kernels into [`Code`]: for each an entry point that takes a block of pointers and integers.
 //! Vectors are split into parts of 128 bits, which every supported machine has; see `emit` for what is done to make
 //! the inner loops tight.
 
@@ -8,9 +8,11 @@ mod code;
 mod compile;
 mod emit;
 mod error;
+mod link;
 mod target;
 
 pub use code::{Code, Entry, Listing};
 pub use compile::{Options, compile};
 pub use error::JitError;
+pub use link::{LinkError, link};
 pub use target::{Effort, Target};
