@@ -10,11 +10,13 @@
 //! | [`team`] | the worker team that runs the steps of a program |
 //! | [`call`] | running a program once on plain tensors |
 //! | [`checkpoint`] | tensors in files |
+//! | [`data`] | data sets: sources, stages, gathering of batches |
 //! | [`random`] | counter-based random numbers |
 //! | [`tensor`] | a plain tensor in memory, and its element types |
 
 pub mod call;
 pub mod checkpoint;
+pub mod data;
 pub mod memory;
 pub mod program;
 pub mod random;

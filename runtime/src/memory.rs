@@ -7,7 +7,7 @@ use crate::program::{ALIGNMENT, Program};
 
 mod element;
 
-pub use element::Element;
+pub use element::{Element, cast_mut};
 
 /// Why there is no memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
