@@ -2,11 +2,13 @@
 //!
 //! A plan is all a run needs beside the machine code of its kernels.
 
+mod interpret;
 mod names;
 mod size;
 mod text;
 mod verify;
 
+pub use interpret::{Interpreter, Order, PlanError, interpret};
 pub use size::ALIGNMENT;
 pub use text::{ParseError, parse_plan, print_with_kernels};
 pub use verify::{Fault, Rule, verify};

@@ -71,7 +71,7 @@ rules! {
     Written,
     /// What is read, leaves, or is kept between steps was not overwritten before.
     Overwritten,
-    /// Parameters and states lie in the persistent space, data and scalars in the arena; names are used once.
+    /// Parameters and states lie in the persistent space, data and scalars in the arena, none as partials; names are used once.
     Ports,
     /// A commit copies between buffers of one element type, shape and plain layout, into the persistent space.
     Commits,

@@ -314,6 +314,7 @@ fn ports(plan: &Plan, faults: &mut Faults) {
     for port in &plan.outputs {
         let first = outputs.insert((port.kind, &port.name));
         let found = plan.buffers[port.buffer].space;
+        check_port_layout(plan, port.buffer, faults);
         let fits = match port.kind {
             OutputKind::Parameter | OutputKind::State => found == Space::Persistent,
             OutputKind::Report | OutputKind::Result => found != Space::Scratch,
@@ -331,6 +332,13 @@ fn ports(plan: &Plan, faults: &mut Faults) {
             },
         );
     }
+}
+
+fn check_port_layout(plan: &Plan, id: BufferId, faults: &mut Faults) {
+    let is_value = plan.buffers[id].layout != Layout::Partials;
+    faults.unless(is_value, Rule::Ports, named(plan, id), || {
+        "partials neither enter nor leave".into()
+    });
 }
 
 fn check_commit(plan: &Plan, commit: Commit, faults: &mut Faults) {

@@ -169,6 +169,11 @@ const BREAKS: &[(Rule, &str, &str)] = &[
     (Rule::Ports, "input data \"x\" m0", "input data \"x\" m2"),
     (
         Rule::Ports,
+        "output result \"copy\" m8",
+        "output result \"copy\" m5",
+    ),
+    (
+        Rule::Ports,
         "input data \"labels\" m1",
         "input data \"x\" m1",
     ),
