@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod dead_code;
+mod decompose;
 mod rewrite;
 mod simplify;
 
@@ -33,6 +34,11 @@ pub const PASSES: &[Pass] = &[
         name: "simplify-gradients",
         summary: "the same algebra on what autodiff made",
         run: simplify::run,
+    },
+    Pass {
+        name: "decompose",
+        summary: "says joins, prefix sums and scatters by operations that kernels are made for",
+        run: decompose::run,
     },
     Pass {
         name: "dead-code",

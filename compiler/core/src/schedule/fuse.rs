@@ -182,10 +182,7 @@ impl<'a> Fuser<'a> {
                 .axis(node.inputs[0])
                 .is_some_and(|lane| axes.contains(&lane)),
             Op::Reduce { .. } if self.is_window(id) => return None,
-            Op::Reduce { .. }
-            | Op::CumulativeSum { .. }
-            | Op::ScatterAdd { .. }
-            | Op::Concat { .. } => false,
+            Op::Reduce { .. } => false,
             _ => return None,
         };
         Some(match (self.lanes.axis(id), across) {
@@ -272,12 +269,7 @@ impl<'a> Fuser<'a> {
         for id in self.graph.nodes.keys() {
             let node = &self.graph.nodes[id];
             let product = matches!(&node.op, Op::Contract(c) if c.operands.len() > 1);
-            if product
-                || matches!(
-                    node.op,
-                    Op::Concat { .. } | Op::CumulativeSum { .. } | Op::ScatterAdd { .. }
-                )
-            {
+            if product || node.op == Op::Gather {
                 for &input in &node.inputs {
                     let mut operand = root(self.graph, input);
                     while let Op::View(_) = self.graph.nodes[operand].op {
@@ -285,9 +277,6 @@ impl<'a> Fuser<'a> {
                     }
                     self.require(operand);
                 }
-            }
-            if matches!(node.op, Op::Concat { .. }) {
-                self.require(id);
             }
         }
     }

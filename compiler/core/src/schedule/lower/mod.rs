@@ -8,6 +8,7 @@ mod access;
 mod contract;
 mod demand;
 mod elementwise;
+mod gather;
 mod nest;
 mod reduce;
 mod relayout;

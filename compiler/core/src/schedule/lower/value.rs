@@ -93,6 +93,7 @@ impl Lowering<'_> {
             Op::Reduce { op, axes } if !cx.strategies.contains_key(&node) => {
                 self.window(node, *op, axes, places)
             }
+            Op::Gather => self.gather(data.inputs[0], data.inputs[1], places),
             Op::Random { op, place, shape } => {
                 self.random(*op, *place, shape, (data.inputs[0], data.inputs[1]), places)
             }
