@@ -93,3 +93,12 @@ pub fn run_passes<'p>(
     }
     Ok(graph)
 }
+
+/// [`run_passes`] by name, with nobody watching.
+///
+/// # Errors
+/// Where a pass is unknown or fails.
+pub fn run_named(graph: &Graph, names: &[&str]) -> Result<Graph, PassError> {
+    let passes = names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+    run_passes(graph, passes, |_, _| {})
+}

@@ -10,10 +10,10 @@ use super::Derivative;
 
 /// In the order of [`ReduceOp`].
 pub(super) const NAMES: [&str; 6] = [
-    "sum",
+    "reduce_sum",
     "reduce_max",
     "reduce_min",
-    "prod",
+    "reduce_prod",
     "argmax",
     "argmin",
 ];

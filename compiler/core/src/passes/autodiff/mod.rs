@@ -4,6 +4,11 @@
 //! order, so that an inner gradient is expanded before an outer one meets it. Gradients of one loss share a sweep: the
 //! cotangents of all nodes between the loss and every `x` that is asked for.
 
+#[cfg(test)]
+mod case;
+#[cfg(test)]
+mod tests;
+
 use super::rewrite::Rewrite;
 use crate::graph::ops::{Derivative, gradient};
 use crate::graph::{BinaryOp, Builder, DType, Graph, NodeId, Op, TypeError};
