@@ -11,14 +11,18 @@
 //! | [`call`] | running a program once on plain tensors |
 //! | [`checkpoint`] | tensors in files |
 //! | [`data`] | data sets: sources, stages, gathering of batches |
+//! | [`metrics`] | the file of reported values |
 //! | [`random`] | counter-based random numbers |
+//! | [`session`] | a training session |
 //! | [`tensor`] | a plain tensor in memory, and its element types |
 
 pub mod call;
 pub mod checkpoint;
 pub mod data;
 pub mod memory;
+pub mod metrics;
 pub mod program;
 pub mod random;
+pub mod session;
 pub mod team;
 pub mod tensor;

@@ -16,6 +16,8 @@ pub struct Part {
     pub end: u64,
     /// The lanes of the block that is filled, whose lanes past `end - begin` are to be zero; 1 for plain layout.
     pub lanes: u32,
+    /// Whether the input has no batch axis in front, so that this is all of it.
+    pub whole: bool,
     /// Where in the arena.
     pub(super) offset_bytes: u64,
     /// How many bytes.
@@ -71,6 +73,7 @@ fn part_of(slot: &Slot, input: usize, batch: u64, number: u64) -> Part {
             begin: 0,
             end: batch,
             lanes: 1,
+            whole: true,
             offset_bytes,
             bytes,
         };
@@ -87,6 +90,7 @@ fn part_of(slot: &Slot, input: usize, batch: u64, number: u64) -> Part {
         begin,
         end,
         lanes,
+        whole: false,
         offset_bytes,
         bytes: stored * sample_bytes,
     }

@@ -1,0 +1,151 @@
+//! `metrics.csv`: one row per reported value.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// The columns of the file.
+pub const HEADER: &str = "epoch,iter,split,metric,value";
+
+/// Why metrics were not written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {reason}", path.display())]
+pub struct MetricsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system says.
+    pub reason: io::Error,
+}
+
+/// Writes rows to a file, buffered until [`Metrics::flush`], or nowhere.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    target: Option<(BufWriter<File>, PathBuf)>,
+}
+
+impl Metrics {
+    /// Writes nothing.
+    pub fn nowhere() -> Metrics {
+        Metrics::default()
+    }
+
+    /// Makes the file, or empties it, and writes the header.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create(path: &Path) -> Result<Metrics, MetricsError> {
+        let fail = |reason| MetricsError {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let file = File::create(path).map_err(fail)?;
+        let mut metrics = Metrics {
+            target: Some((BufWriter::new(file), path.to_path_buf())),
+        };
+        metrics.write(format_args!("{HEADER}\n"))?;
+        metrics.flush()?;
+        Ok(metrics)
+    }
+
+    /// Adds a row. `value` is written with as many digits as tell it from its neighbours.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn row(
+        &mut self,
+        epoch: u64,
+        iter: u64,
+        split: &str,
+        metric: &str,
+        value: f64,
+    ) -> Result<(), MetricsError> {
+        let (split, metric) = (quoted(split), quoted(metric));
+        if value == f64::from(value as f32) {
+            return self.write(format_args!(
+                "{epoch},{iter},{split},{metric},{}\n",
+                value as f32
+            ));
+        }
+        self.write(format_args!("{epoch},{iter},{split},{metric},{value}\n"))
+    }
+
+    /// Hands everything to the system.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self) -> Result<(), MetricsError> {
+        let Some((writer, path)) = &mut self.target else {
+            return Ok(());
+        };
+        writer.flush().map_err(|reason| MetricsError {
+            path: path.clone(),
+            reason,
+        })
+    }
+
+    fn write(&mut self, row: std::fmt::Arguments<'_>) -> Result<(), MetricsError> {
+        let Some((writer, path)) = &mut self.target else {
+            return Ok(());
+        };
+        writer.write_fmt(row).map_err(|reason| MetricsError {
+            path: path.clone(),
+            reason,
+        })
+    }
+}
+
+/// A field in quotes where it has a comma, as `confusion[0,1]` has.
+fn quoted(field: &str) -> std::borrow::Cow<'_, str> {
+    if field.contains([',', '"', '\n']) {
+        format!("\"{}\"", field.replace('"', "\"\"")).into()
+    } else {
+        field.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_what_csv_readers_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("metrics.csv");
+        let mut metrics = Metrics::create(&path).expect("creates");
+        metrics
+            .row(0, 3, "train", "loss", f64::from(0.1f32))
+            .expect("writes");
+        metrics
+            .row(1, 9, "eval", "confusion[0,1]", 12.0)
+            .expect("writes");
+        metrics
+            .row(1, 9, "eval", "mean", 1.0 / 3.0)
+            .expect("writes");
+        metrics
+            .row(1, 10, "train", "loss", f64::NAN)
+            .expect("writes");
+        metrics.flush().expect("writes");
+        let text = std::fs::read_to_string(&path).expect("reads");
+        insta::assert_snapshot!(text, @r#"
+        epoch,iter,split,metric,value
+        0,3,train,loss,0.1
+        1,9,eval,"confusion[0,1]",12
+        1,9,eval,mean,0.3333333333333333
+        1,10,train,loss,NaN
+        "#);
+        let mut reader = csv::Reader::from_path(&path).expect("reads");
+        let second = reader.records().nth(1).expect("four rows").expect("a row");
+        assert_eq!(&second[3], "confusion[0,1]");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let error = Metrics::create(Path::new("/nowhere/at/all/metrics.csv"))
+            .expect_err("no folder")
+            .to_string();
+        assert!(
+            error.starts_with("cannot write /nowhere/at/all/metrics.csv: "),
+            "{error}"
+        );
+    }
+}

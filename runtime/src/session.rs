@@ -1,0 +1,354 @@
+//! A training session: one step program and its evaluations over shared parameters.
+//!
+//! All state of a run is one value, [`RunState`], with a name for each part: a session that is given it goes on as the one
+//! that it was taken from would have, bit for bit.
+
+mod clock;
+mod error;
+mod evaluate;
+mod feed;
+mod observe;
+mod report;
+mod state;
+mod train;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use clock::Clock;
+pub use error::SessionError;
+pub use feed::{Feed, FeedInput};
+pub use observe::{Evaluation, Observer, Progress, Silent};
+pub use state::RunState;
+
+use crate::call::{load, store};
+use crate::checkpoint::{self, Tensors};
+use crate::memory::{Buffer, Scratch, arena_of};
+use crate::metrics::Metrics;
+use crate::program::{Executable, Slot};
+use crate::team::Team;
+use evaluate::Evaluator;
+use feed::FeedState;
+use report::Reports;
+use train::Bindings;
+
+/// Chooses the variant of the step program for a step.
+pub type Choice = Arc<dyn Fn(&Clock) -> usize + Send + Sync>;
+
+/// What is trained, on what, for how long.
+pub struct Plan {
+    /// The step program, in variants that report the same. Usually one.
+    pub steps: Vec<Executable>,
+    /// Which variant runs a step; the first where there is no choice.
+    pub choice: Option<Choice>,
+    /// Where batches come from. The first feed sets the epoch, others cycle.
+    pub feeds: Vec<Feed>,
+    /// The evaluations, run in this order after each epoch and at the end.
+    pub evaluations: Vec<EvaluationPlan>,
+    /// The value of each parameter and state at the start, by path.
+    pub initial: Tensors,
+    /// The paths of what is saved as the model: parameters and the states that belong to it.
+    pub model: Vec<String>,
+    /// How long, and from which seed.
+    pub settings: Settings,
+    /// The folder for `metrics.csv` and `model.safetensors`; none to write nothing.
+    pub directory: Option<PathBuf>,
+}
+
+/// One evaluation.
+pub struct EvaluationPlan {
+    /// The `split` column of its rows.
+    pub split: String,
+    /// The program of one batch, which must change no parameter and no state.
+    pub program: Executable,
+    /// Where batches come from.
+    pub feeds: Vec<Feed>,
+    /// Metrics of the whole set.
+    pub joined: Vec<JoinedMetric>,
+}
+
+/// A metric that is computed of all batches joined.
+pub struct JoinedMetric {
+    /// Its name.
+    pub name: String,
+    /// Its program: its inputs are the evaluation's reports of kind `Join`, by name; its only output is the value.
+    pub program: Executable,
+}
+
+/// How long a run lasts, and its seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How often the first feed is gone through.
+    pub epochs: Option<u64>,
+    /// How many steps are done at most.
+    pub steps: Option<u64>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// `metrics.csv` gets what every so many steps report.
+    pub log_every: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Steps done since the run's start.
+    pub iter: u64,
+    /// Epochs begun.
+    pub epochs: u64,
+    /// The last evaluations.
+    pub evaluations: Vec<Evaluation>,
+}
+
+/// A run that can go on.
+pub struct Session<'a> {
+    team: &'a Team,
+    steps: Vec<Executable>,
+    choice: Option<Choice>,
+    bindings: Vec<Bindings>,
+    arenas: Vec<Buffer>,
+    persistent: Buffer,
+    slots: Vec<Slot>,
+    scratch: Scratch,
+    feeds: Vec<FeedState>,
+    evaluators: Vec<Evaluator>,
+    model: Vec<String>,
+    clock: Clock,
+    log_every: u64,
+    metrics: Metrics,
+    directory: Option<PathBuf>,
+}
+
+impl<'a> Session<'a> {
+    /// A session at its start.
+    ///
+    /// # Errors
+    /// When programs, data and initial values do not fit each other, an index is out of range, or the output folder cannot
+    /// be written.
+    pub fn new(team: &'a Team, plan: Plan) -> Result<Session<'a>, SessionError> {
+        let feeds = FeedState::of_all(plan.feeds)?;
+        let per_epoch = feeds.first().map(FeedState::batches);
+        let clock = Clock::new(&plan.settings, per_epoch)?;
+        let slots = persistent_slots(&plan.steps, &plan.evaluations)?;
+        let bytes = plan.steps.iter().chain(
+            plan.evaluations
+                .iter()
+                .map(|evaluation| &evaluation.program),
+        );
+        let mut persistent = Buffer::zeroed(
+            bytes
+                .map(|program| program.persistent_bytes)
+                .max()
+                .unwrap_or(0),
+        )?;
+        store_all(&slots, &plan.initial, &mut persistent)?;
+        if let Some(name) = plan
+            .model
+            .iter()
+            .find(|name| !slots.iter().any(|slot| slot.name == **name))
+        {
+            return Err(SessionError::NoSuchValue { name: name.clone() });
+        }
+        let bind = |program: &Executable| Bindings::new(program, &feeds);
+        let bindings = plan.steps.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        Reports::check_equal(bindings.iter().map(|bindings| &bindings.reports))?;
+        let evaluators = plan
+            .evaluations
+            .into_iter()
+            .map(Evaluator::new)
+            .collect::<Result<_, _>>()?;
+        let arenas = plan
+            .steps
+            .iter()
+            .map(|program| arena_of(program))
+            .collect::<Result<_, _>>()?;
+        Ok(Session {
+            team,
+            choice: plan.choice,
+            bindings,
+            arenas,
+            steps: plan.steps,
+            persistent,
+            slots,
+            scratch: Scratch::default(),
+            feeds,
+            evaluators,
+            model: plan.model,
+            clock,
+            log_every: plan.settings.log_every.max(1),
+            metrics: open_metrics(plan.directory.as_deref())?,
+            directory: plan.directory,
+        })
+    }
+
+    /// Trains to the end.
+    ///
+    /// # Errors
+    /// When a reported value is not finite, a batch cannot be run, or a file not be written. Rows of `metrics.csv` up to there
+    /// are then in the file, and `model.safetensors` is as after the last whole epoch.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Summary, SessionError> {
+        let outcome = self.run_epochs(observer);
+        let flushed = self.metrics.flush();
+        let summary = outcome?;
+        flushed?;
+        Ok(summary)
+    }
+
+    fn run_epochs(&mut self, observer: &mut dyn Observer) -> Result<Summary, SessionError> {
+        let mut evaluations = Vec::new();
+        while !self.clock.is_over() {
+            self.run_steps(self.clock.left_in_epoch(), observer)?;
+            evaluations = self.evaluate(observer)?;
+            self.metrics.flush()?;
+            self.save_model()?;
+            if !self.clock.is_over() {
+                self.clock.begin_epoch();
+            }
+        }
+        Ok(Summary {
+            iter: self.clock.iter,
+            epochs: self.clock.epoch + 1,
+            evaluations,
+        })
+    }
+
+    /// Does at most so many steps, all of them in the current epoch and without evaluations.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_steps(
+        &mut self,
+        count: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<(), SessionError> {
+        let end = self.clock.iter + count.min(self.clock.left_in_epoch());
+        while self.clock.iter < end {
+            self.run_region(end, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Runs all evaluations on the present parameters.
+    ///
+    /// # Errors
+    /// When a batch cannot be run or a row not be written.
+    pub fn evaluate(
+        &mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Evaluation>, SessionError> {
+        let mut evaluations = Vec::with_capacity(self.evaluators.len());
+        for evaluator in &mut self.evaluators {
+            let (persistent, scratch) = (&mut self.persistent, &mut self.scratch);
+            let evaluation = evaluator.run(self.team, &self.clock, persistent, scratch)?;
+            for (metric, value) in &evaluation.values {
+                self.metrics.row(
+                    evaluation.epoch,
+                    evaluation.iter,
+                    &evaluation.split,
+                    metric,
+                    *value,
+                )?;
+            }
+            observer.evaluated(&evaluation);
+            evaluations.push(evaluation);
+        }
+        Ok(evaluations)
+    }
+
+    /// The model's tensors by path.
+    pub fn model(&self) -> Tensors {
+        let named = |name: &String| self.slots.iter().find(|slot| slot.name == *name);
+        let slots = self.model.iter().filter_map(named);
+        slots
+            .map(|slot| (slot.name.clone(), load(slot, 1, &self.persistent)))
+            .collect()
+    }
+
+    /// Where the run is.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Everything that the rest of the run depends on.
+    pub fn state(&self) -> RunState {
+        let values = self
+            .slots
+            .iter()
+            .map(|slot| (slot.name.clone(), load(slot, 1, &self.persistent)))
+            .collect();
+        RunState::gather(values, &self.clock, &self.feeds)
+    }
+
+    /// Goes on from a state of a session of the same plan.
+    ///
+    /// # Errors
+    /// When the state lacks a part or is of another plan.
+    pub fn restore(&mut self, state: &RunState) -> Result<(), SessionError> {
+        store_all(&self.slots, &state.values, &mut self.persistent)?;
+        state.scatter(&mut self.clock, &mut self.feeds)
+    }
+
+    fn save_model(&self) -> Result<(), SessionError> {
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        let model = self.model();
+        let tensors = model.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        Ok(checkpoint::write(
+            &directory.join("model.safetensors"),
+            tensors,
+        )?)
+    }
+}
+
+fn open_metrics(directory: Option<&std::path::Path>) -> Result<Metrics, SessionError> {
+    let Some(directory) = directory else {
+        return Ok(Metrics::nowhere());
+    };
+    std::fs::create_dir_all(directory).map_err(|reason| SessionError::Directory {
+        path: directory.to_path_buf(),
+        reason,
+    })?;
+    Ok(Metrics::create(&directory.join("metrics.csv"))?)
+}
+
+/// The parameters and states of all programs, which must agree on where each is.
+fn persistent_slots(
+    steps: &[Executable],
+    evaluations: &[EvaluationPlan],
+) -> Result<Vec<Slot>, SessionError> {
+    let mut slots: Vec<Slot> = Vec::new();
+    let programs = steps
+        .iter()
+        .chain(evaluations.iter().map(|evaluation| &evaluation.program));
+    for slot in programs.flat_map(|program| &program.persistent) {
+        match slots.iter().find(|known| known.name == slot.name) {
+            Some(known) if known != slot => {
+                return Err(SessionError::Disagree {
+                    name: slot.name.clone(),
+                });
+            }
+            Some(_) => {}
+            None => slots.push(slot.clone()),
+        }
+    }
+    Ok(slots)
+}
+
+fn store_all(
+    slots: &[Slot],
+    values: &Tensors,
+    persistent: &mut Buffer,
+) -> Result<(), SessionError> {
+    for slot in slots {
+        let value = values
+            .get(&slot.name)
+            .ok_or_else(|| SessionError::NoSuchValue {
+                name: slot.name.clone(),
+            })?;
+        store(slot, 1, value, persistent)?;
+    }
+    Ok(())
+}
