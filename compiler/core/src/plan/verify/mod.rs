@@ -39,7 +39,7 @@ macro_rules! rules {
 }
 
 rules! {
-    /// The batch, and every number of lanes, tasks and chunk, is at least 1.
+    /// The batch, and every number of lanes, tasks and chunk, is at least 1; lanes and tasks take 32 bits.
     NotZero,
     /// Every buffer and kernel that is named exists.
     Exists,

@@ -174,6 +174,14 @@ fn check_group(plan: &Plan, place: Place<'_>, group: &TaskGroup, faults: &mut Fa
     }
 }
 
+/// Whether the numbers of lanes and tasks are such as programs are made of.
+fn fits_32_bits(tasks: Tasks) -> bool {
+    match tasks {
+        Tasks::Blocks { lanes, most } => lanes.max(most) <= u32::MAX as usize,
+        _ => true,
+    }
+}
+
 fn check_call(plan: &Plan, place: Place<'_>, group: &TaskGroup, call: &Call, faults: &mut Faults) {
     let kernel = &plan.kernels[call.kernel];
     let (given, taken) = (
@@ -273,7 +281,9 @@ fn check_scalars(
     for &scalar in &call.scalars {
         let fits = match scalar {
             Batch => true,
-            BlockTasks { lanes, most } => lanes > 0 && most > 0,
+            BlockTasks { lanes, most } => {
+                lanes > 0 && most > 0 && fits_32_bits(Tasks::Blocks { lanes, most })
+            }
             Block | ValidLanes => in_blocks,
             RangeBegin | RangeEnd => in_ranges,
         };

@@ -66,6 +66,11 @@ const JOINT: &str = "  }\n  phase 1 {\n    ranges of 4 by 2";
 /// A rule, and a change of [`GOOD`] that breaks it.
 const BREAKS: &[(Rule, &str, &str)] = &[
     (Rule::NotZero, "batch 20", "batch 0"),
+    (
+        Rule::NotZero,
+        "blocks of 8, at most 2",
+        "blocks of 8, at most 4294967296",
+    ),
     (Rule::NotZero, "blocks of 8", "blocks of 0"),
     (Rule::NotZero, "ranges of 4 by 2", "ranges of 4 by 0"),
     (Rule::Exists, "call k0(m0, m4)", "call k0(m0, m44)"),
