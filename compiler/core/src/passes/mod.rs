@@ -99,6 +99,9 @@ pub fn run_passes<'p>(
 /// # Errors
 /// Where a pass is unknown or fails.
 pub fn run_named(graph: &Graph, names: &[&str]) -> Result<Graph, PassError> {
-    let passes = names.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+    let passes = names
+        .iter()
+        .map(|name| find(name))
+        .collect::<Result<Vec<_>, _>>()?;
     run_passes(graph, passes, |_, _| {})
 }

@@ -156,10 +156,9 @@ fn check_group(plan: &Plan, place: Place<'_>, group: &TaskGroup, faults: &mut Fa
         Tasks::Ranges { chunk, .. } | Tasks::BatchRanges { chunk } => chunk,
         Tasks::Once => 1,
     };
-    faults.unless(sizes > 0, Rule::NotZero, place, || {
-        format!("{}", group.tasks)
-    });
-    if sizes == 0 {
+    let counted = sizes > 0 && fits_32_bits(group.tasks);
+    faults.unless(counted, Rule::NotZero, place, || format!("{}", group.tasks));
+    if !counted {
         return;
     }
     for &id in &group.zeroed {
