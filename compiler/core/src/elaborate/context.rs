@@ -1,0 +1,287 @@
+//! The state of an elaboration: files, bodies under way, graphs under construction, and what was found so far.
+
+use super::diagnose::{Poison, Reporter};
+use super::emit::Emitter;
+use super::files::{DefinitionHandle, SourceFile};
+use super::instance::{Instance, ParameterRecord, StateRecord};
+use super::library::Library;
+use super::optimizer::OptimizerRecord;
+use super::program::IndexBound;
+use super::scope::Scopes;
+use super::value::{Tensor, Value};
+use super::world::{DataCatalog, SourceLoader};
+use crate::graph::{DType, Dim, InputKind, NodeId, TensorType};
+use dlm_grammar::{Diagnostic, SourceMap, Span};
+use indexmap::IndexMap;
+
+/// How deep calls may nest. Deeper ones are recursions.
+const DEEPEST_CALL: usize = 100;
+
+/// What the command line changes of a program.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `--set NAME=VALUE`, each as a name (`width`, `lenet.epochs`) and an expression of the language.
+    pub values: Vec<(String, String)>,
+    /// `--data NAME=SOURCE`, each as a name and an expression of the language.
+    pub data: Vec<(String, String)>,
+}
+
+/// One elaboration.
+pub(super) struct Elaborator<'w> {
+    pub sources: &'w mut SourceMap,
+    pub loader: &'w dyn SourceLoader,
+    pub catalog: &'w dyn DataCatalog,
+    pub settings: &'w Settings,
+    pub reporter: Reporter,
+    pub files: Vec<SourceFile>,
+    /// Files by path, so that each is read once.
+    pub imported: IndexMap<String, usize>,
+    pub library: Library,
+    /// The bodies under way, outermost first.
+    pub frames: Vec<Frame>,
+    /// The graph under construction.
+    pub unit: Unit,
+    /// The graph of initial values.
+    pub init: Unit,
+    /// The number of the next graph.
+    pub next_graph: u32,
+    pub instances: Vec<Instance>,
+    pub parameters: IndexMap<String, ParameterRecord>,
+    pub states: IndexMap<String, StateRecord>,
+    pub optimizers: Vec<OptimizerRecord>,
+    /// The constants (file, name) being computed, to find those that are made of themselves.
+    pub computing: Vec<(usize, String)>,
+    /// Random places by their number, so that no two share one.
+    pub places: IndexMap<u32, String>,
+    /// Whether parameters have averages that evaluations read.
+    pub reads_averages: bool,
+}
+
+/// A graph under construction with what belongs to it.
+#[derive(Debug, Default)]
+pub(super) struct Unit {
+    /// Its nodes.
+    pub emitter: Emitter,
+    /// Its number; tensors carry it.
+    pub number: u32,
+    /// The newest version of each parameter and state that was read or changed.
+    pub versions: IndexMap<String, NodeId>,
+    /// The paths that were changed, in order.
+    pub changed: Vec<(String, InputKind)>,
+    /// How many random values each owner has drawn.
+    pub draws: IndexMap<String, u32>,
+    /// Integer nodes that are used as indices, with the values they may have.
+    pub bounds: Vec<(NodeId, IndexBound)>,
+}
+
+/// What a body is, which decides what may happen in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrameKind {
+    /// A file's constants and data.
+    File,
+    /// A `fn`.
+    Function,
+    /// A `fn … -> schedule`, which sees `iter`, `epoch`, `steps`, `epochs`.
+    Schedule,
+    /// A `fn … -> init`, which sees `shape`, `fan_in`, `fan_out`.
+    Init,
+    /// A `block`.
+    Block,
+    /// An `optimizer`.
+    Optimizer,
+    /// A `train` outside of its `step` and `eval`s.
+    Train,
+    /// A `step`.
+    Step,
+    /// An `eval`.
+    Eval,
+}
+
+/// One body under way.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    /// The file that its names are looked up in.
+    pub file: usize,
+    /// The definition whose body it is; a definition does not see itself.
+    pub definition: Option<DefinitionHandle>,
+    /// The name of the constant or data being computed, which does not see itself either.
+    pub hidden: Option<String>,
+    /// What it is.
+    pub kind: FrameKind,
+    /// Its names.
+    pub scopes: Scopes,
+    /// The instance whose blocks and parameters its own are parts of; none where no instances can be made.
+    pub instance: Option<usize>,
+    /// The path that random values are counted under.
+    pub random_owner: String,
+    /// The rounds of the `for`s under way, outermost first.
+    pub rounds: Vec<i64>,
+    /// Whether this is training.
+    pub training: bool,
+    /// The call that led here; the body's own place where there is none.
+    pub call: Span,
+    /// For an init: the shape to fill.
+    pub shape: Option<Vec<i64>>,
+}
+
+impl Frame {
+    /// A body of that kind in a file.
+    pub fn new(kind: FrameKind, file: usize, call: Span) -> Frame {
+        Frame {
+            file,
+            definition: None,
+            hidden: None,
+            kind,
+            scopes: Scopes::default(),
+            instance: None,
+            random_owner: String::new(),
+            rounds: Vec::new(),
+            training: false,
+            call,
+            shape: None,
+        }
+    }
+}
+
+impl<'w> Elaborator<'w> {
+    /// Nothing elaborated yet.
+    pub fn new(
+        sources: &'w mut SourceMap,
+        loader: &'w dyn SourceLoader,
+        catalog: &'w dyn DataCatalog,
+        settings: &'w Settings,
+    ) -> Elaborator<'w> {
+        let mut elaborator = Elaborator {
+            sources,
+            loader,
+            catalog,
+            settings,
+            reporter: Reporter::default(),
+            files: Vec::new(),
+            imported: IndexMap::new(),
+            library: Library::new(),
+            frames: Vec::new(),
+            unit: Unit::default(),
+            init: Unit::default(),
+            next_graph: 0,
+            instances: Vec::new(),
+            parameters: IndexMap::new(),
+            states: IndexMap::new(),
+            optimizers: Vec::new(),
+            computing: Vec::new(),
+            places: IndexMap::new(),
+            reads_averages: false,
+        };
+        elaborator.init = elaborator.new_unit("init");
+        elaborator
+    }
+
+    /// A new graph with a number of its own.
+    pub fn new_unit(&mut self, name: &str) -> Unit {
+        self.next_graph += 1;
+        Unit {
+            emitter: Emitter::new(name),
+            number: self.next_graph,
+            ..Unit::default()
+        }
+    }
+
+    /// Records a diagnostic at the user's place.
+    pub fn report(&mut self, diagnostic: Diagnostic) -> Poison {
+        let calls: Vec<Span> = self.frames.iter().map(|frame| frame.call).collect();
+        self.reporter.report(diagnostic, &calls)
+    }
+
+    /// The innermost body.
+    pub fn frame(&self) -> &Frame {
+        // Every evaluation happens between `enter` and its end, which keep the stack nonempty.
+        self.frames.last().expect("a body is under way")
+    }
+
+    /// The innermost body, to be changed.
+    pub fn frame_mut(&mut self) -> &mut Frame {
+        self.frames.last_mut().expect("a body is under way")
+    }
+
+    /// Does something with a body under way; gives the body back with the result.
+    pub fn within<T>(
+        &mut self,
+        frame: Frame,
+        action: impl FnOnce(&mut Self) -> T,
+    ) -> (T, Frame) {
+        self.frames.push(frame);
+        let result = action(self);
+        // `action` pushes and pops in pairs.
+        let frame = self.frames.pop().expect("the body that was pushed");
+        (result, frame)
+    }
+
+    /// Whether another call would nest too deeply.
+    pub fn too_deep(&self) -> bool {
+        self.frames.len() >= DEEPEST_CALL
+    }
+
+    /// The nodes of the graph under construction.
+    pub fn emit(&mut self) -> &mut Emitter {
+        &mut self.unit.emitter
+    }
+
+    /// Sets the place that new nodes come from: that of the innermost call outside the library.
+    pub fn at(&mut self, span: Span) {
+        let calls = self.frames.iter().rev().map(|frame| frame.call);
+        let place = std::iter::once(span)
+            .chain(calls)
+            .find(|place| !self.reporter.is_library(place.file))
+            .unwrap_or(span);
+        self.unit.emitter.span = place;
+    }
+
+    /// A node of the graph under construction as a value.
+    pub fn tensor(&self, node: NodeId) -> Value {
+        Value::Tensor(Tensor {
+            node,
+            graph: self.unit.number,
+        })
+    }
+
+    /// A scalar that the run passes to each step.
+    pub fn run_scalar(&mut self, name: &str, dtype: DType) -> NodeId {
+        self.emit().input(InputKind::Scalar, name, TensorType::scalar(dtype))
+    }
+
+    /// A node's type in the graph under construction.
+    pub fn type_of(&self, node: NodeId) -> &TensorType {
+        self.unit.emitter.ty(node)
+    }
+
+    /// A number for a random place, from its name alone (FNV-1a); the next free one if another name has it.
+    pub fn place(&mut self, name: &str) -> u32 {
+        let mut number = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        loop {
+            match self.places.get(&number) {
+                None => {
+                    self.places.insert(number, name.to_owned());
+                    return number;
+                }
+                Some(known) if known == name => return number,
+                Some(_) => number = number.wrapping_add(1),
+            }
+        }
+    }
+
+    /// The number of the next random value of the body's owner, in this graph.
+    pub fn next_place(&mut self) -> u32 {
+        let owner = self.frame().random_owner.clone();
+        let count = self.unit.draws.entry(owner.clone()).or_insert(0);
+        *count += 1;
+        let name = format!("{owner}#{count}");
+        self.place(&name)
+    }
+}
+
+/// A shape without batch-dependent dimensions.
+pub(super) fn known_shape(shape: &[Dim]) -> Option<Vec<i64>> {
+    shape.iter().map(|dim| dim.known()).collect()
+}
