@@ -11,8 +11,10 @@ use super::scope::Scopes;
 use super::value::{Tensor, Value};
 use super::world::{DataCatalog, SourceLoader};
 use crate::graph::{DType, Dim, InputKind, NodeId, TensorType};
+use dlm_grammar::ast::File;
 use dlm_grammar::{Diagnostic, SourceMap, Span};
 use indexmap::IndexMap;
+use std::rc::Rc;
 
 /// How deep calls may nest. Deeper ones are recursions.
 const DEEPEST_CALL: usize = 100;
@@ -43,6 +45,8 @@ pub(super) struct Elaborator<'w> {
     pub unit: Unit,
     /// The graph of initial values.
     pub init: Unit,
+    /// The number of the graph of initial values.
+    pub init_number: u32,
     /// The number of the next graph.
     pub next_graph: u32,
     pub instances: Vec<Instance>,
@@ -53,6 +57,8 @@ pub(super) struct Elaborator<'w> {
     pub computing: Vec<(usize, String)>,
     /// Random places by their number, so that no two share one.
     pub places: IndexMap<u32, String>,
+    /// The run under way, for the count of its blocks.
+    pub train_under_way: Option<(Rc<File>, usize)>,
     /// Whether parameters have averages that evaluations read.
     pub reads_averages: bool,
 }
@@ -163,6 +169,7 @@ impl<'w> Elaborator<'w> {
             frames: Vec::new(),
             unit: Unit::default(),
             init: Unit::default(),
+            init_number: 0,
             next_graph: 0,
             instances: Vec::new(),
             parameters: IndexMap::new(),
@@ -170,9 +177,11 @@ impl<'w> Elaborator<'w> {
             optimizers: Vec::new(),
             computing: Vec::new(),
             places: IndexMap::new(),
+            train_under_way: None,
             reads_averages: false,
         };
         elaborator.init = elaborator.new_unit("init");
+        elaborator.init_number = elaborator.init.number;
         elaborator
     }
 

@@ -1,12 +1,11 @@
-//! Nodes of the graph under construction. The callers have checked types and shapes; here results get theirs.
+//! Nodes of the graph under construction. The callers have checked types and shapes.
 
 use crate::graph::{
-    AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, InputKind, Node, NodeId, Op, RandomOp,
-    ReduceOp, Scalar, TensorType, UnaryOp, View,
+    AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, InputKind, NodeId, Op, RandomOp, ReduceOp,
+    Scalar, TensorType, TypeError, UnaryOp, View,
 };
+use cranelift_entity::EntityRef;
 use dlm_grammar::Span;
-use indexmap::IndexMap;
-use smallvec::SmallVec;
 
 /// A graph under construction: equal operations on equal inputs are one node.
 #[derive(Debug, Default)]
@@ -15,18 +14,15 @@ pub(super) struct Emitter {
     pub graph: Graph,
     /// The place in the source that new nodes come from.
     pub span: Span,
-    interned: IndexMap<(Op, SmallVec<[NodeId; 3]>), NodeId>,
+    /// What the graph's builder refused; each is reported at the statement under way.
+    pub refusals: Vec<String>,
 }
 
 impl Emitter {
     /// An empty graph of that name.
     pub fn new(name: &str) -> Emitter {
-        let graph = Graph {
-            name: name.to_owned(),
-            ..Graph::default()
-        };
         Emitter {
-            graph,
+            graph: Graph::new(name),
             ..Emitter::default()
         }
     }
@@ -46,19 +42,19 @@ impl Emitter {
         self.ty(node).dtype
     }
 
-    fn add(&mut self, op: Op, inputs: &[NodeId], ty: TensorType) -> NodeId {
-        let key = (op, SmallVec::from_slice(inputs));
-        if let Some(&node) = self.interned.get(&key) {
-            return node;
-        }
-        let node = self.graph.nodes.push(Node {
-            op: key.0.clone(),
-            inputs: key.1.clone(),
-            ty,
-            span: self.span,
-        });
-        self.interned.insert(key, node);
-        node
+    /// Adds a node. The callers have checked that operands fit; where one has not, the failure is kept for a report.
+    fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+        let added = self.graph.add(op, inputs, self.span);
+        self.checked(added)
+    }
+
+    /// The node, or a stand-in where the builder refused; the refusal is kept for a report.
+    fn checked(&mut self, added: Result<NodeId, TypeError>) -> NodeId {
+        added.unwrap_or_else(|refusal| {
+            self.refusals.push(refusal.0);
+            // A constant is never refused, and the first node is there after it in any case.
+            self.graph.constant(Scalar::F32(0.0), self.span).unwrap_or_else(|_| NodeId::new(0))
+        })
     }
 
     /// An input of the graph.
@@ -66,9 +62,9 @@ impl Emitter {
         let op = Op::Input {
             kind,
             name: name.to_owned(),
-            ty: ty.clone(),
+            ty,
         };
-        self.add(op, &[], ty)
+        self.add(op, &[])
     }
 
     /// A scalar constant.
@@ -78,7 +74,7 @@ impl Emitter {
             Scalar::I32(_) => DType::I32,
             Scalar::Bool(_) => DType::Bool,
         };
-        self.add(Op::Constant(scalar), &[], TensorType::scalar(dtype))
+        self.add(Op::Constant(scalar), &[])
     }
 
     /// An f32 constant.
@@ -88,8 +84,7 @@ impl Emitter {
 
     /// The positions along an axis, as i32.
     pub fn iota(&mut self, shape: Vec<Dim>, axis: usize) -> NodeId {
-        let ty = TensorType::new(DType::I32, shape.clone());
-        self.add(Op::Iota { shape, axis }, &[], ty)
+        self.add(Op::Iota { shape, axis }, &[])
     }
 
     /// A dimension as an f32 scalar.
@@ -97,7 +92,7 @@ impl Emitter {
         if let Some(known) = dim.known() {
             return self.float(known as f64);
         }
-        let batch = self.add(Op::BatchSize, &[], TensorType::scalar(DType::F32));
+        let batch = self.add(Op::BatchSize, &[]);
         let mut node = batch;
         if dim.batch != 1 {
             let factor = self.float(dim.batch as f64);
@@ -112,23 +107,17 @@ impl Emitter {
 
     /// An elementwise function of one operand.
     pub fn unary(&mut self, op: UnaryOp, x: NodeId) -> NodeId {
-        let ty = self.ty(x).clone();
-        self.add(Op::Unary(op), &[x], ty)
+        self.add(Op::Unary(op), &[x])
     }
 
     /// An elementwise function of two operands of one type and shape.
     pub fn binary(&mut self, op: BinaryOp, a: NodeId, b: NodeId) -> NodeId {
-        let mut ty = self.ty(a).clone();
-        if is_comparison(op) {
-            ty.dtype = DType::Bool;
-        }
-        self.add(Op::Binary(op), &[a, b], ty)
+        self.add(Op::Binary(op), &[a, b])
     }
 
     /// `a` where the condition holds, else `b`; all of one shape.
     pub fn select(&mut self, condition: NodeId, a: NodeId, b: NodeId) -> NodeId {
-        let ty = self.ty(a).clone();
-        self.add(Op::Select, &[condition, a, b], ty)
+        self.add(Op::Select, &[condition, a, b])
     }
 
     /// A conversion of the elements; none where they have that type.
@@ -136,8 +125,7 @@ impl Emitter {
         if self.dtype(x) == dtype {
             return x;
         }
-        let ty = TensorType::new(dtype, self.shape(x));
-        self.add(Op::Cast(dtype), &[x], ty)
+        self.add(Op::Cast(dtype), &[x])
     }
 
     /// A reduction over `axes`, ascending; none where there are none.
@@ -145,23 +133,13 @@ impl Emitter {
         if axes.is_empty() && !matches!(op, ReduceOp::ArgMax | ReduceOp::ArgMin) {
             return x;
         }
-        let mut ty = self.ty(x).clone();
-        let mut axis = 0;
-        ty.shape.retain(|_| {
-            axis += 1;
-            !axes.contains(&(axis - 1))
-        });
-        if matches!(op, ReduceOp::ArgMax | ReduceOp::ArgMin) {
-            ty.dtype = DType::I32;
-        }
         let axes = axes.to_vec();
-        self.add(Op::Reduce { op, axes }, &[x], ty)
+        self.add(Op::Reduce { op, axes }, &[x])
     }
 
     /// A sum of products.
     pub fn contract(&mut self, contraction: Contraction, operands: &[NodeId]) -> NodeId {
-        let ty = TensorType::new(self.dtype(operands[0]), contraction.shape.clone());
-        self.add(Op::Contract(contraction), operands, ty)
+        self.add(Op::Contract(contraction), operands)
     }
 
     /// An affine view with zero as fill.
@@ -185,8 +163,7 @@ impl Emitter {
         if identity && self.ty(x).shape == shape {
             return x;
         }
-        let ty = TensorType::new(self.dtype(x), shape.clone());
-        self.add(Op::View(View { shape, index, fill }), &[x], ty)
+        self.add(Op::View(View { shape, index, fill }), &[x])
     }
 
     /// The same elements under another shape.
@@ -194,8 +171,7 @@ impl Emitter {
         if self.ty(x).shape == shape {
             return x;
         }
-        let ty = TensorType::new(self.dtype(x), shape.clone());
-        self.add(Op::Reshape { shape }, &[x], ty)
+        self.add(Op::Reshape { shape }, &[x])
     }
 
     /// Operands joined along an axis.
@@ -203,28 +179,18 @@ impl Emitter {
         if let [only] = operands {
             return *only;
         }
-        let mut ty = self.ty(operands[0]).clone();
-        for &operand in &operands[1..] {
-            let more = self.ty(operand).shape[axis];
-            ty.shape[axis].batch += more.batch;
-            ty.shape[axis].fixed += more.fixed;
-        }
-        self.add(Op::Concat { axis }, operands, ty)
+        self.add(Op::Concat { axis }, operands)
     }
 
     /// Rows of a table.
     pub fn gather(&mut self, table: NodeId, ids: NodeId) -> NodeId {
-        let mut shape = self.shape(ids);
-        shape.extend_from_slice(&self.ty(table).shape[1..]);
-        let ty = TensorType::new(self.dtype(table), shape);
-        self.add(Op::Gather, &[table, ids], ty)
+        self.add(Op::Gather, &[table, ids])
     }
 
     /// Inclusive prefix sums.
     pub fn cumulative_sum(&mut self, x: NodeId, axis: usize) -> NodeId {
-        let ty = self.ty(x).clone();
         let reverse = false;
-        self.add(Op::CumulativeSum { axis, reverse }, &[x], ty)
+        self.add(Op::CumulativeSum { axis, reverse }, &[x])
     }
 
     /// Random values; `seed` and `step` are i32 scalars.
@@ -236,20 +202,17 @@ impl Emitter {
         seed: NodeId,
         step: NodeId,
     ) -> NodeId {
-        let ty = TensorType::new(DType::F32, shape.clone());
-        self.add(Op::Random { op, place, shape }, &[seed, step], ty)
+        self.add(Op::Random { op, place, shape }, &[seed, step])
     }
 
     /// The identity, without gradient.
     pub fn stop_gradient(&mut self, x: NodeId) -> NodeId {
-        let ty = self.ty(x).clone();
-        self.add(Op::StopGradient, &[x], ty)
+        self.add(Op::StopGradient, &[x])
     }
 
     /// The gradient of a scalar.
     pub fn gradient(&mut self, loss: NodeId, x: NodeId) -> NodeId {
-        let ty = self.ty(x).clone();
-        self.add(Op::Gradient, &[loss, x], ty)
+        self.add(Op::Gradient, &[loss, x])
     }
 
     /// The value repeated to a shape that it broadcasts to, by NumPy's rule.
@@ -278,17 +241,34 @@ impl Emitter {
         self.view(x, shape, index)
     }
 
+    /// A new axis of extent 1.
+    pub fn insert_axis(&mut self, x: NodeId, axis: usize) -> NodeId {
+        let mut shape = self.shape(x);
+        let variable = |own: usize| if own < axis { own } else { own + 1 };
+        let index = (0..shape.len()).map(|own| AxisIndex::variable(variable(own))).collect();
+        shape.insert(axis, Dim::fixed(1));
+        self.view(x, shape, index)
+    }
+
+    /// Without an axis of extent 1.
+    pub fn remove_axis(&mut self, x: NodeId, axis: usize) -> NodeId {
+        let mut shape = self.shape(x);
+        let index = (0..shape.len())
+            .map(|own| match own.cmp(&axis) {
+                std::cmp::Ordering::Less => AxisIndex::variable(own),
+                std::cmp::Ordering::Equal => AxisIndex::constant(0),
+                std::cmp::Ordering::Greater => AxisIndex::variable(own - 1),
+            })
+            .collect();
+        shape.remove(axis);
+        self.view(x, shape, index)
+    }
+
     /// A scalar repeated to a shape.
     pub fn full(&mut self, scalar: Scalar, shape: &[Dim]) -> NodeId {
         let node = self.constant(scalar);
         self.broadcast(node, shape)
     }
-}
-
-/// Whether the operation's result is a truth value whatever the operands are.
-pub(super) fn is_comparison(op: BinaryOp) -> bool {
-    use BinaryOp::*;
-    matches!(op, Eq | Ne | Lt | Le | Gt | Ge)
 }
 
 /// Zero of an element type.
