@@ -163,7 +163,7 @@ impl Elaborator<'_> {
     }
 
     /// The value as the declared type wants it.
-    fn coerce_static(&mut self, value: Value, param: &StaticParam, span: Span) -> Checked<Value> {
+    pub fn coerce_static(&mut self, value: Value, param: &StaticParam, span: Span) -> Checked<Value> {
         let Some(ty) = &param.ty else {
             return Ok(value);
         };

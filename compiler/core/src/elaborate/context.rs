@@ -1,12 +1,13 @@
 //! The state of an elaboration: files, bodies under way, graphs under construction, and what was found so far.
 
-use super::diagnose::{Poison, Reporter};
+use super::data::DataValue;
+use super::diagnose::{Checked, Poison, Reporter};
 use super::emit::Emitter;
 use super::files::{DefinitionHandle, SourceFile};
 use super::instance::{Instance, ParameterRecord, StateRecord};
 use super::library::Library;
 use super::optimizer::OptimizerRecord;
-use super::program::IndexBound;
+use super::program::{DataSpec, IndexBound, MetricSpec};
 use super::scope::Scopes;
 use super::value::{Tensor, Value};
 use super::world::{DataCatalog, SourceLoader};
@@ -53,6 +54,11 @@ pub(super) struct Elaborator<'w> {
     pub parameters: IndexMap<String, ParameterRecord>,
     pub states: IndexMap<String, StateRecord>,
     pub optimizers: Vec<OptimizerRecord>,
+    /// The values reported in the body under way.
+    pub reported: Vec<MetricSpec>,
+    /// The data sets that were described, by file and name.
+    pub described: IndexMap<(usize, String), Checked<Rc<DataValue>>>,
+    pub datasets: Vec<DataSpec>,
     /// The constants (file, name) being computed, to find those that are made of themselves.
     pub computing: Vec<(usize, String)>,
     /// Random places by their number, so that no two share one.
@@ -72,6 +78,8 @@ pub(super) struct Unit {
     pub number: u32,
     /// The newest version of each parameter and state that was read or changed.
     pub versions: IndexMap<String, NodeId>,
+    /// Earlier versions of parameters that were changed, oldest first.
+    pub history: IndexMap<String, Vec<NodeId>>,
     /// The paths that were changed, in order.
     pub changed: Vec<(String, InputKind)>,
     /// How many random values each owner has drawn.
@@ -175,6 +183,9 @@ impl<'w> Elaborator<'w> {
             parameters: IndexMap::new(),
             states: IndexMap::new(),
             optimizers: Vec::new(),
+            reported: Vec::new(),
+            described: IndexMap::new(),
+            datasets: Vec::new(),
             computing: Vec::new(),
             places: IndexMap::new(),
             train_under_way: None,

@@ -69,11 +69,6 @@ impl Emitter {
 
     /// A scalar constant.
     pub fn constant(&mut self, scalar: Scalar) -> NodeId {
-        let dtype = match scalar {
-            Scalar::F32(_) => DType::F32,
-            Scalar::I32(_) => DType::I32,
-            Scalar::Bool(_) => DType::Bool,
-        };
         self.add(Op::Constant(scalar), &[])
     }
 

@@ -94,14 +94,25 @@ impl Elaborator<'_> {
     /// Parses a text and notes what it defines. The index is into the program's files.
     pub fn add_file(&mut self, name: &str, folder: String, text: &str, library: bool) -> usize {
         let id = self.sources.add(name, text);
-        let parsed = dlm_grammar::parse(id, text);
         if library {
             self.reporter.add_library_file(id);
         }
-        for diagnostic in parsed.diagnostics {
-            self.reporter.report(diagnostic, &[]);
-        }
-        self.add_tree(Rc::new(parsed.file), folder, library)
+        let tree = self.parsed(text, id);
+        self.add_tree(tree, folder, library)
+    }
+
+    /// A text's tree; an empty one where the text has errors, which are reported.
+    fn parsed(&mut self, text: &str, id: FileId) -> Rc<File> {
+        let tree = dlm_grammar::parse(text, id).unwrap_or_else(|diagnostics| {
+            for diagnostic in diagnostics {
+                self.reporter.report(diagnostic, &[]);
+            }
+            File {
+                items: Vec::new(),
+                span: Span::new(id, 0, 0),
+            }
+        });
+        Rc::new(tree)
     }
 
     /// Notes what a parsed file defines and loads what it imports.
@@ -161,12 +172,9 @@ impl Elaborator<'_> {
         let folder = resolved.rfind('/').map_or("", |slash| &resolved[..=slash]).to_owned();
         // The index is known before the file is read, so that files which import each other end.
         let id = self.sources.add(resolved.as_str(), text.as_str());
-        let parsed = dlm_grammar::parse(id, &text);
+        let tree = self.parsed(&text, id);
         self.imported.insert(resolved, self.files.len());
-        for diagnostic in parsed.diagnostics {
-            self.reporter.report(diagnostic, &[]);
-        }
-        Ok(self.add_tree(Rc::new(parsed.file), folder, false))
+        Ok(self.add_tree(tree, folder, false))
     }
 
     /// The item of that name in a file.

@@ -20,8 +20,8 @@ type Site = (Span, Vec<i64>);
 /// A block with its own parameters and states.
 #[derive(Debug)]
 pub(super) struct Instance {
-    /// The block and its statics.
-    pub recipe: Rc<Applied>,
+    /// The block and its statics; none for a run, which is not called.
+    pub recipe: Option<Rc<Applied>>,
     /// The path that its parameters begin with; empty for a block that is called alone.
     pub path: String,
     /// Where it was made.
@@ -79,7 +79,7 @@ impl Elaborator<'_> {
         };
         let path = join(&self.instances[parent].path, &with_rounds(&own, &rounds));
         self.claim_path(&path, span)?;
-        let id = self.add_instance(recipe, path, span);
+        let id = self.add_instance(Some(recipe), path, span);
         self.instances[parent].children.insert(site, id);
         if name.is_some() {
             self.instances[parent].named.insert(own, id);
@@ -88,7 +88,7 @@ impl Elaborator<'_> {
     }
 
     /// A new instance.
-    pub fn add_instance(&mut self, recipe: Rc<Applied>, path: String, span: Span) -> usize {
+    pub fn add_instance(&mut self, recipe: Option<Rc<Applied>>, path: String, span: Span) -> usize {
         self.instances.push(Instance {
             recipe,
             path,
@@ -143,7 +143,9 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Checked<Value> {
         let id = instance.id;
-        let recipe = self.instances[id].recipe.clone();
+        let Some(recipe) = self.instances[id].recipe.clone() else {
+            return Err(super::diagnose::Poison);
+        };
         self.guard_depth(&recipe, span)?;
         let mut frame = self.callee_frame(&recipe, FrameKind::Block, span);
         frame.instance = Some(id);
@@ -323,7 +325,7 @@ impl Elaborator<'_> {
         if let Some(id) = children.into_iter().find(|&child| self.instances[child].path == wanted) {
             return Ok(Value::Instance(InstanceRef { id, training: instance.training }));
         }
-        let block = own.recipe.definition.name().to_owned();
+        let block = own.recipe.as_ref().map_or("train", |recipe| recipe.definition.name()).to_owned();
         if own.first_call.is_none() {
             let message = format!("this `{block}` has no parts before its first call");
             return Err(self.report(error(codes::NOT_CALLED_YET, name.span, message)));

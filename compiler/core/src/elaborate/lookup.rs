@@ -132,13 +132,19 @@ impl Elaborator<'_> {
     ) -> Checked<Value> {
         self.guard_cycle(file, name, span)?;
         let replaced = if file == 0 { self.override_of(name) } else { None };
-        let (tree, index) = replaced.unwrap_or_else(|| (tree.clone(), index));
+        let tree = tree.clone();
         let mut frame = Frame::new(FrameKind::File, file, span);
         frame.hidden = Some(name.to_owned());
         self.computing.push((file, name.to_owned()));
-        let (value, _) = self.within(frame, |this| match item_value(&tree, index) {
-            Some((_, expr)) => this.static_value(expr),
-            None => Ok(Value::None),
+        let (value, _) = self.within(frame, |this| {
+            match (replaced, item_value(&tree, index)) {
+                (Some(replaced), _) => {
+                    let expr = replaced?;
+                    this.static_value(&expr)
+                }
+                (None, Some((_, expr))) => this.static_value(expr),
+                (None, None) => Ok(Value::None),
+            }
         });
         self.computing.pop();
         value
@@ -154,12 +160,20 @@ impl Elaborator<'_> {
         Err(self.report(error(codes::RECURSION, span, message)))
     }
 
-    fn unknown_name(&mut self, name: &str, span: Span) -> super::diagnose::Poison {
+    /// The name in scope that is most likely meant.
+    fn near_name(&self, name: &str) -> Option<String> {
         let frame = self.frame();
-        let file = &self.files[frame.file];
-        let own = frame.scopes.names().chain(file.items.keys().map(String::as_str));
-        let candidates = own.chain(self.library.names()).chain(intrinsics::public_names());
-        let near = suggest(name, candidates).map(str::to_owned);
+        let items = self.files[frame.file].items.keys();
+        let mut known: Vec<&str> = frame.scopes.names().chain(items.map(String::as_str)).collect();
+        let common = self.library.names().chain(intrinsics::public_names());
+        for name in common.filter(|name| !name.starts_with('_')) {
+            known.push(name);
+        }
+        suggest(name, known).map(str::to_owned)
+    }
+
+    fn unknown_name(&mut self, name: &str, span: Span) -> super::diagnose::Poison {
+        let near = self.near_name(name);
         let mut diagnostic = error(codes::UNKNOWN_NAME, span, format!("nothing is named `{name}`"))
             .did_you_mean(near.as_deref());
         if matches!(name, "iter" | "epoch" | "steps" | "epochs") {

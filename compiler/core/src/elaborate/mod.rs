@@ -1,6 +1,120 @@
 //! Names, types and shapes: from syntax tree to graphs.
 //!
-//! Absent here: files (they come through [`world`]), passes over graphs, and anything about speed.
+//! Elaboration runs the program's bodies with tensors that have types and no values: statics are numbers, calls are
+//! written out, and what is left is a graph. Every value is known, is a node, or is a mistake that has been reported.
+//!
+//! Absent here: files (they come through [`SourceLoader`] and [`DataCatalog`]), passes over graphs, and anything
+//! about speed.
 
+mod call;
+mod callable;
+pub mod codes;
+mod context;
+mod convert;
+mod data;
+mod diagnose;
+mod emit;
+mod expr;
+mod feeds;
+mod files;
+pub mod glob;
+mod index;
+mod init;
+mod instance;
+mod intrinsics;
+mod library;
+mod lookup;
+mod merge;
+mod numbers;
+mod operators;
+mod optimizer;
 pub mod program;
+mod reach;
+mod report;
+mod scope;
+mod settings;
+mod signature;
+mod sites;
+mod stages;
+mod statement;
+mod training;
+mod value;
 pub mod world;
+
+pub use callable::CallRequest;
+pub use context::Settings;
+pub use program::{Callable, TrainProgram};
+pub use world::{DataCatalog, NoWorld, SourceLoader};
+
+use context::Elaborator;
+use dlm_grammar::{Diagnostic, SourceMap};
+
+/// A program's main file.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// What messages call it.
+    pub name: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// What a program is elaborated in: files, data, and what the command line changes.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Gives imported files.
+    pub loader: &'a dyn SourceLoader,
+    /// Describes data.
+    pub catalog: &'a dyn DataCatalog,
+    /// What the command line changes.
+    pub settings: &'a Settings,
+}
+
+/// The result of an elaboration: a value unless there were errors, and every error and warning.
+#[derive(Debug)]
+pub struct Elaborated<T> {
+    /// What was asked for; absent where a diagnostic is an error.
+    pub value: Option<T>,
+    /// Errors and warnings, in textual order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Elaborates the run of that name, or the file's first.
+pub fn train(
+    sources: &mut SourceMap,
+    main: Source<'_>,
+    world: World<'_>,
+    name: Option<&str>,
+) -> Elaborated<TrainProgram> {
+    elaborate(sources, main, world, |elaborator| elaborator.train_program(name))
+}
+
+/// Elaborates one function or block to be called alone.
+pub fn callable(
+    sources: &mut SourceMap,
+    main: Source<'_>,
+    world: World<'_>,
+    name: &str,
+    request: &CallRequest,
+) -> Elaborated<Callable> {
+    elaborate(sources, main, world, |elaborator| elaborator.callable(name, request))
+}
+
+fn elaborate<T>(
+    sources: &mut SourceMap,
+    main: Source<'_>,
+    world: World<'_>,
+    action: impl FnOnce(&mut Elaborator<'_>) -> diagnose::Checked<T>,
+) -> Elaborated<T> {
+    let mut elaborator = Elaborator::new(sources, world.loader, world.catalog, world.settings);
+    elaborator.add_file(main.name, String::new(), main.text, false);
+    elaborator.check_overrides();
+    let value = match elaborator.reporter.has_errors() {
+        // What follows from a file that cannot be read would only hide why.
+        true => None,
+        false => action(&mut elaborator).ok(),
+    };
+    let failed = elaborator.reporter.has_errors();
+    let diagnostics = elaborator.reporter.into_sorted();
+    let value = value.filter(|_| !failed);
+    Elaborated { value, diagnostics }
+}

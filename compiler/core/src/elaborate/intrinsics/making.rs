@@ -20,6 +20,10 @@ pub(super) const TABLE: &[Intrinsic] = &[
         let shape = e.emit().shape(x);
         Ok(drawn(e, RandomOp::Uniform, shape))
     }),
+    Intrinsic::new("zip", &[], &["data*"], |e, a| {
+        let values = (0..a.tensors.len()).map(|index| (a.value(index).clone(), a.place(index)));
+        e.zip(values.collect(), a.span)
+    }),
     Intrinsic::new("_each", &["k", "n"], &[], each).making(),
     Intrinsic::new("_positions", &["axis"], &["x"], positions),
 ];

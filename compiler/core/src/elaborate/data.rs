@@ -1,0 +1,306 @@
+//! Data sets, splits and pipelines, as far as types and counts go: this crate reads no data.
+
+use super::codes;
+use super::context::{Elaborator, Frame, FrameKind};
+use super::diagnose::{Checked, error};
+use super::files::item_value;
+use super::program::{DataSpec, SourceSpec, StageSpec, StaticArgument, StaticValue};
+use super::stages;
+use super::value::{GivenStatic, Value};
+use super::world::{PartDescription, SourceDescription, SplitDescription};
+use dlm_grammar::ast::{BracketItem, Expr, ExprKind, File, Ident};
+use dlm_grammar::{Span, suggest};
+use std::rc::Rc;
+
+/// The sources that a `data` item may name.
+const SOURCES: &[&str] = &[
+    "digits", "mnist", "fashion_mnist", "cifar10", "idx", "csv", "images", "npy", "npz",
+    "safetensors", "text", "parquet", "synthetic",
+];
+
+/// A data set, a split of one, or a pipeline over one.
+#[derive(Clone, Debug)]
+pub(super) struct DataValue {
+    /// An index into the data sets of the program.
+    pub dataset: usize,
+    /// What a sample consists of, after the stages so far.
+    pub parts: Vec<PartDescription>,
+    /// The splits, after the stages so far.
+    pub splits: Vec<SplitDescription>,
+    /// The split taken, as an index into `splits`.
+    pub split: Option<usize>,
+    /// The stages after the split.
+    pub stages: Vec<StageSpec>,
+    /// Samples in a batch.
+    pub batch: Option<i64>,
+    /// Whether a smaller last batch is left out.
+    pub drop_last: bool,
+    /// For `zip`: the data sets side by side; all else is then empty.
+    pub zipped: Vec<Rc<DataValue>>,
+    /// Where it is named.
+    pub span: Span,
+}
+
+impl Elaborator<'_> {
+    /// The value of a `data` item, described once.
+    pub fn data_item(
+        &mut self,
+        tree: &Rc<File>,
+        index: usize,
+        file: usize,
+        name: &str,
+        span: Span,
+    ) -> Checked<Value> {
+        let key = (file, name.to_owned());
+        if let Some(known) = self.described.get(&key) {
+            return known.clone().map(Value::Data);
+        }
+        self.guard_cycle(file, name, span)?;
+        self.computing.push(key.clone());
+        let replaced = if file == 0 { self.data_override(name) } else { None };
+        let mut frame = Frame::new(FrameKind::File, file, span);
+        frame.hidden = Some(name.to_owned());
+        let tree = tree.clone();
+        let (described, _) = self.within(frame, |this| match (replaced, item_value(&tree, index)) {
+            (Some(expr), _) => {
+                let expr = expr?;
+                this.describe(name, &expr, true)
+            }
+            (None, Some((_, expr))) => this.describe(name, expr, false),
+            (None, None) => Err(super::diagnose::Poison),
+        });
+        self.computing.pop();
+        self.described.insert(key, described.clone());
+        described.map(Value::Data)
+    }
+
+    fn describe(&mut self, name: &str, expr: &Expr, outside: bool) -> Checked<Rc<DataValue>> {
+        let (source, stages) = match &expr.unparenthesized().kind {
+            ExprKind::Pipe { source, stages } => (source.as_ref(), stages.as_slice()),
+            _ => (expr, &[][..]),
+        };
+        let mut value = self.source(name, source, outside)?;
+        for stage in stages {
+            value = self.stage(value, stage)?;
+        }
+        let dataset = value.dataset;
+        let stages = std::mem::take(&mut value.stages);
+        self.datasets[dataset].stages.extend(stages);
+        Ok(Rc::new(value))
+    }
+
+    /// A source, or another data set to build on.
+    fn source(&mut self, name: &str, expr: &Expr, outside: bool) -> Checked<DataValue> {
+        let (word, items) = match &expr.unparenthesized().kind {
+            ExprKind::Name(word) => (word.as_str(), &[][..]),
+            ExprKind::Bracket { base, items } => match base.as_name() {
+                Some(word) => (word, items.as_slice()),
+                None => return Err(self.no_source(expr.span)),
+            },
+            _ => return Err(self.no_source(expr.span)),
+        };
+        if !SOURCES.contains(&word) {
+            return self.other_data(name, word, expr.span);
+        }
+        let source = SourceSpec {
+            name: word.to_owned(),
+            arguments: self.plain_arguments(items)?,
+            span: expr.span,
+            from_command_line: outside,
+        };
+        let described = self.catalog.describe(&source);
+        let description: SourceDescription = described.map_err(|reason| {
+            let message = format!("`{word}`: {reason}");
+            self.report(error(codes::DATA_SOURCE, expr.span, message))
+        })?;
+        let stages = Vec::new();
+        self.datasets.push(DataSpec { name: name.to_owned(), source, stages, span: expr.span });
+        Ok(DataValue {
+            dataset: self.datasets.len() - 1,
+            parts: description.parts,
+            splits: description.splits,
+            split: None,
+            stages: Vec::new(),
+            batch: None,
+            drop_last: false,
+            zipped: Vec::new(),
+            span: expr.span,
+        })
+    }
+
+    fn no_source(&mut self, span: Span) -> super::diagnose::Poison {
+        let message = "data begins with a source";
+        self.report(
+            error(codes::DATA_SOURCE, span, message).help("for example `digits[]` or `mnist[\"folder\"]`"),
+        )
+    }
+
+    /// `data b = a |> …`: another data set with further stages.
+    fn other_data(&mut self, name: &str, word: &str, span: Span) -> Checked<DataValue> {
+        let file = self.frame().file;
+        let known = self.item(file, word).is_some() && self.frame().hidden.as_deref() != Some(word);
+        if known && let Value::Data(data) = self.lookup(word, span)? {
+            let mut copy = (*data).clone();
+            let mut spec = self.datasets[copy.dataset].clone();
+            spec.name = name.to_owned();
+            self.datasets.push(spec);
+            copy.dataset = self.datasets.len() - 1;
+            return Ok(copy);
+        }
+        let near = suggest(word, SOURCES.iter().copied()).map(str::to_owned);
+        let message = format!("`{word}` is no source of data");
+        Err(self.report(
+            error(codes::DATA_SOURCE, span, message)
+                .did_you_mean(near.as_deref())
+                .note(format!("sources are {}", SOURCES.join(", "))),
+        ))
+    }
+
+    /// `data |> stages` in a `step`, an `eval` or a `let`.
+    pub fn data_pipeline(&mut self, data: Value, stages: &[Expr]) -> Checked<Value> {
+        let Value::Data(data) = data else {
+            return Err(super::diagnose::Poison);
+        };
+        let mut value = (*data).clone();
+        for stage in stages {
+            value = self.stage(value, stage)?;
+        }
+        Ok(Value::Data(Rc::new(value)))
+    }
+
+    fn stage(&mut self, value: DataValue, stage: &Expr) -> Checked<DataValue> {
+        let (word, items) = match &stage.unparenthesized().kind {
+            ExprKind::Name(word) => (Some(word.as_str()), &[][..]),
+            ExprKind::Bracket { base, items } => (base.as_name(), items.as_slice()),
+            _ => (None, &[][..]),
+        };
+        let known = word.and_then(stages::find);
+        let Some(kind) = known else {
+            let word = word.unwrap_or("this");
+            let near = suggest(word, stages::names()).map(str::to_owned);
+            let message = format!("`{word}` is no stage of data");
+            return Err(self.report(
+                error(codes::DATA_STAGE, stage.span, message)
+                    .did_you_mean(near.as_deref())
+                    .note(format!("stages are {}", stages::names().collect::<Vec<_>>().join(", "))),
+            ));
+        };
+        if kind.name == "map" {
+            let message = "the stage `map` is not compiled yet";
+            return Err(self.report(
+                error(codes::NOT_YET, stage.span, message).help("apply the function in the `step` and the `eval`"),
+            ));
+        }
+        let spec = StageSpec {
+            name: kind.name.to_owned(),
+            arguments: self.plain_arguments(items)?,
+            span: stage.span,
+        };
+        let mut value = value;
+        match stages::apply(kind, &spec, &mut value) {
+            Ok(()) => Ok(value),
+            Err(reason) => {
+                let message = format!("`{}` {reason}", kind.name);
+                Err(self.report(error(codes::DATA_STAGE, stage.span, message)))
+            }
+        }
+    }
+
+    /// What stands in brackets, as plain data.
+    fn plain_arguments(&mut self, items: &[BracketItem]) -> Checked<Vec<StaticArgument>> {
+        let given = self.given_statics(items)?;
+        given.into_iter().map(|given| self.plain_argument(given)).collect()
+    }
+
+    fn plain_argument(&mut self, given: GivenStatic) -> Checked<StaticArgument> {
+        match plain(&given.value) {
+            Some(value) => Ok(StaticArgument { name: given.name, value }),
+            None => {
+                let message = format!("data takes plain compile-time values, this is {}", given.value.kind());
+                Err(self.report(error(codes::NOT_COMPILE_TIME, given.span, message)))
+            }
+        }
+    }
+
+    /// `data.train`, `data.train.count` …
+    pub fn data_member(&mut self, data: &Rc<DataValue>, name: &Ident) -> Checked<Value> {
+        if let Some(split) = data.split {
+            return self.split_member(data, split, name);
+        }
+        let found = data.splits.iter().position(|split| split.name == name.name);
+        if let Some(split) = found {
+            let mut value = (**data).clone();
+            value.split = Some(split);
+            value.span = name.span;
+            return Ok(Value::Data(Rc::new(value)));
+        }
+        let names: Vec<&str> = data.splits.iter().map(|split| split.name.as_str()).collect();
+        let near = suggest(&name.name, names.iter().copied()).map(str::to_owned);
+        let message = format!("this data has no split `{}`", name.name);
+        Err(self.report(
+            error(codes::UNKNOWN_MEMBER, name.span, message)
+                .did_you_mean(near.as_deref())
+                .note(format!("its splits are {}", names.join(", "))),
+        ))
+    }
+
+    fn split_member(&mut self, data: &DataValue, split: usize, name: &Ident) -> Checked<Value> {
+        let split = &data.splits[split];
+        let classes = data.parts.iter().find_map(|part| part.classes);
+        let value = match name.name.as_str() {
+            "count" => Some(Value::Int(split.count)),
+            "classes" => classes.map(Value::Int),
+            "class_counts" if !split.class_counts.is_empty() => Some(Value::ints(&split.class_counts)),
+            "shape" => data.parts.first().map(|part| Value::ints(&part.shape)),
+            "vocab" => split.vocab.map(Value::Int),
+            _ => None,
+        };
+        value.ok_or_else(|| {
+            let message = format!("this data has no `.{}`", name.name);
+            self.report(
+                error(codes::UNKNOWN_MEMBER, name.span, message)
+                    .note("a split has `count`, `shape`, and where they are known `classes`, `class_counts`, `vocab`"),
+            )
+        })
+    }
+
+    /// `zip(a, b)`: data sets side by side.
+    pub fn zip(&mut self, values: Vec<(Value, Span)>, span: Span) -> Checked<Value> {
+        let mut zipped = Vec::new();
+        for (value, at) in values {
+            match value {
+                Value::Data(data) => zipped.push(data),
+                other => return Err(self.not_data(&other, at)),
+            }
+        }
+        let Some(first) = zipped.first() else {
+            let message = "`zip` of nothing";
+            return Err(self.report(error(codes::NOT_DATA, span, message)));
+        };
+        let mut value = (**first).clone();
+        value.zipped = zipped;
+        value.span = span;
+        Ok(Value::Data(Rc::new(value)))
+    }
+
+    /// The report that something is no data.
+    pub fn not_data(&mut self, value: &Value, at: Span) -> super::diagnose::Poison {
+        let message = format!("data is needed, this is {}", value.kind());
+        self.report(error(codes::NOT_DATA, at, message).help("`data images = digits[]` defines some"))
+    }
+}
+
+/// A compile-time value as plain data.
+fn plain(value: &Value) -> Option<StaticValue> {
+    Some(match value {
+        Value::None => StaticValue::None,
+        Value::Bool(value) => StaticValue::Bool(*value),
+        Value::Int(value) => StaticValue::Int(*value),
+        Value::Float(value) => StaticValue::Float(*value),
+        Value::Text(text) => StaticValue::Text(text.to_string()),
+        Value::List(items) | Value::Tuple(items) => {
+            StaticValue::List(items.iter().map(plain).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
+}

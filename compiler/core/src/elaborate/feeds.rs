@@ -1,0 +1,159 @@
+//! What a `step` or `eval` binds of each batch: the graph's data inputs.
+
+use super::codes;
+use super::context::{Elaborator, Unit};
+use super::data::DataValue;
+use super::diagnose::{Checked, Poison, error};
+use super::program::{Feed, FeedInput, IndexBound};
+use super::scope::BindingKind;
+use super::value::Value;
+use crate::graph::{Dim, Graph, InputKind, NodeId, Op, TensorType};
+use dlm_grammar::Span;
+use dlm_grammar::ast::{Ident, Pattern, PatternKind};
+
+/// The feeds of a body, with the node of each input.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bound {
+    feeds: Vec<Feed>,
+    nodes: Vec<Vec<NodeId>>,
+}
+
+impl Elaborator<'_> {
+    /// Binds the names of a pattern to the parts of a batch; `B` is the batch size.
+    pub fn bind_batch(&mut self, pattern: &Pattern, data: &DataValue, span: Span) -> Checked<Bound> {
+        let batch = Ok(Value::Extent(Dim::BATCH));
+        self.frame_mut().scopes.bind("B", batch, BindingKind::Dimension, span);
+        let mut bound = Bound::default();
+        if data.zipped.is_empty() {
+            self.bind_feed(pattern, data, Dim::BATCH, span, &mut bound)?;
+            return Ok(bound);
+        }
+        let PatternKind::Tuple(patterns) = &pattern.kind else {
+            return Err(self.pattern_differs(pattern, data.zipped.len()));
+        };
+        if patterns.len() != data.zipped.len() {
+            return Err(self.pattern_differs(pattern, data.zipped.len()));
+        }
+        for (index, (pattern, data)) in patterns.iter().zip(&data.zipped).enumerate() {
+            // Sets after the first cycle, so that their batches are always full.
+            let size = match (index, data.batch) {
+                (0, _) | (_, None) => Dim::BATCH,
+                (_, Some(batch)) => Dim::fixed(batch),
+            };
+            self.bind_feed(pattern, data, size, span, &mut bound)?;
+        }
+        Ok(bound)
+    }
+
+    fn pattern_differs(&mut self, pattern: &Pattern, parts: usize) -> Poison {
+        self.bind_poison(pattern);
+        let names: Vec<&str> = ["x", "y", "z", "u", "v", "w"].into_iter().take(parts).collect();
+        let message = format!("a sample has {parts} parts");
+        self.report(
+            error(codes::DATA_PATTERN, pattern.span, message)
+                .help(format!("`({})`, or `_` for a part that is not needed", names.join(", "))),
+        )
+    }
+
+    /// Binds every name of a pattern to a mistake that has been reported.
+    pub fn bind_poison(&mut self, pattern: &Pattern) {
+        match &pattern.kind {
+            PatternKind::Name(name) => {
+                self.frame_mut().scopes.bind(&name.name, Err(Poison), BindingKind::Let, name.span);
+            }
+            PatternKind::Tuple(patterns) => patterns.iter().for_each(|pattern| self.bind_poison(pattern)),
+        }
+    }
+
+    fn bind_feed(
+        &mut self,
+        pattern: &Pattern,
+        data: &DataValue,
+        size: Dim,
+        span: Span,
+        bound: &mut Bound,
+    ) -> Checked<()> {
+        let names: Vec<&Ident> = match &pattern.kind {
+            PatternKind::Name(name) => vec![name],
+            PatternKind::Tuple(patterns) => {
+                let names = patterns.iter().map(|pattern| match &pattern.kind {
+                    PatternKind::Name(name) => Some(name),
+                    PatternKind::Tuple(_) => None,
+                });
+                match names.collect::<Option<Vec<&Ident>>>() {
+                    Some(names) => names,
+                    None => return Err(self.pattern_differs(pattern, data.parts.len())),
+                }
+            }
+        };
+        if names.len() != data.parts.len() {
+            return Err(self.pattern_differs(pattern, data.parts.len()));
+        }
+        let (Some(batch), Some(split)) = (data.batch, data.split) else {
+            self.bind_poison(pattern);
+            return Err(self.unready(data, span));
+        };
+        let mut feed = Feed {
+            dataset: data.dataset,
+            split: data.splits[split].name.clone(),
+            stages: data.stages.clone(),
+            batch,
+            drop_last: data.drop_last,
+            inputs: Vec::new(),
+            span,
+        };
+        let mut nodes = Vec::new();
+        for (part, (name, description)) in names.into_iter().zip(&data.parts).enumerate() {
+            if name.name == "_" {
+                continue;
+            }
+            let mut shape = vec![size];
+            shape.extend(description.shape.iter().map(|&extent| Dim::fixed(extent)));
+            let ty = TensorType::new(description.dtype, shape);
+            let node = self.emit().input(InputKind::Data, &name.name, ty.clone());
+            let value = Ok(self.tensor(node));
+            self.frame_mut().scopes.bind(&name.name, value, BindingKind::Let, name.span);
+            feed.inputs.push(FeedInput { part, name: name.name.clone(), ty, bound: None });
+            nodes.push(node);
+        }
+        bound.feeds.push(feed);
+        bound.nodes.push(nodes);
+        Ok(())
+    }
+
+    fn unready(&mut self, data: &DataValue, span: Span) -> Poison {
+        if data.split.is_none() {
+            let names: Vec<&str> = data.splits.iter().map(|split| split.name.as_str()).collect();
+            let message = "which split of the data?";
+            let help = format!("it has {}", names.iter().map(|name| format!("`.{name}`")).collect::<Vec<_>>().join(", "));
+            return self.report(error(codes::NOT_DATA, span, message).help(help));
+        }
+        let message = "how many samples make a batch?";
+        self.report(error(codes::NO_BATCH, span, message).help("`|> batch[64]`"))
+    }
+}
+
+/// The feeds with the bounds of those inputs that are used as indices.
+pub(super) fn finish(bound: Bound, unit: &Unit) -> Vec<Feed> {
+    let mut feeds = bound.feeds;
+    for (feed, nodes) in feeds.iter_mut().zip(&bound.nodes) {
+        for (input, &node) in feed.inputs.iter_mut().zip(nodes) {
+            input.bound = bound_of(unit, node);
+        }
+    }
+    feeds
+}
+
+/// The narrowest bound of the uses of an input as an index.
+pub(super) fn bound_of(unit: &Unit, input: NodeId) -> Option<IndexBound> {
+    let uses = unit.bounds.iter().filter(|(node, _)| origin(&unit.emitter.graph, *node) == input);
+    uses.map(|(_, bound)| *bound).min_by_key(|bound| bound.below)
+}
+
+/// The node whose elements another merely rearranges.
+fn origin(graph: &Graph, mut node: NodeId) -> NodeId {
+    while let Op::View(_) | Op::Reshape { .. } | Op::StopGradient = graph.nodes[node].op {
+        node = graph.nodes[node].inputs[0];
+    }
+    node
+}

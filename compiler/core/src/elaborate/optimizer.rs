@@ -1,0 +1,440 @@
+//! Optimizers and `minimize`.
+
+use super::codes;
+use super::context::{Elaborator, FrameKind};
+use super::diagnose::{Checked, Poison, error};
+use super::expr::Mention;
+use super::glob::matches_any;
+use super::instance::{StateRecord, join};
+use super::program::StateOwner;
+use super::reach::reached;
+use super::scope::BindingKind;
+use super::sites::snake_case;
+use super::statement::Flow;
+use super::value::{Applied, GivenStatic, InstanceRef, Value};
+use crate::graph::{BinaryOp, DType, InputKind, NodeId, ReduceOp, TensorType, UnaryOp};
+use dlm_grammar::Span;
+use dlm_grammar::ast::{Argument, Expr, Ident, Type};
+
+/// The statics that every optimizer takes beside those it declares.
+const UNIVERSAL: &[&str] = &["no_decay", "clip_value", "clip_norm", "freeze", "accumulate", "ema"];
+
+/// An optimizer of the run.
+#[derive(Clone, Debug)]
+pub(super) struct OptimizerRecord {
+    /// Its `let` name.
+    pub name: String,
+    /// The rule with its statics, as evaluated in the graph under construction.
+    pub rule: Applied,
+    /// The instances and paths it updates, with their places.
+    pub targets: Vec<(String, Span)>,
+    /// Where it is made.
+    pub span: Span,
+}
+
+/// What is done to gradients and parameters around an optimizer's body.
+#[derive(Debug, Default)]
+struct Around {
+    clip_value: Option<f64>,
+    clip_norm: Option<f64>,
+    ema: Option<f64>,
+    freeze: Vec<String>,
+    no_decay: Vec<String>,
+}
+
+impl Elaborator<'_> {
+    /// `adam[lr=1e-3](net.enc, head)`
+    pub fn optimizer(
+        &mut self,
+        rule: &Applied,
+        args: &[Argument],
+        span: Span,
+        mention: Mention,
+    ) -> Checked<Value> {
+        let mut targets = Vec::new();
+        for argument in args {
+            targets.push((self.target(&argument.value)?, argument.value.span));
+        }
+        if targets.is_empty() {
+            let message = "an optimizer needs what it updates: `adam[…](net)`";
+            return Err(self.report(error(codes::OPTIMIZER_TARGET, span, message)));
+        }
+        let name = match mention {
+            Mention::Named(name) => name.to_owned(),
+            _ => snake_case(rule.definition.name()),
+        };
+        let record = OptimizerRecord { name, rule: rule.clone(), targets, span };
+        let known = self.optimizers.iter().position(|other| other.span == span);
+        let index = known.unwrap_or(self.optimizers.len());
+        match known {
+            Some(index) => self.optimizers[index] = record,
+            None => self.optimizers.push(record),
+        }
+        Ok(Value::Optimizer(index))
+    }
+
+    /// The path of an instance or of a part of one, which need not have been called yet.
+    fn target(&mut self, expr: &Expr) -> Checked<String> {
+        if let Some(words) = expr.unparenthesized().as_path() {
+            let (first, rest) = words.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
+            if let Value::Instance(InstanceRef { id, .. }) = self.lookup(first, expr.span)? {
+                return Ok(join(&self.instances[id].path, &rest.join(".")));
+            }
+        }
+        let message = "an optimizer updates instances of blocks, or parts of them";
+        Err(self.report(
+            error(codes::OPTIMIZER_TARGET, expr.span, message).help("`let net = Net` makes an instance"),
+        ))
+    }
+
+    /// `minimize loss with optimizer`
+    pub fn minimize(&mut self, loss: &Expr, optimizer: &Expr, span: Span) -> Checked<()> {
+        let value = self.value(loss);
+        let with = self.value(optimizer)?;
+        let Value::Optimizer(index) = with else {
+            let message = format!("an optimizer is needed, this is {}", with.kind());
+            return Err(self.report(
+                error(codes::NOT_AN_OPTIMIZER, optimizer.span, message)
+                    .help("`let opt = adam[lr=1e-3](net)` makes one"),
+            ));
+        };
+        let node = self.tensor_of(&value?, loss.span)?;
+        let ty = self.type_of(node).clone();
+        if ty != TensorType::scalar(DType::F32) {
+            let message = format!("a loss is a scalar f32, this is {ty}");
+            return Err(self.report(error(codes::LOSS, loss.span, message).help("`mean(…)` or `sum(…)` makes a scalar")));
+        }
+        self.at(span);
+        let record = self.optimizers[index].clone();
+        let around = self.around(&record.rule)?;
+        let owned = self.owned(index, &record)?;
+        let reach = reached(&self.unit.emitter.graph, node);
+        let mut updates: Vec<(String, NodeId)> = Vec::new();
+        for path in owned {
+            let version = self.version_reached(&path, &reach);
+            if let Some(version) = version.filter(|_| !matches_any(&around.freeze, &path)) {
+                updates.push((path, self.unit.emitter.gradient(node, version)));
+            }
+        }
+        self.update_all(&record, &around, updates, span)
+    }
+
+    /// The newest version of a parameter that the loss depends on.
+    fn version_reached(&mut self, path: &str, reach: &std::collections::BTreeSet<NodeId>) -> Option<NodeId> {
+        let current = self.unit.versions.get(path).copied()?;
+        let earlier = self.unit.history.get(path).into_iter().flatten().rev().copied();
+        std::iter::once(current).chain(earlier).find(|version| reach.contains(version))
+    }
+
+    /// The parameters that an optimizer owns, which from here on are its own.
+    fn owned(&mut self, index: usize, record: &OptimizerRecord) -> Checked<Vec<String>> {
+        let mut owned = Vec::new();
+        for (target, span) in &record.targets {
+            let inside = |path: &str| {
+                target.is_empty()
+                    || path == target
+                    || path.strip_prefix(target.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            };
+            let paths: Vec<String> = self.parameters.keys().filter(|path| inside(path)).cloned().collect();
+            if paths.is_empty() {
+                let message = format!("`{target}` has no parameters");
+                return Err(self.report(error(codes::OPTIMIZER_TARGET, *span, message)));
+            }
+            for path in paths {
+                self.own(index, &path, *span)?;
+                if !owned.contains(&path) {
+                    owned.push(path);
+                }
+            }
+        }
+        Ok(owned)
+    }
+
+    fn own(&mut self, index: usize, path: &str, span: Span) -> Checked<()> {
+        let Some(parameter) = self.parameters.get_mut(path) else {
+            return Ok(());
+        };
+        let other = *parameter.optimizer.get_or_insert(index);
+        if other == index {
+            return Ok(());
+        }
+        let other = self.optimizers[other].span;
+        let message = format!("`{path}` is in two optimizers");
+        Err(self.report(error(codes::TWO_OPTIMIZERS, span, message).label(other, "the other one")))
+    }
+
+    fn update_all(
+        &mut self,
+        record: &OptimizerRecord,
+        around: &Around,
+        mut updates: Vec<(String, NodeId)>,
+        span: Span,
+    ) -> Checked<()> {
+        if let Some(limit) = around.clip_value {
+            for (_, gradient) in &mut updates {
+                *gradient = self.clamped(*gradient, limit);
+            }
+        }
+        if let Some(limit) = around.clip_norm {
+            self.clip_by_norm(&mut updates, limit);
+        }
+        let count = self.count_update(&record.name);
+        let mut failed = Ok(());
+        for (path, gradient) in updates {
+            let updated = self.run_rule(record, around, &path, gradient, count, span);
+            match updated {
+                Ok(node) => self.store_update(&path, node, around),
+                Err(poison) => failed = Err(poison),
+            }
+        }
+        failed
+    }
+
+    fn clamped(&mut self, gradient: NodeId, limit: f64) -> NodeId {
+        let shape = self.emit().shape(gradient);
+        let scalars = [(BinaryOp::Min, limit), (BinaryOp::Max, -limit)];
+        scalars.into_iter().fold(gradient, |node, (op, limit)| {
+            let limit = self.emit().float(limit);
+            let limit = self.emit().broadcast(limit, &shape);
+            self.emit().binary(op, node, limit)
+        })
+    }
+
+    /// Scales all gradients by one factor, so that their norm together is at most `limit` (PyTorch's
+    /// `clip_grad_norm_`).
+    fn clip_by_norm(&mut self, updates: &mut [(String, NodeId)], limit: f64) {
+        let mut total: Option<NodeId> = None;
+        for (_, gradient) in updates.iter() {
+            let rank = self.emit().ty(*gradient).rank();
+            let axes: Vec<usize> = (0..rank).collect();
+            let square = self.emit().binary(BinaryOp::Mul, *gradient, *gradient);
+            let sum = self.emit().reduce(ReduceOp::Sum, square, &axes);
+            total = Some(match total {
+                Some(total) => self.emit().binary(BinaryOp::Add, total, sum),
+                None => sum,
+            });
+        }
+        let Some(total) = total else { return };
+        let norm = self.emit().unary(UnaryOp::Sqrt, total);
+        let small = self.emit().float(1e-6);
+        let norm = self.emit().binary(BinaryOp::Add, norm, small);
+        let limit = self.emit().float(limit);
+        let factor = self.emit().binary(BinaryOp::Div, limit, norm);
+        let one = self.emit().float(1.0);
+        let factor = self.emit().binary(BinaryOp::Min, factor, one);
+        for (_, gradient) in updates {
+            let shape = self.emit().shape(*gradient);
+            let factor = self.emit().broadcast(factor, &shape);
+            *gradient = self.emit().binary(BinaryOp::Mul, *gradient, factor);
+        }
+    }
+
+    /// The number of this update, from 1.
+    fn count_update(&mut self, optimizer: &str) -> NodeId {
+        let path = format!("{optimizer}.t");
+        if !self.states.contains_key(&path) {
+            let ty = TensorType::scalar(DType::F32);
+            self.zero_state(&path, &ty);
+            let span = self.unit.emitter.span;
+            let record = StateRecord { ty, span, made_by: span, owner: StateOwner::Optimizer };
+            self.states.insert(path.clone(), record);
+        }
+        let before = self.version(&path);
+        let one = self.emit().float(1.0);
+        let count = self.emit().binary(BinaryOp::Add, before, one);
+        self.set_version(&path, InputKind::State, count);
+        count
+    }
+
+    /// Runs the optimizer's body for one parameter; the result is the parameter's next value.
+    fn run_rule(
+        &mut self,
+        record: &OptimizerRecord,
+        around: &Around,
+        path: &str,
+        gradient: NodeId,
+        count: NodeId,
+        span: Span,
+    ) -> Checked<NodeId> {
+        let handle = record.rule.definition.clone();
+        let definition = handle.get();
+        let [p, g] = definition.params.as_slice() else {
+            let message = "an optimizer has two parameters: the parameter and its gradient";
+            return Err(self.report(error(codes::MISSING_ARGUMENT, definition.name.span, message)));
+        };
+        let mut frame = self.callee_frame(&record.rule, FrameKind::Optimizer, span);
+        frame.random_owner = join(&record.name, path);
+        let statics = own_statics(&record.rule, around, path);
+        let current = self.version(path);
+        let (result, frame) = self.within(frame, |this| {
+            this.bind_statics(&definition.statics, &statics, definition)?;
+            for (name, node, kind) in [
+                ("t", count, BindingKind::Argument),
+                (p.name.name.as_str(), current, BindingKind::Updated),
+                (g.name.name.as_str(), gradient, BindingKind::Argument),
+            ] {
+                let value = Ok(this.tensor(node));
+                this.frame_mut().scopes.bind(name, value, kind, span);
+            }
+            match this.run_body(&definition.body) {
+                Flow::Failed(poison) => Err(poison),
+                Flow::Return(values) => values.map(|_| ()),
+                Flow::Next => Ok(()),
+            }
+        });
+        result?;
+        match frame.scopes.find(&p.name.name).map(|binding| binding.value.clone()) {
+            Some(Ok(value)) => self.tensor_of(&value, span),
+            _ => Err(Poison),
+        }
+    }
+
+    /// `p <- value` in an optimizer.
+    pub fn update_parameter(&mut self, name: &Ident, value: Value, span: Span) -> Checked<()> {
+        let Some(Ok(current)) = self.frame().scopes.find(&name.name).map(|binding| binding.value.clone()) else {
+            return Err(Poison);
+        };
+        let current = self.tensor_of(&current, span)?;
+        let ty = self.type_of(current).clone();
+        let node = self.as_stored(&value, &ty, span)?;
+        let value = Ok(self.tensor(node));
+        if let Some(binding) = self.frame_mut().scopes.find_mut(&name.name) {
+            binding.value = value;
+        }
+        Ok(())
+    }
+
+    /// `state m = zeros` in an optimizer.
+    pub fn optimizer_state(&mut self, name: &Ident, ty: Option<&Type>, init: &Expr) -> Checked<()> {
+        let path = join(&self.frame().random_owner, &name.name);
+        if !self.states.contains_key(&path) {
+            let ty = match ty {
+                Some(ty) => self.fixed_type(ty)?,
+                None => self.updated_type()?,
+            };
+            let node = self.initial_value(&path, &ty, init)?;
+            self.store_initial(&path, InputKind::State, node);
+            let record = StateRecord {
+                ty,
+                span: name.span,
+                made_by: self.frame().call,
+                owner: StateOwner::Optimizer,
+            };
+            self.states.insert(path.clone(), record);
+        }
+        let kind = BindingKind::State { path };
+        self.frame_mut().scopes.bind(&name.name, Ok(Value::None), kind, name.span);
+        Ok(())
+    }
+
+    /// The type of the parameter that the optimizer's body updates.
+    fn updated_type(&mut self) -> Checked<TensorType> {
+        let bindings = self.frame().scopes.bindings();
+        let updated = bindings.iter().find(|binding| binding.kind == BindingKind::Updated);
+        match updated.map(|binding| binding.value.clone()) {
+            Some(Ok(Value::Tensor(tensor))) => Ok(self.type_of(tensor.node).clone()),
+            _ => Err(Poison),
+        }
+    }
+
+    /// Makes the updated value the parameter's newest version; later gradients do not flow through the update.
+    fn store_update(&mut self, path: &str, node: NodeId, around: &Around) {
+        let before = self.version(path);
+        self.unit.history.entry(path.to_owned()).or_default().push(before);
+        let node = self.emit().stop_gradient(node);
+        self.set_version(path, InputKind::Parameter, node);
+        if let Some(decay) = around.ema {
+            self.average(path, node, decay);
+        }
+    }
+
+    /// `ema.PATH`: decay times the average so far, plus the rest of the new value.
+    fn average(&mut self, path: &str, node: NodeId, decay: f64) {
+        let own = format!("ema.{path}");
+        let ty = self.type_of(node).clone();
+        if !self.states.contains_key(&own) {
+            self.copied_initial(&own, path);
+            let span = self.unit.emitter.span;
+            let owner = StateOwner::Average;
+            let record = StateRecord { ty: ty.clone(), span, made_by: span, owner };
+            self.states.insert(own.clone(), record);
+        }
+        let before = self.version(&own);
+        let mut scaled = |x: NodeId, factor: f64| {
+            let factor = self.emit().float(factor);
+            let factor = self.emit().broadcast(factor, &ty.shape);
+            self.emit().binary(BinaryOp::Mul, x, factor)
+        };
+        let (old, new) = (scaled(before, decay), scaled(node, 1.0 - decay));
+        let next = self.emit().binary(BinaryOp::Add, old, new);
+        self.set_version(&own, InputKind::State, next);
+    }
+
+    /// The universal statics of an optimizer.
+    fn around(&mut self, rule: &Applied) -> Checked<Around> {
+        let mut around = Around::default();
+        for given in &rule.statics {
+            let Some(name) = given.name.as_deref().filter(|name| is_universal(rule, name)) else {
+                continue;
+            };
+            if given.value.is_none() {
+                continue;
+            }
+            let number = given.value.as_float();
+            match (name, number) {
+                ("clip_value", Some(limit)) => around.clip_value = Some(limit),
+                ("clip_norm", Some(limit)) => around.clip_norm = Some(limit),
+                ("ema", Some(decay)) => around.ema = Some(decay),
+                ("accumulate", Some(1.0)) => {}
+                ("accumulate", Some(_)) => {
+                    let message = "`accumulate` is not compiled yet";
+                    return Err(self.report(
+                        error(codes::NOT_YET, given.span, message).help("a larger `batch` does the same"),
+                    ));
+                }
+                ("freeze", _) => around.freeze = self.patterns(given)?,
+                ("no_decay", _) => around.no_decay = self.patterns(given)?,
+                _ => {
+                    let message = format!("`{name}` is a number, and this is {}", given.value.kind());
+                    return Err(self.report(error(codes::STATIC_TYPE, given.span, message)));
+                }
+            }
+        }
+        Ok(around)
+    }
+
+    fn patterns(&mut self, given: &GivenStatic) -> Checked<Vec<String>> {
+        let texts: Option<Vec<String>> = match given.value.as_elements() {
+            Some(items) => items.iter().map(|item| item.as_text().map(str::to_owned)).collect(),
+            None => given.value.as_text().map(|text| vec![text.to_owned()]),
+        };
+        texts.ok_or_else(|| {
+            let message = format!("a list of patterns is needed, this is {}", given.value.kind());
+            self.report(error(codes::STATIC_TYPE, given.span, message).help("`[\"*.bias\"]`"))
+        })
+    }
+}
+
+fn is_universal(rule: &Applied, name: &str) -> bool {
+    let declared = rule.definition.get().statics.iter().any(|own| own.name.name == name);
+    UNIVERSAL.contains(&name) && !declared
+}
+
+/// The statics that the optimizer itself declares; `decay` is 0 for a parameter that `no_decay` names.
+fn own_statics(rule: &Applied, around: &Around, path: &str) -> Vec<GivenStatic> {
+    let universal = |given: &&GivenStatic| {
+        given.name.as_deref().is_some_and(|name| is_universal(rule, name))
+    };
+    let mut statics: Vec<GivenStatic> =
+        rule.statics.iter().filter(|given| !universal(given)).cloned().collect();
+    let decays = rule.definition.get().statics.iter().any(|own| own.name.name == "decay");
+    if decays && matches_any(&around.no_decay, path) {
+        statics.retain(|given| given.name.as_deref() != Some("decay"));
+        statics.push(GivenStatic {
+            name: Some("decay".to_owned()),
+            value: Value::Float(0.0),
+            span: rule.definition.get().name.span,
+        });
+    }
+    statics
+}

@@ -1,0 +1,167 @@
+//! The stages of data pipelines, and what each does to the type and the count of samples.
+
+use super::data::DataValue;
+use super::program::{StageSpec, StaticArgument, StaticValue};
+use super::world::SplitDescription;
+use crate::graph::DType;
+
+/// A stage.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// Its name.
+    pub name: &'static str,
+    effect: Effect,
+}
+
+/// What a stage does, as far as types and counts go. An error is the end of a sentence that begins with its name.
+type Effect = fn(&StageSpec, &mut DataValue) -> Result<(), String>;
+
+const STAGES: &[Stage] = &[
+    Stage { name: "normalize", effect: value_stage },
+    Stage { name: "scale", effect: value_stage },
+    Stage { name: "standardize", effect: value_stage },
+    Stage { name: "resize", effect: resize },
+    Stage { name: "grayscale", effect: grayscale },
+    Stage { name: "one_hot", effect: soft_labels },
+    Stage { name: "map", effect: value_stage },
+    Stage { name: "random_crop", effect: value_stage },
+    Stage { name: "flip_horizontal", effect: value_stage },
+    Stage { name: "rotate", effect: value_stage },
+    Stage { name: "affine", effect: value_stage },
+    Stage { name: "brightness", effect: value_stage },
+    Stage { name: "contrast", effect: value_stage },
+    Stage { name: "erase", effect: value_stage },
+    Stage { name: "noise", effect: value_stage },
+    Stage { name: "mixup", effect: soft_labels },
+    Stage { name: "cutmix", effect: soft_labels },
+    Stage { name: "shuffle", effect: |_, _| Ok(()) },
+    Stage { name: "batch", effect: batch },
+    Stage { name: "take", effect: take },
+    Stage { name: "split", effect: split },
+    Stage { name: "balance", effect: |_, _| Ok(()) },
+    Stage { name: "window", effect: window },
+    Stage { name: "chars", effect: |_, _| Ok(()) },
+    Stage { name: "filter_class", effect: |_, _| Ok(()) },
+];
+
+/// The stage of that name.
+pub(super) fn find(name: &str) -> Option<&'static Stage> {
+    STAGES.iter().find(|stage| stage.name == name)
+}
+
+/// The names of all stages.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|stage| stage.name)
+}
+
+/// Applies a stage to a description and notes it among the pipeline's; `batch` becomes a field.
+pub(super) fn apply(stage: &Stage, spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    (stage.effect)(spec, value)?;
+    if stage.name != "batch" {
+        value.stages.push(spec.clone());
+    }
+    Ok(())
+}
+
+fn int(spec: &StageSpec, position: usize, name: &str) -> Option<i64> {
+    StaticArgument::find(&spec.arguments, position, name).and_then(StaticValue::as_i64)
+}
+
+/// Changes values, not types; there must be floats.
+fn value_stage(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    match value.parts.first() {
+        Some(part) if part.dtype.is_float() => Ok(()),
+        _ => Err("works on floats, and these samples have none".to_owned()),
+    }
+}
+
+fn resize(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let (height, width) = int(spec, 0, "h")
+        .zip(int(spec, 1, "w"))
+        .filter(|&(height, width)| (1..=1 << 16).contains(&height) && (1..=1 << 16).contains(&width))
+        .ok_or("needs a height and a width: `resize[28, 28]`")?;
+    match value.parts.first_mut().map(|part| part.shape.as_mut_slice()) {
+        Some([_, own_height, own_width]) => {
+            (*own_height, *own_width) = (height, width);
+            Ok(())
+        }
+        _ => Err("works on images, [C, H, W]".to_owned()),
+    }
+}
+
+fn grayscale(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    match value.parts.first_mut().map(|part| part.shape.as_mut_slice()) {
+        Some([channels, _, _]) => {
+            *channels = 1;
+            Ok(())
+        }
+        _ => Err("works on images, [C, H, W]".to_owned()),
+    }
+}
+
+/// Labels become f32 over classes.
+fn soft_labels(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let label = value.parts.iter_mut().find(|part| part.classes.is_some());
+    match label {
+        Some(label) if label.shape.is_empty() => {
+            label.shape = vec![label.classes.unwrap_or(0)];
+            label.dtype = DType::F32;
+            Ok(())
+        }
+        _ => Err("needs labels whose classes are known".to_owned()),
+    }
+}
+
+fn batch(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let size = int(spec, 0, "n").filter(|&size| (1..=1 << 24).contains(&size));
+    value.batch = Some(size.ok_or("needs a whole number of samples, at least 1")?);
+    let drop = StaticArgument::find(&spec.arguments, 1, "drop").and_then(StaticValue::as_bool);
+    value.drop_last = drop.unwrap_or(false);
+    Ok(())
+}
+
+fn take(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let count = int(spec, 0, "n").filter(|&count| count > 0).ok_or("needs a whole number of samples")?;
+    for split in &mut value.splits {
+        split.count = split.count.min(count);
+        split.class_counts.clear();
+    }
+    Ok(())
+}
+
+/// `split[fraction]`: what there is becomes `train` and `test`.
+fn split(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let fraction = StaticArgument::find(&spec.arguments, 0, "fraction").and_then(StaticValue::as_f64);
+    let fraction = fraction
+        .filter(|fraction| *fraction > 0.0 && *fraction < 1.0)
+        .ok_or("needs the fraction of training samples, between 0 and 1")?;
+    let total: i64 = match value.split {
+        Some(_) => return Err("stands in the `data` item, before a split is taken".to_owned()),
+        None => value.splits.iter().map(|split| split.count).sum(),
+    };
+    let train = (total as f64 * fraction).round() as i64;
+    let vocab = value.splits.first().and_then(|split| split.vocab);
+    let part = |name: &str, count: i64| SplitDescription {
+        name: name.to_owned(),
+        count,
+        class_counts: Vec::new(),
+        vocab,
+    };
+    value.splits = vec![part("train", train), part("test", total - train)];
+    Ok(())
+}
+
+/// `window[n]`: sequences of n elements and the n that follow one later.
+fn window(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let size = int(spec, 0, "n").filter(|&size| size > 0).ok_or("needs a whole number of elements")?;
+    let Some(first) = value.parts.first().cloned() else {
+        return Err("needs a sequence".to_owned());
+    };
+    let mut part = first;
+    part.shape.insert(0, size);
+    value.parts = vec![part.clone(), part];
+    for split in &mut value.splits {
+        split.count = (split.count - size).max(0);
+    }
+    Ok(())
+}

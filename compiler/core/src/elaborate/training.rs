@@ -1,0 +1,315 @@
+//! A `train`: its settings, its step, its evaluations.
+
+use super::codes;
+use super::context::{Elaborator, Frame, FrameKind, Unit};
+use super::data::DataValue;
+use super::diagnose::{Checked, error};
+use super::feeds::Bound;
+use super::files::train_at;
+use super::instance::StateRecord;
+use super::program::{
+    EvalProgram, OptimizerInfo, ParameterInfo, RunSettings, StateInfo, TrainProgram,
+};
+use super::statement::Flow;
+use super::value::Value;
+use crate::graph::{InputKind, OutputKind};
+use dlm_grammar::ast::{Body, Expr, File, Ident, Pattern, Stmt, StmtKind, Train};
+use dlm_grammar::{Diagnostic, Span, suggest};
+use std::rc::Rc;
+
+/// Which part of a `train` a graph is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Step,
+    Eval(usize),
+}
+
+/// What a phase leaves behind.
+struct PhaseResult {
+    unit: Unit,
+    feeds: Vec<super::program::Feed>,
+    metrics: Vec<super::program::MetricSpec>,
+}
+
+impl Elaborator<'_> {
+    /// The run of that name, or the file's only or first one.
+    pub fn train_program(&mut self, name: Option<&str>) -> Checked<TrainProgram> {
+        let (tree, item) = self.find_train(name)?;
+        let Some(train) = train_at(&tree, item) else {
+            return Err(super::diagnose::Poison);
+        };
+        self.train_under_way = Some((tree.clone(), item));
+        let root = self.add_instance(None, String::new(), train.name.span);
+        let settings = self.settings(train);
+        let step = self.step_count(train)?;
+        let result = self.phase(train, root, Phase::Step);
+        let mut evals = Vec::new();
+        let count = train.body.statements.iter().filter(|stmt| is_eval(stmt)).count();
+        self.reads_averages = true;
+        for index in 0..count {
+            evals.push(self.eval_program(train, root, index));
+        }
+        self.reads_averages = false;
+        let result = result?;
+        let evals: Checked<Vec<EvalProgram>> = evals.into_iter().collect();
+        let settings = settings?;
+        if self.reporter.has_errors() {
+            return Err(super::diagnose::Poison);
+        }
+        self.warn_untrained(step);
+        Ok(self.assemble(train, result, evals?, settings))
+    }
+
+    fn find_train(&mut self, name: Option<&str>) -> Checked<(Rc<File>, usize)> {
+        let trains = self.trains();
+        let named = |(tree, item): &(Rc<File>, usize)| {
+            train_at(tree, *item).map(|train| train.name.name.clone()).unwrap_or_default()
+        };
+        let found = match name {
+            Some(name) => trains.iter().find(|train| named(train) == name),
+            None => trains.first(),
+        };
+        if let Some(found) = found {
+            return Ok(found.clone());
+        }
+        let names: Vec<String> = trains.iter().map(named).collect();
+        let span = self.main_span();
+        let diagnostic: Diagnostic = match name {
+            Some(name) => {
+                let near = suggest(name, names.iter().map(String::as_str)).map(str::to_owned);
+                error(codes::NO_TRAIN, span, format!("the file has no `train {name}`"))
+                    .did_you_mean(near.as_deref())
+            }
+            None => error(codes::NO_TRAIN, span, "the file has no `train`")
+                .help("`train NAME[epochs=5] { let net = … step (x, y) in … { … } }`"),
+        };
+        Err(self.reporter_only(diagnostic))
+    }
+
+    /// Records a diagnostic outside of any body.
+    pub fn reporter_only(&mut self, diagnostic: Diagnostic) -> super::diagnose::Poison {
+        self.reporter.report(diagnostic, &[])
+    }
+
+    /// The place of the one `step`.
+    fn step_count(&mut self, train: &Train) -> Checked<Span> {
+        let steps: Vec<&Stmt> = train
+            .body
+            .statements
+            .iter()
+            .filter(|stmt| matches!(stmt.kind, StmtKind::Step { .. }))
+            .collect();
+        match steps.as_slice() {
+            [step] => Ok(step.span),
+            [] => {
+                let message = format!("`train {}` has no `step`", train.name.name);
+                Err(self.reporter_only(
+                    error(codes::NO_STEP, train.name.span, message)
+                        .help("`step (x, y) in images.train |> shuffle |> batch[64] { … }`"),
+                ))
+            }
+            [first, second, ..] => {
+                let message = "a `train` has one `step`";
+                Err(self.reporter_only(
+                    error(codes::NO_STEP, second.span, message).label(first.span, "the first"),
+                ))
+            }
+        }
+    }
+
+    /// Runs the `let`s of a run and one of its bodies, in a graph of its own.
+    fn phase(&mut self, train: &Train, root: usize, phase: Phase) -> Checked<PhaseResult> {
+        let name = match phase {
+            Phase::Step => "step".to_owned(),
+            Phase::Eval(index) => format!("eval_{index}"),
+        };
+        self.unit = self.new_unit(&name);
+        self.reported.clear();
+        let mut frame: Frame = self.frame_of(root, FrameKind::Train, 0, train.name.span);
+        frame.random_owner = match phase {
+            Phase::Step => String::new(),
+            Phase::Eval(_) => name,
+        };
+        let (bound, _) = self.within(frame, |this| {
+            this.bind_run_statics(train)?;
+            this.run_train_body(&train.body, phase)
+        });
+        let bound = bound?;
+        let unit = std::mem::take(&mut self.unit);
+        let feeds = super::feeds::finish(bound, &unit);
+        Ok(PhaseResult {
+            unit,
+            feeds,
+            metrics: std::mem::take(&mut self.reported),
+        })
+    }
+
+    fn run_train_body(&mut self, body: &Body, phase: Phase) -> Checked<Bound> {
+        let mut bound = Ok(Bound::default());
+        let mut evals = 0;
+        let mut failed = Ok(());
+        for stmt in &body.statements {
+            match &stmt.kind {
+                StmtKind::Step { pattern, source, body } => {
+                    if phase == Phase::Step {
+                        bound = self.batch_body(FrameKind::Step, pattern, source, body);
+                    }
+                }
+                StmtKind::Eval { pattern, source, body, .. } => {
+                    if phase == Phase::Eval(evals) {
+                        bound = self.batch_body(FrameKind::Eval, pattern, source, body);
+                    }
+                    evals += 1;
+                }
+                _ => {
+                    if let Flow::Failed(poison) = self.run_statement(stmt) {
+                        failed = Err(poison);
+                    }
+                }
+            }
+        }
+        failed?;
+        bound
+    }
+
+    fn batch_body(
+        &mut self,
+        kind: FrameKind,
+        pattern: &Pattern,
+        source: &Expr,
+        body: &Body,
+    ) -> Checked<Bound> {
+        let data = self.batches(source);
+        let mark = self.frame().scopes.mark();
+        let frame = self.frame_mut();
+        let outer = (frame.kind, frame.instance);
+        (frame.kind, frame.instance) = (kind, None);
+        frame.training = kind == FrameKind::Step;
+        let bound = match data {
+            Ok(data) => self.bind_batch(pattern, &data, source.span),
+            Err(poison) => {
+                self.bind_poison(pattern);
+                Err(poison)
+            }
+        };
+        let flow = self.run_body(body);
+        let frame = self.frame_mut();
+        (frame.kind, frame.instance) = outer;
+        frame.training = false;
+        frame.scopes.release(mark);
+        match flow {
+            Flow::Failed(poison) => Err(poison),
+            _ => bound,
+        }
+    }
+
+    fn batches(&mut self, source: &Expr) -> Checked<Rc<DataValue>> {
+        match self.value(source)? {
+            Value::Data(data) => Ok(data),
+            other => Err(self.not_data(&other, source.span)),
+        }
+    }
+
+    fn eval_program(&mut self, train: &Train, root: usize, index: usize) -> Checked<EvalProgram> {
+        let result = self.phase(train, root, Phase::Eval(index))?;
+        let stmt = train.body.statements.iter().filter(|stmt| is_eval(stmt)).nth(index);
+        let split: Option<&Ident> = match stmt.map(|stmt| &stmt.kind) {
+            Some(StmtKind::Eval { split, .. }) => split.as_ref(),
+            _ => None,
+        };
+        Ok(EvalProgram {
+            split: split.map_or_else(|| "eval".to_owned(), |split| split.name.clone()),
+            graph: result.unit.emitter.graph,
+            feeds: result.feeds,
+            metrics: result.metrics,
+        })
+    }
+
+    fn warn_untrained(&mut self, step: Span) {
+        let untrained: Vec<(String, Span)> = self
+            .parameters
+            .iter()
+            .filter(|(_, record)| record.optimizer.is_none())
+            .map(|(path, record)| (path.clone(), record.made_by))
+            .collect();
+        for (path, made_by) in untrained {
+            let message = format!("no loss reaches `{path}`: it keeps its initial value");
+            let diagnostic = Diagnostic::warning(codes::UNTRAINED, made_by, message)
+                .label(step, "in this step");
+            self.reporter_only(diagnostic);
+        }
+    }
+
+    fn assemble(
+        &mut self,
+        train: &Train,
+        result: PhaseResult,
+        evals: Vec<EvalProgram>,
+        settings: RunSettings,
+    ) -> TrainProgram {
+        let mut unit = result.unit;
+        output_versions(&mut unit);
+        let optimizers = self.optimizers.iter().enumerate().map(|(index, record)| OptimizerInfo {
+            name: record.name.clone(),
+            rule: record.rule.definition.name().to_owned(),
+            parameters: self
+                .parameters
+                .iter()
+                .filter(|(_, parameter)| parameter.optimizer == Some(index))
+                .map(|(path, _)| path.clone())
+                .collect(),
+        });
+        TrainProgram {
+            name: train.name.name.clone(),
+            step: unit.emitter.graph,
+            feeds: result.feeds,
+            metrics: result.metrics,
+            evals,
+            optimizers: optimizers.collect(),
+            parameters: self.parameter_infos(),
+            states: self.state_infos(),
+            init: std::mem::take(&mut self.init).emitter.graph,
+            datasets: std::mem::take(&mut self.datasets),
+            settings,
+        }
+    }
+
+    /// Every parameter, in the order of first use.
+    pub fn parameter_infos(&self) -> Vec<ParameterInfo> {
+        let info = |(path, record): (&String, &super::instance::ParameterRecord)| ParameterInfo {
+            path: path.clone(),
+            ty: record.ty.clone(),
+            optimizer: record.optimizer.map(|index| self.optimizers[index].name.clone()),
+            span: record.span,
+        };
+        self.parameters.iter().map(info).collect()
+    }
+
+    /// Every state, in the order of first use.
+    pub fn state_infos(&self) -> Vec<StateInfo> {
+        let info = |(path, record): (&String, &StateRecord)| StateInfo {
+            path: path.clone(),
+            ty: record.ty.clone(),
+            owner: record.owner,
+            span: record.span,
+        };
+        self.states.iter().map(info).collect()
+    }
+}
+
+/// Makes an output of each parameter and state that changed.
+pub(super) fn output_versions(unit: &mut Unit) {
+    for (path, kind) in &unit.changed {
+        let kind = match kind {
+            InputKind::Parameter => OutputKind::Parameter,
+            _ => OutputKind::State,
+        };
+        if let Some(&node) = unit.versions.get(path) {
+            unit.emitter.graph.output(kind, path.clone(), node);
+        }
+    }
+}
+
+fn is_eval(stmt: &Stmt) -> bool {
+    matches!(stmt.kind, StmtKind::Eval { .. })
+}

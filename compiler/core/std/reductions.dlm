@@ -1,0 +1,34 @@
+# Reductions that the primitives make up. `axis` is an int, a tuple, or none for all; `keep` leaves 1s.
+
+# mean((x - mean(x))^2); divides by n
+fn var[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {
+  let d = x - mean[axis, keep=true](x)
+  return mean[axis, keep](d * d)
+}
+
+# sqrt(var(x)); divides by n
+fn std[axis = none, keep: bool = false](x: f32[..]) -> f32[..] { return sqrt(var[axis, keep](x)) }
+
+# log(sum(exp(x))); the largest is subtracted, so that nothing overflows
+fn logsumexp[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {
+  let m = stop_grad(max[axis, keep=true](x))
+  let m = where(abs(m) < 1e38, m, 0)
+  let s = log(sum[axis, keep=true](exp(x - m))) + m
+  if keep { return s }
+  return sum[axis](s)
+}
+
+# the k largest along the last axis, largest first, and their positions
+fn topk[k: int](x: f32[.., n]) -> f32[.., k], i32[.., k] {
+  let values = []
+  let places = []
+  let rest = x
+  for i in 0..k {
+    let place = argmax[-1](rest)
+    let hit = _positions[-1](x) == unsqueeze[-1](place)
+    values = values + [max[-1](rest)]
+    places = places + [place]
+    rest = where(hit, -1e30 * 1e30, rest)
+  }
+  return stack[axis=-1](values), stack[axis=-1](places)
+}

@@ -1,0 +1,56 @@
+# Schedules: factors to multiply a base rate by. They count in `iter`; per="epoch" makes it `epoch`.
+
+# what a schedule counts in
+fn _clock[per: str] -> schedule { return if per == "epoch" { epoch } else { iter } }
+
+# what a schedule counts up to
+fn _end[per: str] -> schedule { return if per == "epoch" { epochs } else { steps } }
+
+# gamma ^ floor(n / every)
+fn staircase[every: int, gamma: float = 0.1, per: str = "iter"] -> schedule {
+  return gamma ^ floor(_clock[per] / every)
+}
+
+# gamma for each of the milestones passed
+fn multistep[at: [int], gamma: float = 0.1, per: str = "iter"] -> schedule {
+  let factor = 1
+  for milestone in at { factor = factor * where(_clock[per] >= milestone, gamma, 1) }
+  return factor
+}
+
+# gamma ^ n
+fn exponential[gamma: float, per: str = "iter"] -> schedule { return gamma ^ _clock[per] }
+
+# 1 / (1 + gamma n) ^ power
+fn inverse[gamma: float, power: float = 1, per: str = "iter"] -> schedule {
+  return 1 / (1 + gamma * _clock[per]) ^ power
+}
+
+# (1 - n / total) ^ power, 0 after it
+fn polynomial[power: float = 1, total: schedule = none, per: str = "iter"] -> schedule {
+  let end = if total == none { _end[per] } else { total }
+  return maximum(1 - _clock[per] / end, 0) ^ power
+}
+
+# half a cosine from 1 to 0  (Loshchilov, Hutter 2016)
+fn cosine[total: schedule = none, per: str = "iter"] -> schedule {
+  let end = if total == none { _end[per] } else { total }
+  return 0.5 * (1 + cos(3.141592653589793 * minimum(_clock[per] / end, 1)))
+}
+
+# the same, again and again
+fn cosine_restarts[period: int, per: str = "iter"] -> schedule {
+  return 0.5 * (1 + cos(3.141592653589793 * (_clock[per] % period) / period))
+}
+
+# from 1 / n to 1 in n updates
+fn warmup[n: int, per: str = "iter"] -> schedule { return minimum((_clock[per] + 1) / n, 1) }
+
+# up from 1 / 25 to 1 in the first third, then down to nearly 0, along cosines  (Smith 2018)
+fn one_cycle[total: schedule = none, per: str = "iter"] -> schedule {
+  let end = if total == none { _end[per] } else { total }
+  let at = minimum(_clock[per] / end, 1)
+  let up = 0.04 + 0.96 * 0.5 * (1 - cos(3.141592653589793 * minimum(at / 0.3, 1)))
+  let down = 0.5 * (1 + cos(3.141592653589793 * maximum((at - 0.3) / 0.7, 0)))
+  return where(at < 0.3, up, down)
+}

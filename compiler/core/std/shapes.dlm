@@ -1,0 +1,30 @@
+# Shapes that the primitives make up.
+
+# i32[..] to f32[.., n]: 1 at the class, else 0
+fn one_hot[n: int](ids: i32[..]) -> f32[..] { return f32(_is_class[n, -1](ids)) }
+
+# [B, C, H, W] to [B, C, k H, k W], corners unaligned; mode "nearest" or "bilinear"
+fn upsample[k: int, mode: str = "nearest"](x: f32[B, c, h, w]) -> f32[B, c, ..] {
+  if mode == "nearest" {
+    let wide = expand[-1, -1, -1, k, -1, k](unsqueeze[-1](unsqueeze[3](x)))
+    return reshape[B, c, h * k, w * k](wide)
+  }
+  return _stretch[k](_stretch[k](x) |> transpose[2, 3]) |> transpose[2, 3]
+}
+
+# linear interpolation along axis 2: a new position is a mix of two old ones
+fn _stretch[k: int](x: f32[B, c, h, w]) -> f32[B, c, ..] {
+  let before = concat[axis=2](x[:, :, 0:1], x[:, :, 0:h - 1])
+  let after = concat[axis=2](x[:, :, 1:h], x[:, :, h - 1:h])
+  let rows = []
+  for i in 0..k {
+    let at = (i + 0.5) / k - 0.5
+    rows = rows + [if at < 0 { x * (1 + at) + before * -at } else { x * (1 - at) + after * at }]
+  }
+  return reshape[B, c, h * k, w](stack[axis=3](rows))
+}
+
+# [B, C r r, H, W] to [B, C, H r, W r]  (Shi et al. 2016)
+fn pixel_shuffle[r: int](x: f32[B, c, h, w]) -> f32[B, ..] {
+  return rearrange["b (c p q) h w -> b c (h p) (w q)", p=r, q=r](x)
+}
