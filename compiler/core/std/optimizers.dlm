@@ -31,13 +31,13 @@ optimizer rmsprop[lr: schedule = 1e-2, alpha: float = 0.99, eps: float = 1e-8, m
     average <- alpha * average + (1 - alpha) * g
     spread = squares - average ^ 2
   }
-  let step = g / (sqrt(spread) + eps)
+  let change = g / (sqrt(spread) + eps)
   if momentum != 0 {
     state velocity = zeros
-    velocity <- momentum * velocity + step
-    step = velocity
+    velocity <- momentum * velocity + change
+    change = velocity
   }
-  p <- p - lr * step
+  p <- p - lr * change
 }
 
 # Kingma, Ba 2014
@@ -65,9 +65,9 @@ optimizer adadelta[lr: schedule = 1.0, rho: float = 0.9, eps: float = 1e-6, deca
   state steps_squared = zeros
   let g = if decay == 0 { g } else { g + decay * p }
   squares <- rho * squares + (1 - rho) * g ^ 2
-  let step = sqrt(steps_squared + eps) / sqrt(squares + eps) * g
-  steps_squared <- rho * steps_squared + (1 - rho) * step ^ 2
-  p <- p - lr * step
+  let change = sqrt(steps_squared + eps) / sqrt(squares + eps) * g
+  steps_squared <- rho * steps_squared + (1 - rho) * change ^ 2
+  p <- p - lr * change
 }
 
 # Adam with the largest gradient in place of the mean square  (Kingma, Ba 2014)

@@ -7,9 +7,7 @@ use super::expr::Given;
 use super::scope::BindingKind;
 use super::statement::Flow;
 use super::value::{Applied, GivenStatic, Value};
-use dlm_grammar::ast::{
-    DType, Definition, DefinitionKind, Param, StaticParam, StaticType, Type, TypeKind,
-};
+use dlm_grammar::ast::{DType, Definition, Param, StaticParam, StaticType, Type, TypeKind};
 use dlm_grammar::{Span, suggest};
 
 impl Elaborator<'_> {
@@ -56,7 +54,10 @@ impl Elaborator<'_> {
         if !self.too_deep() {
             return Ok(());
         }
-        let message = format!("calls nest too deeply here: `{}` leads to itself", applied.definition.name());
+        let message = format!(
+            "calls nest too deeply here: `{}` leads to itself",
+            applied.definition.name()
+        );
         Err(self.report(error(codes::RECURSION, span, message)))
     }
 
@@ -92,7 +93,12 @@ impl Elaborator<'_> {
             if let Err(poison) = value {
                 failed = Some(poison);
             }
-            self.frame_mut().scopes.bind(&param.name.name, value, BindingKind::Static, param.name.span);
+            self.frame_mut().scopes.bind(
+                &param.name.name,
+                value,
+                BindingKind::Static,
+                param.name.span,
+            );
         }
         failed.map_or(Ok(()), Err)
     }
@@ -103,8 +109,13 @@ impl Elaborator<'_> {
         position: usize,
         given: &[GivenStatic],
     ) -> Checked<Value> {
-        let by_name = given.iter().find(|given| given.name.as_deref() == Some(&param.name.name));
-        let by_position = given.iter().filter(|given| given.name.is_none()).nth(position);
+        let by_name = given
+            .iter()
+            .find(|given| given.name.as_deref() == Some(&param.name.name));
+        let by_position = given
+            .iter()
+            .filter(|given| given.name.is_none())
+            .nth(position);
         if let Some(found) = by_name.or(by_position) {
             return self.coerce_static(found.value.clone(), param, found.span);
         }
@@ -133,7 +144,11 @@ impl Elaborator<'_> {
     ) -> Checked<()> {
         let mut failed = Ok(());
         let positional = given.iter().filter(|given| given.name.is_none()).count();
-        if let Some(extra) = given.iter().filter(|given| given.name.is_none()).nth(params.len()) {
+        if let Some(extra) = given
+            .iter()
+            .filter(|given| given.name.is_none())
+            .nth(params.len())
+        {
             let message = format!(
                 "`{}` takes {} in square brackets, not {positional}",
                 definition.name.name,
@@ -147,13 +162,18 @@ impl Elaborator<'_> {
             let Some(position) = position else {
                 let names = params.iter().map(|param| param.name.name.as_str());
                 let near = suggest(name, names).map(str::to_owned);
-                let message = format!("`{}` has no `{name}` in square brackets", definition.name.name);
+                let message = format!(
+                    "`{}` has no `{name}` in square brackets",
+                    definition.name.name
+                );
                 failed = Err(self.report(
                     error(codes::UNKNOWN_STATIC, one.span, message).did_you_mean(near.as_deref()),
                 ));
                 continue;
             };
-            let again = given[..index].iter().any(|other| other.name.as_ref() == Some(name));
+            let again = given[..index]
+                .iter()
+                .any(|other| other.name.as_ref() == Some(name));
             if again || position < positional {
                 let message = format!("`{name}` is given twice");
                 failed = Err(self.report(error(codes::TWICE_GIVEN, one.span, message)));
@@ -163,7 +183,12 @@ impl Elaborator<'_> {
     }
 
     /// The value as the declared type wants it.
-    pub fn coerce_static(&mut self, value: Value, param: &StaticParam, span: Span) -> Checked<Value> {
+    pub fn coerce_static(
+        &mut self,
+        value: Value,
+        param: &StaticParam,
+        span: Span,
+    ) -> Checked<Value> {
         let Some(ty) = &param.ty else {
             return Ok(value);
         };
@@ -186,18 +211,25 @@ impl Elaborator<'_> {
     fn fits(&mut self, value: &Value, ty: &TypeKind) -> Option<Value> {
         match ty {
             TypeKind::Static(kind) => self.fits_static(value, *kind),
-            TypeKind::Tensor { dtype: DType::Bool, dims: None } => {
-                value.as_bool().map(Value::Bool)
-            }
+            TypeKind::Tensor {
+                dtype: DType::Bool,
+                dims: None,
+            } => value.as_bool().map(Value::Bool),
             TypeKind::Tensor { .. } => value.holds_tensor().then(|| value.clone()),
             TypeKind::List(element) => {
-                let Value::List(items) = value else { return None };
-                let items: Option<Vec<Value>> =
-                    items.iter().map(|item| self.fits(item, &element.kind)).collect();
+                let Value::List(items) = value else {
+                    return None;
+                };
+                let items: Option<Vec<Value>> = items
+                    .iter()
+                    .map(|item| self.fits(item, &element.kind))
+                    .collect();
                 items.map(Value::list)
             }
             TypeKind::Tuple(elements) => {
-                let items = value.as_elements().filter(|items| items.len() == elements.len())?;
+                let items = value
+                    .as_elements()
+                    .filter(|items| items.len() == elements.len())?;
                 let items: Option<Vec<Value>> = items
                     .iter()
                     .zip(elements)
@@ -247,7 +279,9 @@ impl Elaborator<'_> {
         for (param, given) in definition.params.iter().zip(slots) {
             let value = match given {
                 Some(given) => Ok((given.value, given.span)),
-                None => self.default_argument(param, span).map(|value| (value, span)),
+                None => self
+                    .default_argument(param, span)
+                    .map(|value| (value, span)),
             };
             match value {
                 Ok((value, at)) => bound.push((param, value, at)),
@@ -257,7 +291,9 @@ impl Elaborator<'_> {
         failed?;
         self.unify_arguments(&bound)?;
         for (param, value, at) in bound {
-            self.frame_mut().scopes.bind(&param.name.name, Ok(value), BindingKind::Argument, at);
+            self.frame_mut()
+                .scopes
+                .bind(&param.name.name, Ok(value), BindingKind::Argument, at);
         }
         Ok(())
     }
@@ -268,7 +304,8 @@ impl Elaborator<'_> {
             None => {
                 let message = format!("the argument `{}` is missing", param.name.name);
                 Err(self.report(
-                    error(codes::MISSING_ARGUMENT, span, message).label(param.span, "declared here"),
+                    error(codes::MISSING_ARGUMENT, span, message)
+                        .label(param.span, "declared here"),
                 ))
             }
         }
@@ -281,7 +318,11 @@ impl Elaborator<'_> {
         given: Vec<Given>,
         span: Span,
     ) -> Checked<Vec<Option<Given>>> {
-        let names: Vec<&str> = definition.params.iter().map(|param| param.name.name.as_str()).collect();
+        let names: Vec<&str> = definition
+            .params
+            .iter()
+            .map(|param| param.name.name.as_str())
+            .collect();
         self.place_by_name(&definition.name.name, &names, given, span)
     }
 
@@ -315,7 +356,10 @@ impl Elaborator<'_> {
                 },
             };
             if slot >= names.len() {
-                let message = format!("`{callee}` takes {}, not {total}", counted(names.len(), "tensor"));
+                let message = format!(
+                    "`{callee}` takes {}, not {total}",
+                    counted(names.len(), "tensor")
+                );
                 return Err(self.report(error(codes::TOO_MANY_ARGUMENTS, span, message)));
             }
             if slots[slot].is_some() {
@@ -397,14 +441,5 @@ fn type_name(ty: &TypeKind) -> String {
         TypeKind::Tensor { .. } => "a tensor".to_owned(),
         TypeKind::List(_) => "a list".to_owned(),
         TypeKind::Tuple(elements) => format!("a tuple of {}", elements.len()),
-    }
-}
-
-/// What kind of body a definition has.
-pub(super) fn frame_kind(kind: DefinitionKind) -> FrameKind {
-    match kind {
-        DefinitionKind::Function => FrameKind::Function,
-        DefinitionKind::Block => FrameKind::Block,
-        DefinitionKind::Optimizer => FrameKind::Optimizer,
     }
 }

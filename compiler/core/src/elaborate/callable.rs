@@ -15,6 +15,9 @@ use dlm_grammar::suggest;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// Inputs by name, and results.
+type Called = (Vec<(String, NodeId)>, Vec<NodeId>);
+
 /// How a function or block is to be called.
 #[derive(Clone, Debug, Default)]
 pub struct CallRequest {
@@ -58,7 +61,10 @@ impl Elaborator<'_> {
             arguments: arguments.collect(),
             parameters: self.parameter_infos(),
             states: self.state_infos(),
-            results: results.iter().map(|&node| self.type_of(node).clone()).collect(),
+            results: results
+                .iter()
+                .map(|&node| self.type_of(node).clone())
+                .collect(),
             init: std::mem::take(&mut self.init).emitter.graph,
             graph: std::mem::take(&mut self.unit).emitter.graph,
         })
@@ -78,11 +84,7 @@ impl Elaborator<'_> {
     }
 
     /// Calls the entry with inputs; gives these and the results.
-    fn called(
-        &mut self,
-        definition: &DefinitionHandle,
-        request: &CallRequest,
-    ) -> Checked<(Vec<(String, NodeId)>, Vec<NodeId>)> {
+    fn called(&mut self, definition: &DefinitionHandle, request: &CallRequest) -> Checked<Called> {
         let span = definition.get().name.span;
         let mut given = Vec::new();
         let mut arguments = Vec::new();
@@ -93,10 +95,20 @@ impl Elaborator<'_> {
             };
             let node = self.emit().input(InputKind::Data, name, ty.clone());
             arguments.push((name.clone(), node));
-            let name = Some(Ident { name: name.clone(), span: param.span });
-            given.push(Given { name, value: self.tensor(node), span: param.span });
+            let name = Some(Ident {
+                name: name.clone(),
+                span: param.span,
+            });
+            given.push(Given {
+                name,
+                value: self.tensor(node),
+                span: param.span,
+            });
         }
-        let applied = Rc::new(Applied { definition: definition.clone(), statics: Vec::new() });
+        let applied = Rc::new(Applied {
+            definition: definition.clone(),
+            statics: Vec::new(),
+        });
         let value = match definition.kind() {
             DefinitionKind::Block => {
                 let id = self.add_instance(Some(applied), String::new(), span);
@@ -111,7 +123,11 @@ impl Elaborator<'_> {
         let mut results = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let node = self.tensor_of(value, span)?;
-            let name = if values.len() == 1 { "out".to_owned() } else { format!("out.{index}") };
+            let name = if values.len() == 1 {
+                "out".to_owned()
+            } else {
+                format!("out.{index}")
+            };
             self.emit().graph.output(OutputKind::Result, name, node);
             results.push(node);
         }
@@ -125,7 +141,9 @@ impl Elaborator<'_> {
         parameters: &[(String, NodeId)],
         results: &[NodeId],
     ) {
-        let Some(&result) = results.first() else { return };
+        let Some(&result) = results.first() else {
+            return;
+        };
         let ty = self.type_of(result).clone();
         if !ty.dtype.is_float() {
             return;

@@ -224,11 +224,7 @@ impl<'w> Elaborator<'w> {
     }
 
     /// Does something with a body under way; gives the body back with the result.
-    pub fn within<T>(
-        &mut self,
-        frame: Frame,
-        action: impl FnOnce(&mut Self) -> T,
-    ) -> (T, Frame) {
+    pub fn within<T>(&mut self, frame: Frame, action: impl FnOnce(&mut Self) -> T) -> (T, Frame) {
         self.frames.push(frame);
         let result = action(self);
         // `action` pushes and pops in pairs.
@@ -266,7 +262,8 @@ impl<'w> Elaborator<'w> {
 
     /// A scalar that the run passes to each step.
     pub fn run_scalar(&mut self, name: &str, dtype: DType) -> NodeId {
-        self.emit().input(InputKind::Scalar, name, TensorType::scalar(dtype))
+        self.emit()
+            .input(InputKind::Scalar, name, TensorType::scalar(dtype))
     }
 
     /// A node's type in the graph under construction.

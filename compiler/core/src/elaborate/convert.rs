@@ -31,7 +31,10 @@ impl Elaborator<'_> {
     fn no_tensor(&mut self, value: &Value, at: Span) -> Poison {
         let message = format!("a tensor is needed, and this is {}", value.kind());
         let mut diagnostic = error(codes::NOT_A_TENSOR, at, message);
-        if matches!(value, Value::Function(_) | Value::Intrinsic(_) | Value::Instance(_)) {
+        if matches!(
+            value,
+            Value::Function(_) | Value::Intrinsic(_) | Value::Instance(_)
+        ) {
             diagnostic = diagnostic.help("call it: `f(x)` or `x |> f`");
         }
         self.report(diagnostic)
@@ -69,11 +72,16 @@ impl Elaborator<'_> {
             }
             DType::Bool => {
                 let message = "a number meets truth values";
-                Err(self.report(error(codes::MIXED_TYPES, at, message).help("`f32(…)` makes numbers of truth values")))
+                Err(self.report(
+                    error(codes::MIXED_TYPES, at, message)
+                        .help("`f32(…)` makes numbers of truth values"),
+                ))
             }
             _ if number.fract() != 0.0 => {
                 let message = format!("{number} meets whole numbers ({dtype})");
-                Err(self.report(error(codes::FRACTION, at, message).help("`f32(…)` converts the tensor")))
+                Err(self.report(
+                    error(codes::FRACTION, at, message).help("`f32(…)` converts the tensor"),
+                ))
             }
             _ if i32::try_from(number as i64).is_err() => {
                 let message = format!("{number} does not fit {dtype}");
@@ -104,14 +112,18 @@ impl Elaborator<'_> {
                 return Err(self.report(error(codes::SHAPE, at, message)));
             }
         }
-        let rows: Vec<NodeId> =
-            nodes.iter().map(|&node| self.emit().insert_axis(node, axis)).collect();
+        let rows: Vec<NodeId> = nodes
+            .iter()
+            .map(|&node| self.emit().insert_axis(node, axis))
+            .collect();
         Ok(self.emit().concat(axis, &rows))
     }
 
     /// Two values as nodes of one element type.
     pub fn common(&mut self, a: &Value, b: &Value, spans: [Span; 2]) -> Checked<(NodeId, NodeId)> {
-        let typed = |value: &Value| matches!(value, Value::Tensor(_) | Value::Bool(_)) || value.holds_tensor();
+        let typed = |value: &Value| {
+            matches!(value, Value::Tensor(_) | Value::Bool(_)) || value.holds_tensor()
+        };
         let (a, b) = match (typed(a), typed(b)) {
             (true, false) => {
                 let a = self.tensor_of(a, spans[0])?;

@@ -14,8 +14,19 @@ use std::rc::Rc;
 
 /// The sources that a `data` item may name.
 const SOURCES: &[&str] = &[
-    "digits", "mnist", "fashion_mnist", "cifar10", "idx", "csv", "images", "npy", "npz",
-    "safetensors", "text", "parquet", "synthetic",
+    "digits",
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "idx",
+    "csv",
+    "images",
+    "npy",
+    "npz",
+    "safetensors",
+    "text",
+    "parquet",
+    "synthetic",
 ];
 
 /// A data set, a split of one, or a pipeline over one.
@@ -57,18 +68,23 @@ impl Elaborator<'_> {
         }
         self.guard_cycle(file, name, span)?;
         self.computing.push(key.clone());
-        let replaced = if file == 0 { self.data_override(name) } else { None };
+        let replaced = if file == 0 {
+            self.data_override(name)
+        } else {
+            None
+        };
         let mut frame = Frame::new(FrameKind::File, file, span);
         frame.hidden = Some(name.to_owned());
         let tree = tree.clone();
-        let (described, _) = self.within(frame, |this| match (replaced, item_value(&tree, index)) {
-            (Some(expr), _) => {
-                let expr = expr?;
-                this.describe(name, &expr, true)
-            }
-            (None, Some((_, expr))) => this.describe(name, expr, false),
-            (None, None) => Err(super::diagnose::Poison),
-        });
+        let (described, _) =
+            self.within(frame, |this| match (replaced, item_value(&tree, index)) {
+                (Some(expr), _) => {
+                    let expr = expr?;
+                    this.describe(name, &expr, true)
+                }
+                (None, Some((_, expr))) => this.describe(name, expr, false),
+                (None, None) => Err(super::diagnose::Poison),
+            });
         self.computing.pop();
         self.described.insert(key, described.clone());
         described.map(Value::Data)
@@ -114,7 +130,12 @@ impl Elaborator<'_> {
             self.report(error(codes::DATA_SOURCE, expr.span, message))
         })?;
         let stages = Vec::new();
-        self.datasets.push(DataSpec { name: name.to_owned(), source, stages, span: expr.span });
+        self.datasets.push(DataSpec {
+            name: name.to_owned(),
+            source,
+            stages,
+            span: expr.span,
+        });
         Ok(DataValue {
             dataset: self.datasets.len() - 1,
             parts: description.parts,
@@ -131,7 +152,8 @@ impl Elaborator<'_> {
     fn no_source(&mut self, span: Span) -> super::diagnose::Poison {
         let message = "data begins with a source";
         self.report(
-            error(codes::DATA_SOURCE, span, message).help("for example `digits[]` or `mnist[\"folder\"]`"),
+            error(codes::DATA_SOURCE, span, message)
+                .help("for example `digits[]` or `mnist[\"folder\"]`"),
         )
     }
 
@@ -182,13 +204,17 @@ impl Elaborator<'_> {
             return Err(self.report(
                 error(codes::DATA_STAGE, stage.span, message)
                     .did_you_mean(near.as_deref())
-                    .note(format!("stages are {}", stages::names().collect::<Vec<_>>().join(", "))),
+                    .note(format!(
+                        "stages are {}",
+                        stages::names().collect::<Vec<_>>().join(", ")
+                    )),
             ));
         };
         if kind.name == "map" {
             let message = "the stage `map` is not compiled yet";
             return Err(self.report(
-                error(codes::NOT_YET, stage.span, message).help("apply the function in the `step` and the `eval`"),
+                error(codes::NOT_YET, stage.span, message)
+                    .help("apply the function in the `step` and the `eval`"),
             ));
         }
         let spec = StageSpec {
@@ -209,14 +235,23 @@ impl Elaborator<'_> {
     /// What stands in brackets, as plain data.
     fn plain_arguments(&mut self, items: &[BracketItem]) -> Checked<Vec<StaticArgument>> {
         let given = self.given_statics(items)?;
-        given.into_iter().map(|given| self.plain_argument(given)).collect()
+        given
+            .into_iter()
+            .map(|given| self.plain_argument(given))
+            .collect()
     }
 
     fn plain_argument(&mut self, given: GivenStatic) -> Checked<StaticArgument> {
         match plain(&given.value) {
-            Some(value) => Ok(StaticArgument { name: given.name, value }),
+            Some(value) => Ok(StaticArgument {
+                name: given.name,
+                value,
+            }),
             None => {
-                let message = format!("data takes plain compile-time values, this is {}", given.value.kind());
+                let message = format!(
+                    "data takes plain compile-time values, this is {}",
+                    given.value.kind()
+                );
                 Err(self.report(error(codes::NOT_COMPILE_TIME, given.span, message)))
             }
         }
@@ -234,7 +269,11 @@ impl Elaborator<'_> {
             value.span = name.span;
             return Ok(Value::Data(Rc::new(value)));
         }
-        let names: Vec<&str> = data.splits.iter().map(|split| split.name.as_str()).collect();
+        let names: Vec<&str> = data
+            .splits
+            .iter()
+            .map(|split| split.name.as_str())
+            .collect();
         let near = suggest(&name.name, names.iter().copied()).map(str::to_owned);
         let message = format!("this data has no split `{}`", name.name);
         Err(self.report(
@@ -250,7 +289,9 @@ impl Elaborator<'_> {
         let value = match name.name.as_str() {
             "count" => Some(Value::Int(split.count)),
             "classes" => classes.map(Value::Int),
-            "class_counts" if !split.class_counts.is_empty() => Some(Value::ints(&split.class_counts)),
+            "class_counts" if !split.class_counts.is_empty() => {
+                Some(Value::ints(&split.class_counts))
+            }
             "shape" => data.parts.first().map(|part| Value::ints(&part.shape)),
             "vocab" => split.vocab.map(Value::Int),
             _ => None,
@@ -286,7 +327,9 @@ impl Elaborator<'_> {
     /// The report that something is no data.
     pub fn not_data(&mut self, value: &Value, at: Span) -> super::diagnose::Poison {
         let message = format!("data is needed, this is {}", value.kind());
-        self.report(error(codes::NOT_DATA, at, message).help("`data images = digits[]` defines some"))
+        self.report(
+            error(codes::NOT_DATA, at, message).help("`data images = digits[]` defines some"),
+        )
     }
 }
 

@@ -37,9 +37,10 @@ impl Reporter {
                 self.relocate(&mut diagnostic, call);
             }
         }
-        let known = self.found.iter().any(|earlier| {
-            earlier.span() == diagnostic.span() && earlier.code == diagnostic.code
-        });
+        let known = self
+            .found
+            .iter()
+            .any(|earlier| earlier.span() == diagnostic.span() && earlier.code == diagnostic.code);
         if !known {
             self.found.push(diagnostic);
         }

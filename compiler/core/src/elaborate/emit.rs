@@ -53,7 +53,9 @@ impl Emitter {
         added.unwrap_or_else(|refusal| {
             self.refusals.push(refusal.0);
             // A constant is never refused, and the first node is there after it in any case.
-            self.graph.constant(Scalar::F32(0.0), self.span).unwrap_or_else(|_| NodeId::new(0))
+            self.graph
+                .constant(Scalar::F32(0.0), self.span)
+                .unwrap_or_else(|_| NodeId::new(0))
         })
     }
 
@@ -240,7 +242,9 @@ impl Emitter {
     pub fn insert_axis(&mut self, x: NodeId, axis: usize) -> NodeId {
         let mut shape = self.shape(x);
         let variable = |own: usize| if own < axis { own } else { own + 1 };
-        let index = (0..shape.len()).map(|own| AxisIndex::variable(variable(own))).collect();
+        let index = (0..shape.len())
+            .map(|own| AxisIndex::variable(variable(own)))
+            .collect();
         shape.insert(axis, Dim::fixed(1));
         self.view(x, shape, index)
     }

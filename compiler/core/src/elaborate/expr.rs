@@ -66,11 +66,12 @@ impl Elaborator<'_> {
             ExprKind::Call { callee, args } => self.call(callee, args, expr.span, mention),
             ExprKind::Tuple(items) => Ok(Value::Tuple(self.values(items, inner)?.into())),
             ExprKind::List(items) => Ok(Value::List(self.values(items, inner)?.into())),
-            ExprKind::If { branches, otherwise } => self.choose(branches, otherwise, mention),
+            ExprKind::If {
+                branches,
+                otherwise,
+            } => self.choose(branches, otherwise, mention),
             ExprKind::Unary { op, operand, .. } => self.unary(*op, operand, expr.span),
-            ExprKind::Binary { op, left, right } => {
-                self.binary(op.kind, left, right, expr.span)
-            }
+            ExprKind::Binary { op, left, right } => self.binary(op.kind, left, right, expr.span),
             ExprKind::Range { start, end } => self.range(start, end),
             ExprKind::Pipe { source, stages } => self.pipe(source, stages, expr.span),
         }
@@ -78,8 +79,10 @@ impl Elaborator<'_> {
 
     /// Every value, or poison if any is; all are evaluated, so that all their mistakes are reported.
     fn values(&mut self, exprs: &[Expr], mention: Mention) -> Checked<Vec<Value>> {
-        let values: Vec<Checked<Value>> =
-            exprs.iter().map(|expr| self.value_as(expr, mention)).collect();
+        let values: Vec<Checked<Value>> = exprs
+            .iter()
+            .map(|expr| self.value_as(expr, mention))
+            .collect();
         values.into_iter().collect()
     }
 
@@ -320,17 +323,6 @@ impl Elaborator<'_> {
         }
     }
 
-    /// The value of a condition that must be known when the program is compiled.
-    pub fn known_condition(&mut self, expr: &Expr) -> Checked<bool> {
-        match self.value(expr)? {
-            Value::Bool(value) => Ok(value),
-            other => {
-                let message = format!("a condition must be a bool, this is {}", other.kind());
-                Err(self.report(error(codes::CONDITION, expr.span, message)))
-            }
-        }
-    }
-
     fn unary(&mut self, op: UnaryOp, operand: &Expr, span: Span) -> Checked<Value> {
         let value = self.value(operand)?;
         match op {
@@ -409,7 +401,9 @@ impl Elaborator<'_> {
             Value::Tensor(_) if name.name == "shape" => {
                 let node = self.tensor_of(&base, base_span)?;
                 let shape = self.type_of(node).shape.clone();
-                Ok(Value::list(shape.into_iter().map(Value::dimension).collect()))
+                Ok(Value::list(
+                    shape.into_iter().map(Value::dimension).collect(),
+                ))
             }
             other => {
                 let message = format!("{} has no `.{}`", other.kind(), name.name);

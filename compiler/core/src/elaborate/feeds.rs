@@ -20,9 +20,16 @@ pub(super) struct Bound {
 
 impl Elaborator<'_> {
     /// Binds the names of a pattern to the parts of a batch; `B` is the batch size.
-    pub fn bind_batch(&mut self, pattern: &Pattern, data: &DataValue, span: Span) -> Checked<Bound> {
+    pub fn bind_batch(
+        &mut self,
+        pattern: &Pattern,
+        data: &DataValue,
+        span: Span,
+    ) -> Checked<Bound> {
         let batch = Ok(Value::Extent(Dim::BATCH));
-        self.frame_mut().scopes.bind("B", batch, BindingKind::Dimension, span);
+        self.frame_mut()
+            .scopes
+            .bind("B", batch, BindingKind::Dimension, span);
         let mut bound = Bound::default();
         if data.zipped.is_empty() {
             self.bind_feed(pattern, data, Dim::BATCH, span, &mut bound)?;
@@ -47,11 +54,16 @@ impl Elaborator<'_> {
 
     fn pattern_differs(&mut self, pattern: &Pattern, parts: usize) -> Poison {
         self.bind_poison(pattern);
-        let names: Vec<&str> = ["x", "y", "z", "u", "v", "w"].into_iter().take(parts).collect();
+        let names: Vec<&str> = ["x", "y", "z", "u", "v", "w"]
+            .into_iter()
+            .take(parts)
+            .collect();
         let message = format!("a sample has {parts} parts");
         self.report(
-            error(codes::DATA_PATTERN, pattern.span, message)
-                .help(format!("`({})`, or `_` for a part that is not needed", names.join(", "))),
+            error(codes::DATA_PATTERN, pattern.span, message).help(format!(
+                "`({})`, or `_` for a part that is not needed",
+                names.join(", ")
+            )),
         )
     }
 
@@ -59,9 +71,13 @@ impl Elaborator<'_> {
     pub fn bind_poison(&mut self, pattern: &Pattern) {
         match &pattern.kind {
             PatternKind::Name(name) => {
-                self.frame_mut().scopes.bind(&name.name, Err(Poison), BindingKind::Let, name.span);
+                self.frame_mut()
+                    .scopes
+                    .bind(&name.name, Err(Poison), BindingKind::Let, name.span);
             }
-            PatternKind::Tuple(patterns) => patterns.iter().for_each(|pattern| self.bind_poison(pattern)),
+            PatternKind::Tuple(patterns) => patterns
+                .iter()
+                .for_each(|pattern| self.bind_poison(pattern)),
         }
     }
 
@@ -112,8 +128,15 @@ impl Elaborator<'_> {
             let ty = TensorType::new(description.dtype, shape);
             let node = self.emit().input(InputKind::Data, &name.name, ty.clone());
             let value = Ok(self.tensor(node));
-            self.frame_mut().scopes.bind(&name.name, value, BindingKind::Let, name.span);
-            feed.inputs.push(FeedInput { part, name: name.name.clone(), ty, bound: None });
+            self.frame_mut()
+                .scopes
+                .bind(&name.name, value, BindingKind::Let, name.span);
+            feed.inputs.push(FeedInput {
+                part,
+                name: name.name.clone(),
+                ty,
+                bound: None,
+            });
             nodes.push(node);
         }
         bound.feeds.push(feed);
@@ -123,9 +146,20 @@ impl Elaborator<'_> {
 
     fn unready(&mut self, data: &DataValue, span: Span) -> Poison {
         if data.split.is_none() {
-            let names: Vec<&str> = data.splits.iter().map(|split| split.name.as_str()).collect();
+            let names: Vec<&str> = data
+                .splits
+                .iter()
+                .map(|split| split.name.as_str())
+                .collect();
             let message = "which split of the data?";
-            let help = format!("it has {}", names.iter().map(|name| format!("`.{name}`")).collect::<Vec<_>>().join(", "));
+            let help = format!(
+                "it has {}",
+                names
+                    .iter()
+                    .map(|name| format!("`.{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            );
             return self.report(error(codes::NOT_DATA, span, message).help(help));
         }
         let message = "how many samples make a batch?";
@@ -146,8 +180,12 @@ pub(super) fn finish(bound: Bound, unit: &Unit) -> Vec<Feed> {
 
 /// The narrowest bound of the uses of an input as an index.
 pub(super) fn bound_of(unit: &Unit, input: NodeId) -> Option<IndexBound> {
-    let uses = unit.bounds.iter().filter(|(node, _)| origin(&unit.emitter.graph, *node) == input);
-    uses.map(|(_, bound)| *bound).min_by_key(|bound| bound.below)
+    let uses = unit
+        .bounds
+        .iter()
+        .filter(|(node, _)| origin(&unit.emitter.graph, *node) == input);
+    uses.map(|(_, bound)| *bound)
+        .min_by_key(|bound| bound.below)
 }
 
 /// The node whose elements another merely rearranges.

@@ -4,7 +4,9 @@ use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
 use super::library;
-use dlm_grammar::ast::{Definition, DefinitionKind, Expr, File, Ident, ItemKind, StringLiteral, Train};
+use dlm_grammar::ast::{
+    Definition, DefinitionKind, Expr, File, Ident, ItemKind, StringLiteral, Train,
+};
 use dlm_grammar::{FileId, Span};
 use indexmap::IndexMap;
 use std::rc::Rc;
@@ -52,11 +54,6 @@ impl DefinitionHandle {
     pub fn kind(&self) -> DefinitionKind {
         self.get().kind
     }
-
-    /// Whether two handles are of one definition.
-    pub fn is(&self, other: &DefinitionHandle) -> bool {
-        self.file == other.file && self.item == other.item
-    }
 }
 
 /// What a name means in a file.
@@ -82,9 +79,9 @@ pub(super) fn item_value(tree: &File, item: usize) -> Option<(&Ident, &Expr)> {
 
 fn item_name(kind: &ItemKind) -> Option<&Ident> {
     match kind {
-        ItemKind::Let { name, .. } | ItemKind::Data { name, .. } | ItemKind::Import { name, .. } => {
-            Some(name)
-        }
+        ItemKind::Let { name, .. }
+        | ItemKind::Data { name, .. }
+        | ItemKind::Import { name, .. } => Some(name),
         ItemKind::Definition(definition) => Some(&definition.name),
         ItemKind::Train(_) => None,
     }
@@ -169,7 +166,10 @@ impl Elaborator<'_> {
             Ok(text) => text,
             Err(reason) => return Err(self.report(error(codes::IMPORT, path.span, reason))),
         };
-        let folder = resolved.rfind('/').map_or("", |slash| &resolved[..=slash]).to_owned();
+        let folder = resolved
+            .rfind('/')
+            .map_or("", |slash| &resolved[..=slash])
+            .to_owned();
         // The index is known before the file is read, so that files which import each other end.
         let id = self.sources.add(resolved.as_str(), text.as_str());
         let tree = self.parsed(&text, id);
@@ -214,13 +214,20 @@ impl Elaborator<'_> {
     pub fn trains(&self) -> Vec<(Rc<File>, usize)> {
         let tree = &self.files[0].tree;
         let is_train = |index: &usize| matches!(tree.items[*index].kind, ItemKind::Train(_));
-        (0..tree.items.len()).filter(is_train).map(|index| (tree.clone(), index)).collect()
+        (0..tree.items.len())
+            .filter(is_train)
+            .map(|index| (tree.clone(), index))
+            .collect()
     }
 
     /// The main file's id, for messages that concern all of it.
     pub fn main_span(&self) -> Span {
         let span = self.files[0].tree.span;
-        Span::new(FileId(span.file.0), span.start as usize, span.start as usize)
+        Span::new(
+            FileId(span.file.0),
+            span.start as usize,
+            span.start as usize,
+        )
     }
 }
 

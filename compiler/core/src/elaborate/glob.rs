@@ -7,7 +7,8 @@ pub fn matches_any(patterns: &[String], path: &str) -> bool {
 
 /// Whether a pattern matches a whole path.
 pub fn matches(pattern: &str, path: &str) -> bool {
-    let (pattern, path): (Vec<char>, Vec<char>) = (pattern.chars().collect(), path.chars().collect());
+    let (pattern, path): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), path.chars().collect());
     let (mut at, mut from) = (0, 0);
     // The last `*` and how much of the path it stands for so far.
     let mut star: Option<(usize, usize)> = None;

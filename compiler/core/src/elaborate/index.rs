@@ -47,7 +47,9 @@ impl Elaborator<'_> {
             BracketKind::Value(expr) => {
                 let index = self.known_int(expr)?;
                 let position = if index < 0 { index + length } else { index };
-                let found = usize::try_from(position).ok().and_then(|index| values.get(index));
+                let found = usize::try_from(position)
+                    .ok()
+                    .and_then(|index| values.get(index));
                 found.cloned().ok_or_else(|| {
                     let message = format!("index {index} of a list with {length} elements");
                     self.report(error(codes::INDEX, item.span, message))
@@ -55,10 +57,16 @@ impl Elaborator<'_> {
             }
             BracketKind::Slice { start, stop, step } => {
                 let range = self.bounds(start, stop, step, Some(length), item.span)?;
-                let Step::Range { start, step, extent } = range else {
+                let Step::Range {
+                    start,
+                    step,
+                    extent,
+                } = range
+                else {
                     return Ok(Value::None);
                 };
-                let picked = (0..extent.fixed).map(|index| values[(start + index * step) as usize].clone());
+                let picked =
+                    (0..extent.fixed).map(|index| values[(start + index * step) as usize].clone());
                 Ok(Value::list(picked.collect()))
             }
             _ => {
@@ -70,7 +78,9 @@ impl Elaborator<'_> {
 
     fn slice(&mut self, node: NodeId, items: &[BracketItem], span: Span) -> Checked<Value> {
         let own = self.emit().shape(node);
-        let rest = items.iter().position(|item| matches!(item.kind, BracketKind::Rest));
+        let rest = items
+            .iter()
+            .position(|item| matches!(item.kind, BracketKind::Rest));
         let named = items.len() - usize::from(rest.is_some());
         if named > own.len() {
             let message = format!("{named} indices of {}", self.type_of(node));
@@ -90,7 +100,11 @@ impl Elaborator<'_> {
             let dim = own[index.len()];
             match self.step(item, dim)? {
                 Step::At(position) => index.push(AxisIndex::constant(position)),
-                Step::Range { start, step, extent } => {
+                Step::Range {
+                    start,
+                    step,
+                    extent,
+                } => {
                     index.push(AxisIndex::affine(&[(shape.len(), step)], start, 1));
                     shape.push(extent);
                 }
@@ -109,7 +123,11 @@ impl Elaborator<'_> {
             BracketKind::Value(expr) => self.position(expr, dim),
             BracketKind::Slice { start, stop, step } => {
                 if start.is_none() && stop.is_none() && step.is_none() {
-                    return Ok(Step::Range { start: 0, step: 1, extent: dim });
+                    return Ok(Step::Range {
+                        start: 0,
+                        step: 1,
+                        extent: dim,
+                    });
                 }
                 self.bounds(start, stop, step, dim.known(), item.span)
             }
@@ -117,7 +135,11 @@ impl Elaborator<'_> {
                 let message = format!("`{}=` in an index", name.name);
                 Err(self.report(error(codes::INDEX, item.span, message)))
             }
-            BracketKind::Rest => Ok(Step::Range { start: 0, step: 1, extent: dim }),
+            BracketKind::Rest => Ok(Step::Range {
+                start: 0,
+                step: 1,
+                extent: dim,
+            }),
         }
     }
 
@@ -126,7 +148,8 @@ impl Elaborator<'_> {
         if value.holds_tensor() {
             let message = "a tensor as an index";
             return Err(self.report(
-                error(codes::INDEX, expr.span, message).help("`gather(x, ids)` takes rows of axis 0"),
+                error(codes::INDEX, expr.span, message)
+                    .help("`gather(x, ids)` takes rows of axis 0"),
             ));
         }
         let Some(index) = value.as_int() else {
@@ -161,14 +184,19 @@ impl Elaborator<'_> {
             let message = "a slice of an axis whose size only the run knows";
             return Err(self.report(error(codes::BATCH_DEPENDENT, span, message)));
         };
-        let mut bound = |expr: &Option<Expr>| expr.as_ref().map(|expr| self.known_int(expr)).transpose();
+        let mut bound =
+            |expr: &Option<Expr>| expr.as_ref().map(|expr| self.known_int(expr)).transpose();
         let (start, stop, step) = (bound(start), bound(stop), bound(step));
         let (start, stop, step) = (start?, stop?, step?.unwrap_or(1));
         if step == 0 {
             let message = "a slice with step 0";
             return Err(self.report(error(codes::INDEX, span, message)));
         }
-        let (low, high) = if step > 0 { (0, extent) } else { (-1, extent - 1) };
+        let (low, high) = if step > 0 {
+            (0, extent)
+        } else {
+            (-1, extent - 1)
+        };
         let clip = |bound: i64| (if bound < 0 { bound + extent } else { bound }).clamp(low, high);
         let first = start.map_or(if step > 0 { low } else { high }, clip);
         let last = stop.map_or(if step > 0 { high } else { low }, clip);

@@ -51,7 +51,11 @@ impl Elaborator<'_> {
     /// An average begins as the parameter does.
     pub fn copied_initial(&mut self, path: &str, of: &str) {
         let outputs = &self.init.emitter.graph.outputs;
-        if let Some(node) = outputs.iter().find(|output| output.name == of).map(|output| output.node) {
+        if let Some(node) = outputs
+            .iter()
+            .find(|output| output.name == of)
+            .map(|output| output.node)
+        {
             self.store_initial(path, InputKind::State, node);
         }
     }
@@ -64,7 +68,11 @@ impl Elaborator<'_> {
                 self.filled(value, ty, span)
             }
             Value::Intrinsic(primitive) if primitive.intrinsic.is_init(primitive.bracketed) => {
-                let number = if primitive.intrinsic.name == "ones" { 1 } else { 0 };
+                let number = if primitive.intrinsic.name == "ones" {
+                    1
+                } else {
+                    0
+                };
                 self.filled(Value::Int(number), ty, span)
             }
             Value::Function(_) | Value::Intrinsic(_) => {
@@ -100,7 +108,10 @@ impl Elaborator<'_> {
             match this.run_body(&definition.body) {
                 Flow::Return(values) => {
                     let values = values?;
-                    Ok(values.into_iter().next().map_or(Value::None, |value| value.0))
+                    Ok(values
+                        .into_iter()
+                        .next()
+                        .map_or(Value::None, |value| value.0))
                 }
                 Flow::Failed(poison) => Err(poison),
                 Flow::Next => {

@@ -180,8 +180,14 @@ impl Elaborator<'_> {
     }
 
     fn bind_stored(&mut self, name: &Ident, kind: BindingKind, failed: bool) {
-        let value = if failed { Err(super::diagnose::Poison) } else { Ok(Value::None) };
-        self.frame_mut().scopes.bind(&name.name, value, kind, name.span);
+        let value = if failed {
+            Err(super::diagnose::Poison)
+        } else {
+            Ok(Value::None)
+        };
+        self.frame_mut()
+            .scopes
+            .bind(&name.name, value, kind, name.span);
     }
 
     /// The path of a parameter or state, which the first call makes.
@@ -213,16 +219,26 @@ impl Elaborator<'_> {
 
     /// An error where a later call wants another type than the first.
     fn same_type(&mut self, path: &str, ty: &TensorType, name: &Ident) -> Checked<()> {
-        let parameter = self.parameters.get(path).map(|record| (record.ty.clone(), record.made_by));
-        let state = self.states.get(path).map(|record| (record.ty.clone(), record.made_by));
+        let parameter = self
+            .parameters
+            .get(path)
+            .map(|record| (record.ty.clone(), record.made_by));
+        let state = self
+            .states
+            .get(path)
+            .map(|record| (record.ty.clone(), record.made_by));
         match parameter.or(state) {
             Some((known, made_by)) if known != *ty => {
-                let message = format!("`{path}` is {known} since the first call, and {ty} is needed here");
+                let message =
+                    format!("`{path}` is {known} since the first call, and {ty} is needed here");
                 let call = self.frame().call;
                 Err(self.report(
                     error(codes::PARAMETER_TYPE, call, message)
                         .label(made_by, format!("{known} by this call"))
-                        .note(format!("an instance's dimensions are fixed by its first call; `{}`", name.name)),
+                        .note(format!(
+                            "an instance's dimensions are fixed by its first call; `{}`",
+                            name.name
+                        )),
                 ))
             }
             _ => Ok(()),
@@ -246,7 +262,12 @@ impl Elaborator<'_> {
                     FrameKind::Optimizer => StateOwner::Optimizer,
                     _ => StateOwner::Block,
                 };
-                let record = StateRecord { ty: ty.clone(), span: name.span, made_by, owner };
+                let record = StateRecord {
+                    ty: ty.clone(),
+                    span: name.span,
+                    made_by,
+                    owner,
+                };
                 self.states.insert(path.to_owned(), record);
             }
             _ => {
@@ -265,7 +286,9 @@ impl Elaborator<'_> {
     /// The innermost call outside the library.
     fn user_call(&self) -> Span {
         let calls = self.frames.iter().rev().map(|frame| frame.call);
-        let outside = calls.into_iter().find(|call| !self.reporter.is_library(call.file));
+        let outside = calls
+            .into_iter()
+            .find(|call| !self.reporter.is_library(call.file));
         outside.unwrap_or(self.frame().call)
     }
 
@@ -318,22 +341,40 @@ impl Elaborator<'_> {
             return self.read_version(&path);
         }
         if let Some(&id) = own.named.get(&name.name) {
-            return Ok(Value::Instance(InstanceRef { id, training: instance.training }));
+            return Ok(Value::Instance(InstanceRef {
+                id,
+                training: instance.training,
+            }));
         }
         let children = own.children.values().copied();
         let wanted = join(&own.path, &name.name);
-        if let Some(id) = children.into_iter().find(|&child| self.instances[child].path == wanted) {
-            return Ok(Value::Instance(InstanceRef { id, training: instance.training }));
+        if let Some(id) = children
+            .into_iter()
+            .find(|&child| self.instances[child].path == wanted)
+        {
+            return Ok(Value::Instance(InstanceRef {
+                id,
+                training: instance.training,
+            }));
         }
-        let block = own.recipe.as_ref().map_or("train", |recipe| recipe.definition.name()).to_owned();
+        let block = own
+            .recipe
+            .as_ref()
+            .map_or("train", |recipe| recipe.definition.name())
+            .to_owned();
         if own.first_call.is_none() {
             let message = format!("this `{block}` has no parts before its first call");
             return Err(self.report(error(codes::NOT_CALLED_YET, name.span, message)));
         }
-        let names = own.values.keys().chain(own.named.keys()).map(String::as_str);
+        let names = own
+            .values
+            .keys()
+            .chain(own.named.keys())
+            .map(String::as_str);
         let near = suggest(&name.name, names).map(str::to_owned);
         let message = format!("`{block}` has no `{}`", name.name);
-        Err(self.report(error(codes::UNKNOWN_MEMBER, name.span, message).did_you_mean(near.as_deref())))
+        Err(self
+            .report(error(codes::UNKNOWN_MEMBER, name.span, message).did_you_mean(near.as_deref())))
     }
 
     /// A frame for things made by an instance from outside its body, such as a run's `let`s.

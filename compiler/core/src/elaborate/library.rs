@@ -60,6 +60,8 @@ fn defined_name(line: &'static str) -> Option<&'static str> {
     if !matches!(keyword, "fn" | "block" | "optimizer" | "let") {
         return None;
     }
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let end = rest
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(rest.len());
     (end > 0).then(|| &rest[..end])
 }

@@ -34,7 +34,9 @@ impl Elaborator<'_> {
             return self.item_meaning(item, file, name, span);
         }
         let in_library = self.files[file].library;
-        if !(hidden && in_library) && let Some(item) = self.library_item(name) {
+        if !(hidden && in_library)
+            && let Some(item) = self.library_item(name)
+        {
             let file = self.library_file(name);
             return self.item_meaning(item, file, name, span);
         }
@@ -51,7 +53,10 @@ impl Elaborator<'_> {
     /// Whether the name is that of the definition under way.
     fn is_hidden(&self, name: &str) -> bool {
         let frame = self.frame();
-        let own = frame.definition.as_ref().map(|definition| definition.name());
+        let own = frame
+            .definition
+            .as_ref()
+            .map(|definition| definition.name());
         own == Some(name) || frame.hidden.as_deref() == Some(name)
     }
 
@@ -71,13 +76,18 @@ impl Elaborator<'_> {
                 let node = self.run_scalar(name, DType::F32);
                 Some(Ok(self.tensor(node)))
             }
-            "shape" | "fan_in" | "fan_out" if kind == FrameKind::Init => Some(self.init_shape(name)),
+            "shape" | "fan_in" | "fan_out" if kind == FrameKind::Init => {
+                Some(self.init_shape(name))
+            }
             _ => None,
         }
     }
 
     fn init_shape(&mut self, name: &str) -> Checked<Value> {
-        let (shape, call) = (self.frame().shape.clone().unwrap_or_default(), self.frame().call);
+        let (shape, call) = (
+            self.frame().shape.clone().unwrap_or_default(),
+            self.frame().call,
+        );
         if name == "shape" {
             return Ok(Value::ints(&shape));
         }
@@ -85,7 +95,10 @@ impl Elaborator<'_> {
             ("fan_in", [_, rest @ ..]) if !rest.is_empty() => rest.iter().product(),
             ("fan_out", [first, _, rest @ ..]) => first * rest.iter().product::<i64>(),
             _ => {
-                let message = format!("a parameter with {} dimensions has no `{name}`", shape.len());
+                let message = format!(
+                    "a parameter with {} dimensions has no `{name}`",
+                    shape.len()
+                );
                 return Err(self.report(
                     error(codes::INIT, call, message)
                         .help("give it: `fan_in_uniform[n]`, `n` being the number of inputs"),
@@ -131,20 +144,22 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Checked<Value> {
         self.guard_cycle(file, name, span)?;
-        let replaced = if file == 0 { self.override_of(name) } else { None };
+        let replaced = if file == 0 {
+            self.override_of(name)
+        } else {
+            None
+        };
         let tree = tree.clone();
         let mut frame = Frame::new(FrameKind::File, file, span);
         frame.hidden = Some(name.to_owned());
         self.computing.push((file, name.to_owned()));
-        let (value, _) = self.within(frame, |this| {
-            match (replaced, item_value(&tree, index)) {
-                (Some(replaced), _) => {
-                    let expr = replaced?;
-                    this.static_value(&expr)
-                }
-                (None, Some((_, expr))) => this.static_value(expr),
-                (None, None) => Ok(Value::None),
+        let (value, _) = self.within(frame, |this| match (replaced, item_value(&tree, index)) {
+            (Some(replaced), _) => {
+                let expr = replaced?;
+                this.static_value(&expr)
             }
+            (None, Some((_, expr))) => this.static_value(expr),
+            (None, None) => Ok(Value::None),
         });
         self.computing.pop();
         value
@@ -164,7 +179,11 @@ impl Elaborator<'_> {
     fn near_name(&self, name: &str) -> Option<String> {
         let frame = self.frame();
         let items = self.files[frame.file].items.keys();
-        let mut known: Vec<&str> = frame.scopes.names().chain(items.map(String::as_str)).collect();
+        let mut known: Vec<&str> = frame
+            .scopes
+            .names()
+            .chain(items.map(String::as_str))
+            .collect();
         let common = self.library.names().chain(intrinsics::public_names());
         for name in common.filter(|name| !name.starts_with('_')) {
             known.push(name);
@@ -174,8 +193,12 @@ impl Elaborator<'_> {
 
     fn unknown_name(&mut self, name: &str, span: Span) -> super::diagnose::Poison {
         let near = self.near_name(name);
-        let mut diagnostic = error(codes::UNKNOWN_NAME, span, format!("nothing is named `{name}`"))
-            .did_you_mean(near.as_deref());
+        let mut diagnostic = error(
+            codes::UNKNOWN_NAME,
+            span,
+            format!("nothing is named `{name}`"),
+        )
+        .did_you_mean(near.as_deref());
         if matches!(name, "iter" | "epoch" | "steps" | "epochs") {
             diagnostic = diagnostic.note(
                 "the run's counters are known in a `train`, an optimizer and a `fn … -> schedule`",
@@ -186,5 +209,8 @@ impl Elaborator<'_> {
 }
 
 fn sees_counters(kind: FrameKind) -> bool {
-    !matches!(kind, FrameKind::Function | FrameKind::Block | FrameKind::Init)
+    !matches!(
+        kind,
+        FrameKind::Function | FrameKind::Block | FrameKind::Init
+    )
 }

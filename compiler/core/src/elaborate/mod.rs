@@ -85,7 +85,9 @@ pub fn train(
     world: World<'_>,
     name: Option<&str>,
 ) -> Elaborated<TrainProgram> {
-    elaborate(sources, main, world, |elaborator| elaborator.train_program(name))
+    elaborate(sources, main, world, |elaborator| {
+        elaborator.train_program(name)
+    })
 }
 
 /// Elaborates one function or block to be called alone.
@@ -96,7 +98,9 @@ pub fn callable(
     name: &str,
     request: &CallRequest,
 ) -> Elaborated<Callable> {
-    elaborate(sources, main, world, |elaborator| elaborator.callable(name, request))
+    elaborate(sources, main, world, |elaborator| {
+        elaborator.callable(name, request)
+    })
 }
 
 fn elaborate<T>(

@@ -111,7 +111,11 @@ fn integers(op: BinaryOp, a: i64, b: i64) -> Folded {
         BinaryOp::Divide if a % b != 0 => return Ok(Value::Float(a as f64 / b as f64)),
         BinaryOp::Divide => a.checked_div(b),
         BinaryOp::Remainder => a.checked_rem(b).map(|rest| {
-            if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+            if rest != 0 && (rest < 0) != (b < 0) {
+                rest + b
+            } else {
+                rest
+            }
         }),
         BinaryOp::Power => match u32::try_from(b) {
             Ok(exponent) => a.checked_pow(exponent),
@@ -119,7 +123,9 @@ fn integers(op: BinaryOp, a: i64, b: i64) -> Folded {
         },
         _ => return floats(op, a as f64, b as f64),
     };
-    checked.map(Value::Int).ok_or_else(|| overflow(op.symbol(), a, b))
+    checked
+        .map(Value::Int)
+        .ok_or_else(|| overflow(op.symbol(), a, b))
 }
 
 fn overflow(symbol: &str, a: i64, b: i64) -> String {

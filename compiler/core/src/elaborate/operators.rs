@@ -34,7 +34,12 @@ impl Elaborator<'_> {
     }
 
     fn does_not_apply(&mut self, op: ast::BinaryOp, a: &Value, b: &Value, span: Span) -> Poison {
-        let message = format!("`{}` does not apply to {} and {}", op.symbol(), a.kind(), b.kind());
+        let message = format!(
+            "`{}` does not apply to {} and {}",
+            op.symbol(),
+            a.kind(),
+            b.kind()
+        );
         self.report(error(codes::OPERAND, span, message))
     }
 
@@ -49,7 +54,12 @@ impl Elaborator<'_> {
         let numeric = |value: &Value| {
             matches!(
                 value,
-                Value::Tensor(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Extent(_) | Value::List(_)
+                Value::Tensor(_)
+                    | Value::Int(_)
+                    | Value::Float(_)
+                    | Value::Bool(_)
+                    | Value::Extent(_)
+                    | Value::List(_)
             )
         };
         if !numeric(left) || !numeric(right) {
@@ -69,7 +79,8 @@ impl Elaborator<'_> {
         if op == ast::BinaryOp::Divide && !dtype.is_float() {
             let message = format!("`/` of {dtype} tensors");
             return Err(self.report(
-                error(codes::OPERAND, span, message).help("`f32(…)` converts; `%` is there for whole numbers"),
+                error(codes::OPERAND, span, message)
+                    .help("`f32(…)` converts; `%` is there for whole numbers"),
             ));
         }
         let Some(operation) = graph_operator(op) else {
@@ -80,7 +91,13 @@ impl Elaborator<'_> {
     }
 
     /// Powers with small whole exponents are products, which negative bases have too.
-    fn power(&mut self, left: &Value, right: &Value, spans: [Span; 2], span: Span) -> Checked<Value> {
+    fn power(
+        &mut self,
+        left: &Value,
+        right: &Value,
+        spans: [Span; 2],
+        span: Span,
+    ) -> Checked<Value> {
         if let (Value::Tensor(_), Some(exponent)) = (left, right.as_float()) {
             let base = self.tensor_of(left, spans[0])?;
             let dtype = self.emit().dtype(base);
@@ -126,7 +143,9 @@ impl Elaborator<'_> {
         let node = self.tensor_of(&value, at)?;
         if self.emit().dtype(node) == DType::Bool {
             let message = "`-` of truth values";
-            return Err(self.report(error(codes::OPERAND, span, message).help("`not` negates them")));
+            return Err(
+                self.report(error(codes::OPERAND, span, message).help("`not` negates them"))
+            );
         }
         let node = self.emit().unary(UnaryOp::Neg, node);
         Ok(self.tensor(node))
@@ -164,7 +183,7 @@ impl Elaborator<'_> {
         let (a, b) = self.common(left, right, spans)?;
         let (left, right) = (self.type_of(a).clone(), self.type_of(b).clone());
         let inner = match (left.shape.as_slice(), right.shape.as_slice()) {
-            ([] , _) | (_, []) => None,
+            ([], _) | (_, []) => None,
             ([.., k], [n]) => Some((*k, *n)),
             ([.., k], [.., n, _]) => Some((*k, *n)),
         };
@@ -186,7 +205,11 @@ impl Elaborator<'_> {
         let outer_left = &left[..left.len().saturating_sub(2)];
         let outer_right = &right[..right.len().saturating_sub(2)];
         let Ok(outer) = graph::Graph::broadcast_shape(outer_left, outer_right) else {
-            let message = format!("{} and {} do not broadcast", self.type_of(a), self.type_of(b));
+            let message = format!(
+                "{} and {} do not broadcast",
+                self.type_of(a),
+                self.type_of(b)
+            );
             return Err(self.report(error(codes::BROADCAST, span, message)));
         };
         let mut shape = outer.clone();

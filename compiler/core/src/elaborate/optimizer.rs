@@ -17,7 +17,14 @@ use dlm_grammar::Span;
 use dlm_grammar::ast::{Argument, Expr, Ident, Type};
 
 /// The statics that every optimizer takes beside those it declares.
-const UNIVERSAL: &[&str] = &["no_decay", "clip_value", "clip_norm", "freeze", "accumulate", "ema"];
+const UNIVERSAL: &[&str] = &[
+    "no_decay",
+    "clip_value",
+    "clip_norm",
+    "freeze",
+    "accumulate",
+    "ema",
+];
 
 /// An optimizer of the run.
 #[derive(Clone, Debug)]
@@ -63,7 +70,12 @@ impl Elaborator<'_> {
             Mention::Named(name) => name.to_owned(),
             _ => snake_case(rule.definition.name()),
         };
-        let record = OptimizerRecord { name, rule: rule.clone(), targets, span };
+        let record = OptimizerRecord {
+            name,
+            rule: rule.clone(),
+            targets,
+            span,
+        };
         let known = self.optimizers.iter().position(|other| other.span == span);
         let index = known.unwrap_or(self.optimizers.len());
         match known {
@@ -76,14 +88,17 @@ impl Elaborator<'_> {
     /// The path of an instance or of a part of one, which need not have been called yet.
     fn target(&mut self, expr: &Expr) -> Checked<String> {
         if let Some(words) = expr.unparenthesized().as_path() {
-            let (first, rest) = words.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
+            let (first, rest) = words
+                .split_first()
+                .map_or(("", &[][..]), |(first, rest)| (*first, rest));
             if let Value::Instance(InstanceRef { id, .. }) = self.lookup(first, expr.span)? {
                 return Ok(join(&self.instances[id].path, &rest.join(".")));
             }
         }
         let message = "an optimizer updates instances of blocks, or parts of them";
         Err(self.report(
-            error(codes::OPTIMIZER_TARGET, expr.span, message).help("`let net = Net` makes an instance"),
+            error(codes::OPTIMIZER_TARGET, expr.span, message)
+                .help("`let net = Net` makes an instance"),
         ))
     }
 
@@ -102,7 +117,9 @@ impl Elaborator<'_> {
         let ty = self.type_of(node).clone();
         if ty != TensorType::scalar(DType::F32) {
             let message = format!("a loss is a scalar f32, this is {ty}");
-            return Err(self.report(error(codes::LOSS, loss.span, message).help("`mean(…)` or `sum(…)` makes a scalar")));
+            return Err(self.report(
+                error(codes::LOSS, loss.span, message).help("`mean(…)` or `sum(…)` makes a scalar"),
+            ));
         }
         self.at(span);
         let record = self.optimizers[index].clone();
@@ -120,10 +137,23 @@ impl Elaborator<'_> {
     }
 
     /// The newest version of a parameter that the loss depends on.
-    fn version_reached(&mut self, path: &str, reach: &std::collections::BTreeSet<NodeId>) -> Option<NodeId> {
+    fn version_reached(
+        &mut self,
+        path: &str,
+        reach: &std::collections::BTreeSet<NodeId>,
+    ) -> Option<NodeId> {
         let current = self.unit.versions.get(path).copied()?;
-        let earlier = self.unit.history.get(path).into_iter().flatten().rev().copied();
-        std::iter::once(current).chain(earlier).find(|version| reach.contains(version))
+        let earlier = self
+            .unit
+            .history
+            .get(path)
+            .into_iter()
+            .flatten()
+            .rev()
+            .copied();
+        std::iter::once(current)
+            .chain(earlier)
+            .find(|version| reach.contains(version))
     }
 
     /// The parameters that an optimizer owns, which from here on are its own.
@@ -133,9 +163,16 @@ impl Elaborator<'_> {
             let inside = |path: &str| {
                 target.is_empty()
                     || path == target
-                    || path.strip_prefix(target.as_str()).is_some_and(|rest| rest.starts_with('.'))
+                    || path
+                        .strip_prefix(target.as_str())
+                        .is_some_and(|rest| rest.starts_with('.'))
             };
-            let paths: Vec<String> = self.parameters.keys().filter(|path| inside(path)).cloned().collect();
+            let paths: Vec<String> = self
+                .parameters
+                .keys()
+                .filter(|path| inside(path))
+                .cloned()
+                .collect();
             if paths.is_empty() {
                 let message = format!("`{target}` has no parameters");
                 return Err(self.report(error(codes::OPTIMIZER_TARGET, *span, message)));
@@ -236,7 +273,12 @@ impl Elaborator<'_> {
             let ty = TensorType::scalar(DType::F32);
             self.zero_state(&path, &ty);
             let span = self.unit.emitter.span;
-            let record = StateRecord { ty, span, made_by: span, owner: StateOwner::Optimizer };
+            let record = StateRecord {
+                ty,
+                span,
+                made_by: span,
+                owner: StateOwner::Optimizer,
+            };
             self.states.insert(path.clone(), record);
         }
         let before = self.version(&path);
@@ -260,7 +302,11 @@ impl Elaborator<'_> {
         let definition = handle.get();
         let [p, g] = definition.params.as_slice() else {
             let message = "an optimizer has two parameters: the parameter and its gradient";
-            return Err(self.report(error(codes::MISSING_ARGUMENT, definition.name.span, message)));
+            return Err(self.report(error(
+                codes::MISSING_ARGUMENT,
+                definition.name.span,
+                message,
+            )));
         };
         let mut frame = self.callee_frame(&record.rule, FrameKind::Optimizer, span);
         frame.random_owner = join(&record.name, path);
@@ -283,7 +329,11 @@ impl Elaborator<'_> {
             }
         });
         result?;
-        match frame.scopes.find(&p.name.name).map(|binding| binding.value.clone()) {
+        match frame
+            .scopes
+            .find(&p.name.name)
+            .map(|binding| binding.value.clone())
+        {
             Some(Ok(value)) => self.tensor_of(&value, span),
             _ => Err(Poison),
         }
@@ -291,7 +341,12 @@ impl Elaborator<'_> {
 
     /// `p <- value` in an optimizer.
     pub fn update_parameter(&mut self, name: &Ident, value: Value, span: Span) -> Checked<()> {
-        let Some(Ok(current)) = self.frame().scopes.find(&name.name).map(|binding| binding.value.clone()) else {
+        let Some(Ok(current)) = self
+            .frame()
+            .scopes
+            .find(&name.name)
+            .map(|binding| binding.value.clone())
+        else {
             return Err(Poison);
         };
         let current = self.tensor_of(&current, span)?;
@@ -323,14 +378,18 @@ impl Elaborator<'_> {
             self.states.insert(path.clone(), record);
         }
         let kind = BindingKind::State { path };
-        self.frame_mut().scopes.bind(&name.name, Ok(Value::None), kind, name.span);
+        self.frame_mut()
+            .scopes
+            .bind(&name.name, Ok(Value::None), kind, name.span);
         Ok(())
     }
 
     /// The type of the parameter that the optimizer's body updates.
     fn updated_type(&mut self) -> Checked<TensorType> {
         let bindings = self.frame().scopes.bindings();
-        let updated = bindings.iter().find(|binding| binding.kind == BindingKind::Updated);
+        let updated = bindings
+            .iter()
+            .find(|binding| binding.kind == BindingKind::Updated);
         match updated.map(|binding| binding.value.clone()) {
             Some(Ok(Value::Tensor(tensor))) => Ok(self.type_of(tensor.node).clone()),
             _ => Err(Poison),
@@ -340,7 +399,11 @@ impl Elaborator<'_> {
     /// Makes the updated value the parameter's newest version; later gradients do not flow through the update.
     fn store_update(&mut self, path: &str, node: NodeId, around: &Around) {
         let before = self.version(path);
-        self.unit.history.entry(path.to_owned()).or_default().push(before);
+        self.unit
+            .history
+            .entry(path.to_owned())
+            .or_default()
+            .push(before);
         let node = self.emit().stop_gradient(node);
         self.set_version(path, InputKind::Parameter, node);
         if let Some(decay) = around.ema {
@@ -356,7 +419,12 @@ impl Elaborator<'_> {
             self.copied_initial(&own, path);
             let span = self.unit.emitter.span;
             let owner = StateOwner::Average;
-            let record = StateRecord { ty: ty.clone(), span, made_by: span, owner };
+            let record = StateRecord {
+                ty: ty.clone(),
+                span,
+                made_by: span,
+                owner,
+            };
             self.states.insert(own.clone(), record);
         }
         let before = self.version(&own);
@@ -374,7 +442,11 @@ impl Elaborator<'_> {
     fn around(&mut self, rule: &Applied) -> Checked<Around> {
         let mut around = Around::default();
         for given in &rule.statics {
-            let Some(name) = given.name.as_deref().filter(|name| is_universal(rule, name)) else {
+            let Some(name) = given
+                .name
+                .as_deref()
+                .filter(|name| is_universal(rule, name))
+            else {
                 continue;
             };
             if given.value.is_none() {
@@ -389,13 +461,15 @@ impl Elaborator<'_> {
                 ("accumulate", Some(_)) => {
                     let message = "`accumulate` is not compiled yet";
                     return Err(self.report(
-                        error(codes::NOT_YET, given.span, message).help("a larger `batch` does the same"),
+                        error(codes::NOT_YET, given.span, message)
+                            .help("a larger `batch` does the same"),
                     ));
                 }
                 ("freeze", _) => around.freeze = self.patterns(given)?,
                 ("no_decay", _) => around.no_decay = self.patterns(given)?,
                 _ => {
-                    let message = format!("`{name}` is a number, and this is {}", given.value.kind());
+                    let message =
+                        format!("`{name}` is a number, and this is {}", given.value.kind());
                     return Err(self.report(error(codes::STATIC_TYPE, given.span, message)));
                 }
             }
@@ -405,29 +479,52 @@ impl Elaborator<'_> {
 
     fn patterns(&mut self, given: &GivenStatic) -> Checked<Vec<String>> {
         let texts: Option<Vec<String>> = match given.value.as_elements() {
-            Some(items) => items.iter().map(|item| item.as_text().map(str::to_owned)).collect(),
+            Some(items) => items
+                .iter()
+                .map(|item| item.as_text().map(str::to_owned))
+                .collect(),
             None => given.value.as_text().map(|text| vec![text.to_owned()]),
         };
         texts.ok_or_else(|| {
-            let message = format!("a list of patterns is needed, this is {}", given.value.kind());
+            let message = format!(
+                "a list of patterns is needed, this is {}",
+                given.value.kind()
+            );
             self.report(error(codes::STATIC_TYPE, given.span, message).help("`[\"*.bias\"]`"))
         })
     }
 }
 
 fn is_universal(rule: &Applied, name: &str) -> bool {
-    let declared = rule.definition.get().statics.iter().any(|own| own.name.name == name);
+    let declared = rule
+        .definition
+        .get()
+        .statics
+        .iter()
+        .any(|own| own.name.name == name);
     UNIVERSAL.contains(&name) && !declared
 }
 
 /// The statics that the optimizer itself declares; `decay` is 0 for a parameter that `no_decay` names.
 fn own_statics(rule: &Applied, around: &Around, path: &str) -> Vec<GivenStatic> {
     let universal = |given: &&GivenStatic| {
-        given.name.as_deref().is_some_and(|name| is_universal(rule, name))
+        given
+            .name
+            .as_deref()
+            .is_some_and(|name| is_universal(rule, name))
     };
-    let mut statics: Vec<GivenStatic> =
-        rule.statics.iter().filter(|given| !universal(given)).cloned().collect();
-    let decays = rule.definition.get().statics.iter().any(|own| own.name.name == "decay");
+    let mut statics: Vec<GivenStatic> = rule
+        .statics
+        .iter()
+        .filter(|given| !universal(given))
+        .cloned()
+        .collect();
+    let decays = rule
+        .definition
+        .get()
+        .statics
+        .iter()
+        .any(|own| own.name.name == "decay");
     if decays && matches_any(&around.no_decay, path) {
         statics.retain(|given| given.name.as_deref() != Some("decay"));
         statics.push(GivenStatic {

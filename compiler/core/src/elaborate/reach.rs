@@ -23,7 +23,10 @@ pub(super) fn reached(graph: &Graph, loss: NodeId) -> BTreeSet<NodeId> {
 fn carries(op: &Op, position: usize) -> bool {
     match op {
         Op::StopGradient => false,
-        Op::Unary(op) => !matches!(op, UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Sign | UnaryOp::Not),
+        Op::Unary(op) => !matches!(
+            op,
+            UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Sign | UnaryOp::Not
+        ),
         Op::Binary(op) => !matches!(
             op,
             BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge

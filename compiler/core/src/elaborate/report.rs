@@ -28,7 +28,8 @@ impl Elaborator<'_> {
         if self.reported.iter().any(|earlier| earlier.name == name) {
             let message = format!("`{name}` is reported twice");
             return Err(self.report(
-                error(codes::REPORT, at, message).help(format!("`report {name}_2 = …` names one of them")),
+                error(codes::REPORT, at, message)
+                    .help(format!("`report {name}_2 = …` names one of them")),
             ));
         }
         if self.frame().kind == FrameKind::Eval
@@ -42,7 +43,8 @@ impl Elaborator<'_> {
         if ty.shape.iter().any(|dim| dim.is_dynamic()) {
             let message = format!("`{name}` is {ty}: one value for each sample");
             return Err(self.report(
-                error(codes::REPORT, entry.value.span, message).help("`mean(…)` makes one value of them"),
+                error(codes::REPORT, entry.value.span, message)
+                    .help("`mean(…)` makes one value of them"),
             ));
         }
         let node = match ty.dtype {
@@ -50,8 +52,14 @@ impl Elaborator<'_> {
             _ => node,
         };
         let ty = self.type_of(node).clone();
-        self.emit().graph.output(OutputKind::Report, name.clone(), node);
-        let kind = if ty.dtype.is_float() { MetricKind::Mean } else { MetricKind::Sum };
+        self.emit()
+            .graph
+            .output(OutputKind::Report, name.clone(), node);
+        let kind = if ty.dtype.is_float() {
+            MetricKind::Mean
+        } else {
+            MetricKind::Sum
+        };
         self.reported.push(MetricSpec { name, ty, kind });
         Ok(())
     }
@@ -63,7 +71,9 @@ impl Elaborator<'_> {
         }
         outermost_name(&entry.value).ok_or_else(|| {
             let message = "this value has no name to be reported under";
-            self.report(error(codes::REPORT, entry.value.span, message).help("`report NAME = …` names it"))
+            self.report(
+                error(codes::REPORT, entry.value.span, message).help("`report NAME = …` names it"),
+            )
         })
     }
 
@@ -90,11 +100,19 @@ impl Elaborator<'_> {
         }
         let mut given = Vec::new();
         if let Some(source) = first {
-            given.push(Given { name: None, value: self.value(source)?, span: source.span });
+            given.push(Given {
+                name: None,
+                value: self.value(source)?,
+                span: source.span,
+            });
         }
         for argument in args {
             let value = self.value(&argument.value)?;
-            given.push(Given { name: argument.name.clone(), value, span: argument.value.span });
+            given.push(Given {
+                name: argument.name.clone(),
+                value,
+                span: argument.value.span,
+            });
         }
         Ok(Some((function, given)))
     }
@@ -112,18 +130,27 @@ impl Elaborator<'_> {
             if let Value::Tensor(_) = argument.value {
                 let node = self.tensor_of(&argument.value, argument.span)?;
                 let output = format!("{name}#{index}");
-                self.emit().graph.output(OutputKind::Report, output.clone(), node);
+                self.emit()
+                    .graph
+                    .output(OutputKind::Report, output.clone(), node);
                 inputs.push((output, node));
             }
         }
-        let types: Vec<_> = inputs.iter().map(|(_, node)| self.type_of(*node).clone()).collect();
+        let types: Vec<_> = inputs
+            .iter()
+            .map(|(_, node)| self.type_of(*node).clone())
+            .collect();
         let unit = self.new_unit(&name);
         let outer = std::mem::replace(&mut self.unit, unit);
         self.at(entry.span);
         let mut named = inputs.iter().zip(types);
         let mut joined = Vec::new();
         for argument in given {
-            let next = if argument.value.holds_tensor() { named.next() } else { None };
+            let next = if argument.value.holds_tensor() {
+                named.next()
+            } else {
+                None
+            };
             let value = match next {
                 Some(((name, _), ty)) => {
                     let node = self.emit().input(InputKind::Data, name, ty);

@@ -57,12 +57,18 @@ impl Scopes {
 
     /// The innermost binding of a name.
     pub fn find(&self, name: &str) -> Option<&Binding> {
-        self.bindings.iter().rev().find(|binding| binding.name == name)
+        self.bindings
+            .iter()
+            .rev()
+            .find(|binding| binding.name == name)
     }
 
     /// The innermost binding of a name, to be changed.
     pub fn find_mut(&mut self, name: &str) -> Option<&mut Binding> {
-        self.bindings.iter_mut().rev().find(|binding| binding.name == name)
+        self.bindings
+            .iter_mut()
+            .rev()
+            .find(|binding| binding.name == name)
     }
 
     /// A mark to return to when an inner body ends.
@@ -87,6 +93,9 @@ impl Scopes {
 
     /// The names in scope, for suggestions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.bindings.iter().rev().map(|binding| binding.name.as_str())
+        self.bindings
+            .iter()
+            .rev()
+            .map(|binding| binding.name.as_str())
     }
 }

@@ -11,32 +11,50 @@ use dlm_grammar::suggest;
 use std::rc::Rc;
 
 /// The settings that every run has.
-const SETTINGS: &[&str] =
-    &["epochs", "steps", "seed", "keep", "patience", "precision", "memory", "log_every"];
+const SETTINGS: &[&str] = &[
+    "epochs",
+    "steps",
+    "seed",
+    "keep",
+    "patience",
+    "precision",
+    "memory",
+    "log_every",
+];
 
 impl Elaborator<'_> {
     /// The value that the command line gives a constant of the main file.
     pub fn override_of(&mut self, name: &str) -> Option<Checked<Rc<Expr>>> {
         let values = &self.settings.values;
-        let text = values.iter().rev().find(|(own, _)| own == name).map(|(_, text)| text.clone())?;
+        let text = values
+            .iter()
+            .rev()
+            .find(|(own, _)| own == name)
+            .map(|(_, text)| text.clone())?;
         Some(self.outside_expression(&format!("--set {name}"), &text))
     }
 
     /// The source that the command line gives a data set of the main file.
     pub fn data_override(&mut self, name: &str) -> Option<Checked<Rc<Expr>>> {
         let values = &self.settings.data;
-        let text = values.iter().rev().find(|(own, _)| own == name).map(|(_, text)| text.clone())?;
+        let text = values
+            .iter()
+            .rev()
+            .find(|(own, _)| own == name)
+            .map(|(_, text)| text.clone())?;
         Some(self.outside_expression(&format!("--data {name}"), &text))
     }
 
     fn outside_expression(&mut self, name: &str, text: &str) -> Checked<Rc<Expr>> {
         let id = self.sources.add(name, text);
-        dlm_grammar::parse_expression(text, id).map(Rc::new).map_err(|diagnostics| {
-            for diagnostic in diagnostics {
-                self.reporter.report(diagnostic, &[]);
-            }
-            Poison
-        })
+        dlm_grammar::parse_expression(text, id)
+            .map(Rc::new)
+            .map_err(|diagnostics| {
+                for diagnostic in diagnostics {
+                    self.reporter.report(diagnostic, &[]);
+                }
+                Poison
+            })
     }
 
     /// Errors for names on the command line that the program has not.
@@ -52,16 +70,20 @@ impl Elaborator<'_> {
                 _ => {}
             }
         }
-        for (given, known, option) in
-            [(&self.settings.values, constants, "--set"), (&self.settings.data, data, "--data")]
-        {
+        for (given, known, option) in [
+            (&self.settings.values, constants, "--set"),
+            (&self.settings.data, data, "--data"),
+        ] {
             for (name, _) in given {
                 if known.contains(name) {
                     continue;
                 }
                 let near = suggest(name, known.iter().map(String::as_str));
                 let message = format!("{option}: the program has no `{name}`");
-                let span = dlm_grammar::Span { end: tree.span.start, ..tree.span };
+                let span = dlm_grammar::Span {
+                    end: tree.span.start,
+                    ..tree.span
+                };
                 let diagnostic = error(codes::OVERRIDE, span, message).did_you_mean(near);
                 self.reporter.report(diagnostic, &[]);
             }
@@ -76,27 +98,32 @@ impl Elaborator<'_> {
             }
             let value = self.run_static(train, param);
             let name = &param.name;
-            self.frame_mut().scopes.bind(&name.name, value, BindingKind::Static, name.span);
+            self.frame_mut()
+                .scopes
+                .bind(&name.name, value, BindingKind::Static, name.span);
         }
         Ok(())
     }
 
     fn run_static(&mut self, train: &Train, param: &StaticParam) -> Checked<Value> {
         let given = self.override_of(&format!("{}.{}", train.name.name, param.name.name));
-        let (value, span) = match (given, &param.default) {
-            (Some(given), _) => {
-                let given = given?;
-                (self.static_value(&given)?, given.span)
-            }
-            (None, Some(default)) => (self.static_value(default)?, default.span),
-            (None, None) => {
-                let message = format!("`{}` has no value", param.name.name);
-                return Err(self.report(
-                    error(codes::MISSING_STATIC, param.span, message)
-                        .help(format!("give it a default, or `--set {}.{}=…`", train.name.name, param.name.name)),
-                ));
-            }
-        };
+        let (value, span) =
+            match (given, &param.default) {
+                (Some(given), _) => {
+                    let given = given?;
+                    (self.static_value(&given)?, given.span)
+                }
+                (None, Some(default)) => (self.static_value(default)?, default.span),
+                (None, None) => {
+                    let message = format!("`{}` has no value", param.name.name);
+                    return Err(self.report(
+                        error(codes::MISSING_STATIC, param.span, message).help(format!(
+                            "give it a default, or `--set {}.{}=…`",
+                            train.name.name, param.name.name
+                        )),
+                    ));
+                }
+            };
         self.coerce_static(value, param, span)
     }
 
@@ -155,7 +182,11 @@ impl Elaborator<'_> {
     }
 
     /// A setting from the command line or the file.
-    fn setting(&mut self, train: &Train, name: &str) -> Checked<Option<(Value, dlm_grammar::Span)>> {
+    fn setting(
+        &mut self,
+        train: &Train,
+        name: &str,
+    ) -> Checked<Option<(Value, dlm_grammar::Span)>> {
         let given = self.override_of(&format!("{}.{name}", train.name.name));
         let own = train.statics.iter().find(|param| param.name.name == name);
         match (given, own.and_then(|param| param.default.as_ref())) {
@@ -186,7 +217,11 @@ impl Elaborator<'_> {
         }
         let least = if name == "seed" { i64::MIN } else { 1 };
         let Some(number) = value.as_int().filter(|&number| number >= least) else {
-            let wanted = if name == "seed" { "a whole number" } else { "a whole number, at least 1" };
+            let wanted = if name == "seed" {
+                "a whole number"
+            } else {
+                "a whole number, at least 1"
+            };
             return Err(self.wrong_setting(name, &value, wanted, span));
         };
         match name {
@@ -208,7 +243,9 @@ impl Elaborator<'_> {
         wanted: &str,
         span: dlm_grammar::Span,
     ) -> Poison {
-        let shown = value.as_float().map_or_else(|| value.kind().to_owned(), |number| number.to_string());
+        let shown = value
+            .as_float()
+            .map_or_else(|| value.kind().to_owned(), |number| number.to_string());
         let message = format!("`{name}` is {wanted}, and this is {shown}");
         self.report(error(codes::STATIC_TYPE, span, message))
     }
@@ -217,5 +254,6 @@ impl Elaborator<'_> {
 fn setting_names(train: &Train) -> Vec<String> {
     let own = train.statics.iter().map(|param| param.name.name.as_str());
     let all = SETTINGS.iter().copied().chain(own);
-    all.map(|name| format!("{}.{name}", train.name.name)).collect()
+    all.map(|name| format!("{}.{name}", train.name.name))
+        .collect()
 }

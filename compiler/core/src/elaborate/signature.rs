@@ -78,13 +78,14 @@ impl Elaborator<'_> {
         };
         if !fits {
             let message = format!("`{what}` is {}, and this is {}", dtype.word(), value.kind());
-            return Err(self.report(
-                error(codes::ELEMENT_TYPE, at, message).label(declared, "declared here"),
-            ));
+            return Err(self
+                .report(error(codes::ELEMENT_TYPE, at, message).label(declared, "declared here")));
         }
         if dims.iter().any(|dim| matches!(dim.kind, DimKind::Size(_))) {
             let message = format!("`{what}` has dimensions, and a number has none");
-            return Err(self.report(error(codes::RANK, at, message).label(declared, "declared here")));
+            return Err(
+                self.report(error(codes::RANK, at, message).label(declared, "declared here"))
+            );
         }
         Ok(())
     }
@@ -119,7 +120,9 @@ impl Elaborator<'_> {
         declared: Span,
         last: bool,
     ) -> Checked<()> {
-        let rest = dims.iter().position(|dim| matches!(dim.kind, DimKind::Rest));
+        let rest = dims
+            .iter()
+            .position(|dim| matches!(dim.kind, DimKind::Rest));
         let named = dims.len() - usize::from(rest.is_some());
         if found.rank() < named || (rest.is_none() && found.rank() > named) {
             let at_least = if rest.is_some() { "at least " } else { "" };
@@ -136,9 +139,15 @@ impl Elaborator<'_> {
         let skipped = found.rank() - named;
         let mut failed = Ok(());
         for (position, dim) in dims.iter().enumerate() {
-            let DimKind::Size(size) = &dim.kind else { continue };
+            let DimKind::Size(size) = &dim.kind else {
+                continue;
+            };
             let after_rest = rest.is_some_and(|rest| position > rest);
-            let axis = if after_rest { position - 1 + skipped } else { position };
+            let axis = if after_rest {
+                position - 1 + skipped
+            } else {
+                position
+            };
             if let Err(poison) = self.unify_dim(size, found, axis, at, last) {
                 failed = Err(poison);
             }
@@ -159,7 +168,9 @@ impl Elaborator<'_> {
             Wanted::Later => Ok(()),
             Wanted::Free(name) => {
                 let value = Ok(Value::dimension(own));
-                self.frame_mut().scopes.bind(&name, value, BindingKind::Dimension, at);
+                self.frame_mut()
+                    .scopes
+                    .bind(&name, value, BindingKind::Dimension, at);
                 Ok(())
             }
             Wanted::Size(wanted) if wanted == own => Ok(()),
@@ -240,9 +251,10 @@ impl Elaborator<'_> {
         use ast::ExprKind;
         match &size.kind {
             ExprKind::Name(name) => (!self.binds_dimension(name)).then(|| name.clone()),
-            ExprKind::Paren(inside) | ExprKind::Unary { operand: inside, .. } => {
-                self.free_name(inside)
-            }
+            ExprKind::Paren(inside)
+            | ExprKind::Unary {
+                operand: inside, ..
+            } => self.free_name(inside),
             ExprKind::Binary { left, right, .. } => {
                 self.free_name(left).or_else(|| self.free_name(right))
             }
@@ -269,7 +281,10 @@ impl Elaborator<'_> {
                     Value::Float(number) => {
                         format!("a dimension must be a whole number, this is {number}")
                     }
-                    other => format!("a dimension must be a whole number, this is {}", other.kind()),
+                    other => format!(
+                        "a dimension must be a whole number, this is {}",
+                        other.kind()
+                    ),
                 };
                 Err(self.report(error(codes::NOT_COMPILE_TIME, at, message)))
             }

@@ -5,7 +5,7 @@ use super::files::{DefinitionHandle, ItemRef};
 use super::value::{Applied, Value};
 use dlm_grammar::Span;
 use dlm_grammar::ast::{
-    BracketItem, BracketKind, Body, DefinitionKind, Expr, ExprKind, Stmt, StmtKind,
+    Body, BracketItem, BracketKind, DefinitionKind, Expr, ExprKind, Stmt, StmtKind,
 };
 use indexmap::IndexMap;
 
@@ -100,7 +100,10 @@ impl Walk<'_, '_> {
                 self.expr(iterable);
                 self.body(body);
             }
-            StmtKind::If { branches, otherwise } => {
+            StmtKind::If {
+                branches,
+                otherwise,
+            } => {
                 for branch in branches {
                     self.expr(&branch.condition);
                     self.body(&branch.body);
@@ -116,7 +119,10 @@ impl Walk<'_, '_> {
     /// Whether an expression as a whole is a block, or a choice between blocks.
     fn is_block(&mut self, expr: &Expr) -> bool {
         match &expr.unparenthesized().kind {
-            ExprKind::If { branches, otherwise } => {
+            ExprKind::If {
+                branches,
+                otherwise,
+            } => {
                 let blocks = branches.iter().all(|branch| self.is_block(&branch.value));
                 blocks && self.is_block(otherwise)
             }
@@ -147,7 +153,10 @@ impl Walk<'_, '_> {
         if let Some(own) = self.own.get(name) {
             return own.clone();
         }
-        let itself = self.definition.as_ref().is_some_and(|own| own.name() == name);
+        let itself = self
+            .definition
+            .as_ref()
+            .is_some_and(|own| own.name() == name);
         let item = match self.elaborator.item(self.file, name) {
             Some(item) if !itself => Some(item),
             _ => self.elaborator.library_item(name),
@@ -168,7 +177,9 @@ impl Walk<'_, '_> {
         }
         match &expr.kind {
             ExprKind::Paren(inside) => self.expr(inside),
-            ExprKind::Access { base, .. } | ExprKind::Unary { operand: base, .. } => self.expr(base),
+            ExprKind::Access { base, .. } | ExprKind::Unary { operand: base, .. } => {
+                self.expr(base)
+            }
             ExprKind::Call { callee, args } => {
                 self.expr(callee);
                 args.iter().for_each(|argument| self.expr(&argument.value));
@@ -181,7 +192,10 @@ impl Walk<'_, '_> {
             ExprKind::Tuple(items) | ExprKind::List(items) => {
                 items.iter().for_each(|item| self.expr(item));
             }
-            ExprKind::If { branches, otherwise } => {
+            ExprKind::If {
+                branches,
+                otherwise,
+            } => {
                 for branch in branches {
                     self.expr(&branch.condition);
                     self.expr(&branch.value);
@@ -253,10 +267,26 @@ mod tests {
 
     #[test]
     fn block_names_become_snake_case() {
-        let names = ["BatchNorm", "RMSNorm", "Conv2d", "PReLU", "LeNet", "GPT", "A1B", "HTTPServer2Go"];
+        let names = [
+            "BatchNorm",
+            "RMSNorm",
+            "Conv2d",
+            "PReLU",
+            "LeNet",
+            "GPT",
+            "A1B",
+            "HTTPServer2Go",
+        ];
         let snakes: Vec<String> = names.iter().map(|name| snake_case(name)).collect();
         let expected = [
-            "batch_norm", "rms_norm", "conv2d", "prelu", "le_net", "gpt", "a1_b", "http_server2_go",
+            "batch_norm",
+            "rms_norm",
+            "conv2d",
+            "prelu",
+            "le_net",
+            "gpt",
+            "a1_b",
+            "http_server2_go",
         ];
         assert_eq!(snakes, expected);
     }

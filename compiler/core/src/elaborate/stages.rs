@@ -17,31 +17,106 @@ pub(super) struct Stage {
 type Effect = fn(&StageSpec, &mut DataValue) -> Result<(), String>;
 
 const STAGES: &[Stage] = &[
-    Stage { name: "normalize", effect: value_stage },
-    Stage { name: "scale", effect: value_stage },
-    Stage { name: "standardize", effect: value_stage },
-    Stage { name: "resize", effect: resize },
-    Stage { name: "grayscale", effect: grayscale },
-    Stage { name: "one_hot", effect: soft_labels },
-    Stage { name: "map", effect: value_stage },
-    Stage { name: "random_crop", effect: value_stage },
-    Stage { name: "flip_horizontal", effect: value_stage },
-    Stage { name: "rotate", effect: value_stage },
-    Stage { name: "affine", effect: value_stage },
-    Stage { name: "brightness", effect: value_stage },
-    Stage { name: "contrast", effect: value_stage },
-    Stage { name: "erase", effect: value_stage },
-    Stage { name: "noise", effect: value_stage },
-    Stage { name: "mixup", effect: soft_labels },
-    Stage { name: "cutmix", effect: soft_labels },
-    Stage { name: "shuffle", effect: |_, _| Ok(()) },
-    Stage { name: "batch", effect: batch },
-    Stage { name: "take", effect: take },
-    Stage { name: "split", effect: split },
-    Stage { name: "balance", effect: |_, _| Ok(()) },
-    Stage { name: "window", effect: window },
-    Stage { name: "chars", effect: |_, _| Ok(()) },
-    Stage { name: "filter_class", effect: |_, _| Ok(()) },
+    Stage {
+        name: "normalize",
+        effect: value_stage,
+    },
+    Stage {
+        name: "scale",
+        effect: value_stage,
+    },
+    Stage {
+        name: "standardize",
+        effect: value_stage,
+    },
+    Stage {
+        name: "resize",
+        effect: resize,
+    },
+    Stage {
+        name: "grayscale",
+        effect: grayscale,
+    },
+    Stage {
+        name: "one_hot",
+        effect: soft_labels,
+    },
+    Stage {
+        name: "map",
+        effect: value_stage,
+    },
+    Stage {
+        name: "random_crop",
+        effect: value_stage,
+    },
+    Stage {
+        name: "flip_horizontal",
+        effect: value_stage,
+    },
+    Stage {
+        name: "rotate",
+        effect: value_stage,
+    },
+    Stage {
+        name: "affine",
+        effect: value_stage,
+    },
+    Stage {
+        name: "brightness",
+        effect: value_stage,
+    },
+    Stage {
+        name: "contrast",
+        effect: value_stage,
+    },
+    Stage {
+        name: "erase",
+        effect: value_stage,
+    },
+    Stage {
+        name: "noise",
+        effect: value_stage,
+    },
+    Stage {
+        name: "mixup",
+        effect: soft_labels,
+    },
+    Stage {
+        name: "cutmix",
+        effect: soft_labels,
+    },
+    Stage {
+        name: "shuffle",
+        effect: |_, _| Ok(()),
+    },
+    Stage {
+        name: "batch",
+        effect: batch,
+    },
+    Stage {
+        name: "take",
+        effect: take,
+    },
+    Stage {
+        name: "split",
+        effect: split,
+    },
+    Stage {
+        name: "balance",
+        effect: |_, _| Ok(()),
+    },
+    Stage {
+        name: "window",
+        effect: window,
+    },
+    Stage {
+        name: "chars",
+        effect: |_, _| Ok(()),
+    },
+    Stage {
+        name: "filter_class",
+        effect: |_, _| Ok(()),
+    },
 ];
 
 /// The stage of that name.
@@ -78,9 +153,15 @@ fn value_stage(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 fn resize(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     let (height, width) = int(spec, 0, "h")
         .zip(int(spec, 1, "w"))
-        .filter(|&(height, width)| (1..=1 << 16).contains(&height) && (1..=1 << 16).contains(&width))
+        .filter(|&(height, width)| {
+            (1..=1 << 16).contains(&height) && (1..=1 << 16).contains(&width)
+        })
         .ok_or("needs a height and a width: `resize[28, 28]`")?;
-    match value.parts.first_mut().map(|part| part.shape.as_mut_slice()) {
+    match value
+        .parts
+        .first_mut()
+        .map(|part| part.shape.as_mut_slice())
+    {
         Some([_, own_height, own_width]) => {
             (*own_height, *own_width) = (height, width);
             Ok(())
@@ -90,7 +171,11 @@ fn resize(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 }
 
 fn grayscale(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
-    match value.parts.first_mut().map(|part| part.shape.as_mut_slice()) {
+    match value
+        .parts
+        .first_mut()
+        .map(|part| part.shape.as_mut_slice())
+    {
         Some([channels, _, _]) => {
             *channels = 1;
             Ok(())
@@ -121,7 +206,9 @@ fn batch(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 }
 
 fn take(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
-    let count = int(spec, 0, "n").filter(|&count| count > 0).ok_or("needs a whole number of samples")?;
+    let count = int(spec, 0, "n")
+        .filter(|&count| count > 0)
+        .ok_or("needs a whole number of samples")?;
     for split in &mut value.splits {
         split.count = split.count.min(count);
         split.class_counts.clear();
@@ -131,7 +218,8 @@ fn take(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 
 /// `split[fraction]`: what there is becomes `train` and `test`.
 fn split(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
-    let fraction = StaticArgument::find(&spec.arguments, 0, "fraction").and_then(StaticValue::as_f64);
+    let fraction =
+        StaticArgument::find(&spec.arguments, 0, "fraction").and_then(StaticValue::as_f64);
     let fraction = fraction
         .filter(|fraction| *fraction > 0.0 && *fraction < 1.0)
         .ok_or("needs the fraction of training samples, between 0 and 1")?;
@@ -153,7 +241,9 @@ fn split(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 
 /// `window[n]`: sequences of n elements and the n that follow one later.
 fn window(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
-    let size = int(spec, 0, "n").filter(|&size| size > 0).ok_or("needs a whole number of elements")?;
+    let size = int(spec, 0, "n")
+        .filter(|&size| size > 0)
+        .ok_or("needs a whole number of elements")?;
     let Some(first) = value.parts.first().cloned() else {
         return Err("needs a sequence".to_owned());
     };

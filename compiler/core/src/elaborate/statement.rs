@@ -75,11 +75,18 @@ impl Elaborator<'_> {
             },
             StmtKind::Update { name, value } => flow(self.update(name, value)),
             StmtKind::Return { values } => Flow::Return(self.returned(values)),
-            StmtKind::For { names, iterable, body } => self.for_statement(names, iterable, body),
-            StmtKind::If { branches, otherwise } => {
-                self.if_statement(branches, otherwise.as_ref(), stmt.span)
+            StmtKind::For {
+                names,
+                iterable,
+                body,
+            } => self.for_statement(names, iterable, body),
+            StmtKind::If {
+                branches,
+                otherwise,
+            } => self.if_statement(branches, otherwise.as_ref(), stmt.span),
+            StmtKind::Minimize { loss, optimizer } => {
+                flow(self.minimize(loss, optimizer, stmt.span))
             }
-            StmtKind::Minimize { loss, optimizer } => flow(self.minimize(loss, optimizer, stmt.span)),
             StmtKind::Report { entries } => flow(self.report_statement(entries)),
             // Both are run by the `train` that they stand in.
             StmtKind::Step { .. } | StmtKind::Eval { .. } => Flow::Next,
@@ -87,8 +94,10 @@ impl Elaborator<'_> {
     }
 
     fn returned(&mut self, values: &[Expr]) -> Checked<Vec<(Value, Span)>> {
-        let results: Vec<Checked<(Value, Span)>> =
-            values.iter().map(|expr| self.value(expr).map(|value| (value, expr.span))).collect();
+        let results: Vec<Checked<(Value, Span)>> = values
+            .iter()
+            .map(|expr| self.value(expr).map(|value| (value, expr.span)))
+            .collect();
         let results: Vec<(Value, Span)> = results.into_iter().collect::<Checked<_>>()?;
         // `return f(x)` of a function with several results returns them all.
         if let [(Value::Results(inner), span)] = results.as_slice() {
@@ -106,7 +115,9 @@ impl Elaborator<'_> {
             _ => self.unpacked(names, value),
         };
         for (name, value) in names.iter().zip(values) {
-            self.frame_mut().scopes.bind(&name.name, value, BindingKind::Let, name.span);
+            self.frame_mut()
+                .scopes
+                .bind(&name.name, value, BindingKind::Let, name.span);
         }
         Flow::Next
     }
@@ -141,7 +152,13 @@ impl Elaborator<'_> {
                     BindingKind::Updated => "the parameter to update",
                     BindingKind::Let => "a `let`",
                 };
-                (format!("`{}` is {what}, and only a `let` is given a new value", name.name), Some(binding.span))
+                (
+                    format!(
+                        "`{}` is {what}, and only a `let` is given a new value",
+                        name.name
+                    ),
+                    Some(binding.span),
+                )
             }
             None => (format!("no `let {}` stands before this", name.name), None),
         };
@@ -155,7 +172,9 @@ impl Elaborator<'_> {
 
     /// A value taken apart: several results, the elements of a list or tuple, or the first axis of a tensor.
     fn unpacked(&mut self, names: &[Ident], expr: &Expr) -> Vec<Checked<Value>> {
-        let parts = self.value(expr).and_then(|value| self.parts(value, names.len(), expr.span));
+        let parts = self
+            .value(expr)
+            .and_then(|value| self.parts(value, names.len(), expr.span));
         match parts {
             Ok(parts) => parts.into_iter().map(Ok).collect(),
             Err(poison) => vec![Err(poison); names.len()],
@@ -175,14 +194,18 @@ impl Elaborator<'_> {
                 let node = self.tensor_of(&value, span)?;
                 let first = self.type_of(node).shape.first().and_then(|dim| dim.known());
                 if first == Some(count as i64) {
-                    return Ok((0..count as i64).map(|index| self.row(node, index)).collect());
+                    return Ok((0..count as i64)
+                        .map(|index| self.row(node, index))
+                        .collect());
                 }
                 (first, "a tensor")
             }
             _ => (None, value.kind()),
         };
         let message = match found {
-            Some(found) => format!("{what} with {found} parts does not come apart into {count} names"),
+            Some(found) => {
+                format!("{what} with {found} parts does not come apart into {count} names")
+            }
             None => format!("{what} does not come apart into {count} names"),
         };
         Err(self.report(error(codes::UNPACK, span, message)))
@@ -195,7 +218,9 @@ impl Elaborator<'_> {
         let kind = binding.map(|binding| (binding.kind.clone(), binding.value.is_err()));
         match kind {
             Some((_, true)) => Err(Poison),
-            Some((BindingKind::State { path }, _)) => self.update_state(name, &path, new?, value.span),
+            Some((BindingKind::State { path }, _)) => {
+                self.update_state(name, &path, new?, value.span)
+            }
             Some((BindingKind::Updated, _)) => self.update_parameter(name, new?, value.span),
             _ => {
                 let message = format!("`{}` is not a state", name.name);
@@ -218,7 +243,9 @@ impl Elaborator<'_> {
         }
         // Nothing is stored, and reading the state gives the new value all the same.
         let value = Ok(self.tensor(node));
-        self.frame_mut().scopes.bind(&name.name, value, BindingKind::Let, name.span);
+        self.frame_mut()
+            .scopes
+            .bind(&name.name, value, BindingKind::Let, name.span);
         Ok(())
     }
 
@@ -250,7 +277,9 @@ impl Elaborator<'_> {
             _ => self.parts(item, names.len(), span)?,
         };
         for (name, value) in names.iter().zip(values) {
-            self.frame_mut().scopes.bind(&name.name, Ok(value), BindingKind::Counter, name.span);
+            self.frame_mut()
+                .scopes
+                .bind(&name.name, Ok(value), BindingKind::Counter, name.span);
         }
         Ok(())
     }
@@ -259,7 +288,10 @@ impl Elaborator<'_> {
         if let ExprKind::Range { start, end } = &iterable.unparenthesized().kind {
             let (first, last) = self.range_bounds(start, end)?;
             if last - first > MOST_ROUNDS {
-                let message = format!("a loop of {} rounds; at most {MOST_ROUNDS} are written out", last - first);
+                let message = format!(
+                    "a loop of {} rounds; at most {MOST_ROUNDS} are written out",
+                    last - first
+                );
                 return Err(self.report(error(codes::TOO_MANY_ROUNDS, iterable.span, message)));
             }
             return Ok((first..last).map(Value::Int).collect());
@@ -268,7 +300,10 @@ impl Elaborator<'_> {
         match value.as_elements() {
             Some(items) => Ok(items.to_vec()),
             None => {
-                let message = format!("a `for` goes over a range or a list, not over {}", value.kind());
+                let message = format!(
+                    "a `for` goes over a range or a list, not over {}",
+                    value.kind()
+                );
                 Err(self.report(
                     error(codes::NOT_COMPILE_TIME, iterable.span, message)
                         .help("`for i in 0..n` goes over indices"),
@@ -301,10 +336,12 @@ impl Elaborator<'_> {
                     "an `if` decides when the program is compiled, and this is {}",
                     other.kind()
                 );
-                Flow::Failed(self.report(
-                    error(codes::CONDITION, first.condition.span, message)
-                        .help("`where(condition, a, b)` chooses between tensors"),
-                ))
+                Flow::Failed(
+                    self.report(
+                        error(codes::CONDITION, first.condition.span, message)
+                            .help("`where(condition, a, b)` chooses between tensors"),
+                    ),
+                )
             }
         }
     }
@@ -332,9 +369,9 @@ impl Elaborator<'_> {
         let other = self.if_statement(rest, otherwise, span);
         if self.reported.len() > reports {
             let message = "a `report` inside an `if` that the run decides is not compiled yet";
-            return Flow::Failed(self.report(
-                error(codes::NOT_YET, span, message).help("report after the `if`"),
-            ));
+            return Flow::Failed(
+                self.report(error(codes::NOT_YET, span, message).help("report after the `if`")),
+            );
         }
         if let Flow::Failed(poison) = taken {
             return Flow::Failed(poison);

@@ -44,7 +44,12 @@ impl Elaborator<'_> {
         let step = self.step_count(train)?;
         let result = self.phase(train, root, Phase::Step);
         let mut evals = Vec::new();
-        let count = train.body.statements.iter().filter(|stmt| is_eval(stmt)).count();
+        let count = train
+            .body
+            .statements
+            .iter()
+            .filter(|stmt| is_eval(stmt))
+            .count();
         self.reads_averages = true;
         for index in 0..count {
             evals.push(self.eval_program(train, root, index));
@@ -63,7 +68,9 @@ impl Elaborator<'_> {
     fn find_train(&mut self, name: Option<&str>) -> Checked<(Rc<File>, usize)> {
         let trains = self.trains();
         let named = |(tree, item): &(Rc<File>, usize)| {
-            train_at(tree, *item).map(|train| train.name.name.clone()).unwrap_or_default()
+            train_at(tree, *item)
+                .map(|train| train.name.name.clone())
+                .unwrap_or_default()
         };
         let found = match name {
             Some(name) => trains.iter().find(|train| named(train) == name),
@@ -77,8 +84,12 @@ impl Elaborator<'_> {
         let diagnostic: Diagnostic = match name {
             Some(name) => {
                 let near = suggest(name, names.iter().map(String::as_str)).map(str::to_owned);
-                error(codes::NO_TRAIN, span, format!("the file has no `train {name}`"))
-                    .did_you_mean(near.as_deref())
+                error(
+                    codes::NO_TRAIN,
+                    span,
+                    format!("the file has no `train {name}`"),
+                )
+                .did_you_mean(near.as_deref())
             }
             None => error(codes::NO_TRAIN, span, "the file has no `train`")
                 .help("`train NAME[epochs=5] { let net = … step (x, y) in … { … } }`"),
@@ -150,12 +161,21 @@ impl Elaborator<'_> {
         let mut failed = Ok(());
         for stmt in &body.statements {
             match &stmt.kind {
-                StmtKind::Step { pattern, source, body } => {
+                StmtKind::Step {
+                    pattern,
+                    source,
+                    body,
+                } => {
                     if phase == Phase::Step {
                         bound = self.batch_body(FrameKind::Step, pattern, source, body);
                     }
                 }
-                StmtKind::Eval { pattern, source, body, .. } => {
+                StmtKind::Eval {
+                    pattern,
+                    source,
+                    body,
+                    ..
+                } => {
                     if phase == Phase::Eval(evals) {
                         bound = self.batch_body(FrameKind::Eval, pattern, source, body);
                     }
@@ -212,7 +232,12 @@ impl Elaborator<'_> {
 
     fn eval_program(&mut self, train: &Train, root: usize, index: usize) -> Checked<EvalProgram> {
         let result = self.phase(train, root, Phase::Eval(index))?;
-        let stmt = train.body.statements.iter().filter(|stmt| is_eval(stmt)).nth(index);
+        let stmt = train
+            .body
+            .statements
+            .iter()
+            .filter(|stmt| is_eval(stmt))
+            .nth(index);
         let split: Option<&Ident> = match stmt.map(|stmt| &stmt.kind) {
             Some(StmtKind::Eval { split, .. }) => split.as_ref(),
             _ => None,
@@ -234,8 +259,8 @@ impl Elaborator<'_> {
             .collect();
         for (path, made_by) in untrained {
             let message = format!("no loss reaches `{path}`: it keeps its initial value");
-            let diagnostic = Diagnostic::warning(codes::UNTRAINED, made_by, message)
-                .label(step, "in this step");
+            let diagnostic =
+                Diagnostic::warning(codes::UNTRAINED, made_by, message).label(step, "in this step");
             self.reporter_only(diagnostic);
         }
     }
@@ -249,16 +274,20 @@ impl Elaborator<'_> {
     ) -> TrainProgram {
         let mut unit = result.unit;
         output_versions(&mut unit);
-        let optimizers = self.optimizers.iter().enumerate().map(|(index, record)| OptimizerInfo {
-            name: record.name.clone(),
-            rule: record.rule.definition.name().to_owned(),
-            parameters: self
-                .parameters
-                .iter()
-                .filter(|(_, parameter)| parameter.optimizer == Some(index))
-                .map(|(path, _)| path.clone())
-                .collect(),
-        });
+        let optimizers = self
+            .optimizers
+            .iter()
+            .enumerate()
+            .map(|(index, record)| OptimizerInfo {
+                name: record.name.clone(),
+                rule: record.rule.definition.name().to_owned(),
+                parameters: self
+                    .parameters
+                    .iter()
+                    .filter(|(_, parameter)| parameter.optimizer == Some(index))
+                    .map(|(path, _)| path.clone())
+                    .collect(),
+            });
         TrainProgram {
             name: train.name.name.clone(),
             step: unit.emitter.graph,
@@ -279,7 +308,9 @@ impl Elaborator<'_> {
         let info = |(path, record): (&String, &super::instance::ParameterRecord)| ParameterInfo {
             path: path.clone(),
             ty: record.ty.clone(),
-            optimizer: record.optimizer.map(|index| self.optimizers[index].name.clone()),
+            optimizer: record
+                .optimizer
+                .map(|index| self.optimizers[index].name.clone()),
             span: record.span,
         };
         self.parameters.iter().map(info).collect()

@@ -122,7 +122,9 @@ impl Value {
     pub fn as_int(&self) -> Option<i64> {
         match *self {
             Value::Int(value) => Some(value),
-            Value::Float(value) if value.fract() == 0.0 && value.abs() < 9.0e15 => Some(value as i64),
+            Value::Float(value) if value.fract() == 0.0 && value.abs() < 9.0e15 => {
+                Some(value as i64)
+            }
             _ => None,
         }
     }
@@ -180,12 +182,14 @@ impl Value {
             Value::List(values) | Value::Tuple(values) | Value::Results(values) => {
                 values.iter().any(Value::holds_tensor)
             }
-            Value::Function(applied) | Value::Recipe(applied) | Value::Rule(applied) => {
-                applied.statics.iter().any(|given| given.value.holds_tensor())
-            }
-            Value::Intrinsic(primitive) => {
-                primitive.statics.iter().any(|given| given.value.holds_tensor())
-            }
+            Value::Function(applied) | Value::Recipe(applied) | Value::Rule(applied) => applied
+                .statics
+                .iter()
+                .any(|given| given.value.holds_tensor()),
+            Value::Intrinsic(primitive) => primitive
+                .statics
+                .iter()
+                .any(|given| given.value.holds_tensor()),
             _ => false,
         }
     }

@@ -11,7 +11,12 @@ const WINDOW: &[&str] = &["k", "stride", "pad", "dilation", "fill"];
 
 pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("_windows", WINDOW, &["x"], windows),
-    Intrinsic::new("_convolve", &["stride", "pad", "dilation", "groups"], &["x", "weight"], convolve),
+    Intrinsic::new(
+        "_convolve",
+        &["stride", "pad", "dilation", "groups"],
+        &["x", "weight"],
+        convolve,
+    ),
     Intrinsic::new(
         "_convolve_transposed",
         &["stride", "pad", "output_pad", "dilation", "groups"],
@@ -38,9 +43,17 @@ fn each(
         None => given.value.as_int().map(|number| vec![number; rank]),
     };
     let Some(numbers) = numbers else {
-        return Err(wrong_static(e, &given, name, &format!("an int or a tuple of {rank} ints")));
+        return Err(wrong_static(
+            e,
+            &given,
+            name,
+            &format!("an int or a tuple of {rank} ints"),
+        ));
     };
-    if numbers.iter().any(|number| !(least..=1 << 24).contains(number)) {
+    if numbers
+        .iter()
+        .any(|number| !(least..=1 << 24).contains(number))
+    {
         let message = format!("`{name}` must be at least {least}");
         return Err(e.report(error(codes::SHAPE, given.span, message)));
     }
@@ -52,12 +65,19 @@ fn axes(e: &mut Elaborator<'_>, a: &Arguments, kernel: &[i64]) -> Checked<Vec<Wi
     let rank = kernel.len();
     let stride = each(e, a, "stride", rank, 1, 1)?;
     let dilation = each(e, a, "dilation", rank, 1, 1)?;
-    let same = a.given_static("pad").is_some_and(|given| given.value.as_text() == Some("same"));
+    let same = a
+        .given_static("pad")
+        .is_some_and(|given| given.value.as_text() == Some("same"));
     let pads: Vec<(i64, i64)> = if same {
         let reach = |axis: usize| dilation[axis] * (kernel[axis] - 1);
-        (0..rank).map(|axis| (reach(axis) / 2, reach(axis) - reach(axis) / 2)).collect()
+        (0..rank)
+            .map(|axis| (reach(axis) / 2, reach(axis) - reach(axis) / 2))
+            .collect()
     } else {
-        each(e, a, "pad", rank, 0, 0)?.into_iter().map(|pad| (pad, pad)).collect()
+        each(e, a, "pad", rank, 0, 0)?
+            .into_iter()
+            .map(|pad| (pad, pad))
+            .collect()
     };
     if same && stride.iter().any(|&stride| stride != 1) {
         let message = "`pad=\"same\"` goes with stride 1";
@@ -76,13 +96,21 @@ fn axes(e: &mut Elaborator<'_>, a: &Arguments, kernel: &[i64]) -> Checked<Vec<Wi
 /// tuple with an entry for each of these axes.
 fn windows(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let x = a.tensor(e, 0)?;
-    let kernel = a.given_static("k").and_then(|given| given.value.as_elements().map(<[Value]>::len));
+    let kernel = a
+        .given_static("k")
+        .and_then(|given| given.value.as_elements().map(<[Value]>::len));
     let rank = kernel.unwrap_or(1);
     let kernel = each(e, a, "k", rank, 1, 1)?;
     let axes = axes(e, a, &kernel)?;
-    let fill = a.given_static("fill").and_then(|given| given.value.as_float()).unwrap_or(0.0);
+    let fill = a
+        .given_static("fill")
+        .and_then(|given| given.value.as_float())
+        .unwrap_or(0.0);
     let place = e.unit.emitter.span;
-    let built = e.emit().graph.window(x, &axes, Scalar::F32(fill as f32), place);
+    let built = e
+        .emit()
+        .graph
+        .window(x, &axes, Scalar::F32(fill as f32), place);
     let node = e.built(built, codes::SHAPE, a.span)?;
     Ok(e.tensor(node))
 }
@@ -90,8 +118,13 @@ fn windows(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 /// The windows and groups of a convolution with that weight.
 fn shape(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<ConvolutionShape> {
     let weight = a.tensor(e, 1)?;
-    let kernel: Option<Vec<i64>> =
-        e.type_of(weight).shape.iter().skip(2).map(|dim| dim.known()).collect();
+    let kernel: Option<Vec<i64>> = e
+        .type_of(weight)
+        .shape
+        .iter()
+        .skip(2)
+        .map(|dim| dim.known())
+        .collect();
     let kernel = kernel.unwrap_or_default();
     let axes = axes(e, a, &kernel)?;
     let groups = a.int(e, "groups", Some(1))?;
@@ -112,7 +145,10 @@ fn convolve_transposed(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> 
     let shape = shape(e, a)?;
     let output_pad = each(e, a, "output_pad", shape.axes.len(), 0, 0)?;
     let place = e.unit.emitter.span;
-    let built = e.emit().graph.transposed_convolution(x, weight, &shape, &output_pad, place);
+    let built = e
+        .emit()
+        .graph
+        .transposed_convolution(x, weight, &shape, &output_pad, place);
     let node = e.built(built, codes::SHAPE, a.span)?;
     Ok(e.tensor(node))
 }

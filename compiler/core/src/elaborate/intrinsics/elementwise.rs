@@ -9,21 +9,49 @@ use crate::graph::{BinaryOp, DType, UnaryOp};
 use dlm_grammar::ast;
 
 pub(super) const TABLE: &[Intrinsic] = &[
-    Intrinsic::new("exp", &[], &["x"], |e, a| float(e, a, UnaryOp::Exp, f64::exp)),
-    Intrinsic::new("log", &[], &["x"], |e, a| float(e, a, UnaryOp::Log, f64::ln)),
-    Intrinsic::new("sqrt", &[], &["x"], |e, a| float(e, a, UnaryOp::Sqrt, f64::sqrt)),
-    Intrinsic::new("rsqrt", &[], &["x"], |e, a| float(e, a, UnaryOp::Rsqrt, |x| 1.0 / x.sqrt())),
-    Intrinsic::new("sin", &[], &["x"], |e, a| float(e, a, UnaryOp::Sin, f64::sin)),
-    Intrinsic::new("cos", &[], &["x"], |e, a| float(e, a, UnaryOp::Cos, f64::cos)),
-    Intrinsic::new("tanh", &[], &["x"], |e, a| float(e, a, UnaryOp::Tanh, f64::tanh)),
+    Intrinsic::new("exp", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Exp, f64::exp)
+    }),
+    Intrinsic::new("log", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Log, f64::ln)
+    }),
+    Intrinsic::new("sqrt", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Sqrt, f64::sqrt)
+    }),
+    Intrinsic::new("rsqrt", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Rsqrt, |x| 1.0 / x.sqrt())
+    }),
+    Intrinsic::new("sin", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Sin, f64::sin)
+    }),
+    Intrinsic::new("cos", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Cos, f64::cos)
+    }),
+    Intrinsic::new("tanh", &[], &["x"], |e, a| {
+        float(e, a, UnaryOp::Tanh, f64::tanh)
+    }),
     Intrinsic::new("erf", &[], &["x"], erf),
-    Intrinsic::new("abs", &[], &["x"], |e, a| signed(e, a, UnaryOp::Abs, f64::abs)),
-    Intrinsic::new("sign", &[], &["x"], |e, a| signed(e, a, UnaryOp::Sign, sign)),
-    Intrinsic::new("floor", &[], &["x"], |e, a| rounded(e, a, UnaryOp::Floor, f64::floor)),
-    Intrinsic::new("ceil", &[], &["x"], |e, a| rounded(e, a, UnaryOp::Ceil, f64::ceil)),
-    Intrinsic::new("round", &[], &["x"], |e, a| rounded(e, a, UnaryOp::Round, f64::round_ties_even)),
-    Intrinsic::new("maximum", &[], &["a", "b"], |e, a| extreme(e, a, BinaryOp::Max, f64::max)),
-    Intrinsic::new("minimum", &[], &["a", "b"], |e, a| extreme(e, a, BinaryOp::Min, f64::min)),
+    Intrinsic::new("abs", &[], &["x"], |e, a| {
+        signed(e, a, UnaryOp::Abs, f64::abs)
+    }),
+    Intrinsic::new("sign", &[], &["x"], |e, a| {
+        signed(e, a, UnaryOp::Sign, sign)
+    }),
+    Intrinsic::new("floor", &[], &["x"], |e, a| {
+        rounded(e, a, UnaryOp::Floor, f64::floor)
+    }),
+    Intrinsic::new("ceil", &[], &["x"], |e, a| {
+        rounded(e, a, UnaryOp::Ceil, f64::ceil)
+    }),
+    Intrinsic::new("round", &[], &["x"], |e, a| {
+        rounded(e, a, UnaryOp::Round, f64::round_ties_even)
+    }),
+    Intrinsic::new("maximum", &[], &["a", "b"], |e, a| {
+        extreme(e, a, BinaryOp::Max, f64::max)
+    }),
+    Intrinsic::new("minimum", &[], &["a", "b"], |e, a| {
+        extreme(e, a, BinaryOp::Min, f64::min)
+    }),
     Intrinsic::new("pow", &[], &["a", "b"], |e, a| {
         let spans = [a.place(0), a.place(1)];
         e.operate(ast::BinaryOp::Power, a.value(0), a.value(1), spans, a.span)
@@ -68,10 +96,14 @@ fn float(
     }
     let x = a.tensor(e, 0)?;
     if !e.emit().dtype(x).is_float() {
-        let message = format!("`{}` takes floats, this is {}", a.intrinsic.name, e.type_of(x));
-        return Err(e.report(
-            error(codes::ELEMENT_TYPE, a.place(0), message).help("`f32(…)` converts"),
-        ));
+        let message = format!(
+            "`{}` takes floats, this is {}",
+            a.intrinsic.name,
+            e.type_of(x)
+        );
+        return Err(
+            e.report(error(codes::ELEMENT_TYPE, a.place(0), message).help("`f32(…)` converts"))
+        );
     }
     let node = e.emit().unary(op, x);
     Ok(e.tensor(node))
@@ -150,7 +182,10 @@ fn choose(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     }
     let condition = a.tensor(e, 0)?;
     if e.emit().dtype(condition) != DType::Bool {
-        let message = format!("the condition must be bool, this is {}", e.type_of(condition));
+        let message = format!(
+            "the condition must be bool, this is {}",
+            e.type_of(condition)
+        );
         return Err(e.report(error(codes::ELEMENT_TYPE, a.place(0), message)));
     }
     let (x, y) = e.aligned(a.value(1), a.value(2), [a.place(1), a.place(2)])?;
@@ -200,7 +235,8 @@ fn gradient(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     if of.rank() != 0 || !of.dtype.is_float() {
         let message = format!("a gradient is of a float scalar, this is {of}");
         return Err(e.report(
-            error(codes::GRADIENT, a.place(0), message).help("`sum(…)` or `mean(…)` makes a scalar"),
+            error(codes::GRADIENT, a.place(0), message)
+                .help("`sum(…)` or `mean(…)` makes a scalar"),
         ));
     }
     if !by.dtype.is_float() {
@@ -232,7 +268,8 @@ fn like(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         let node = e.emit().broadcast(y, &own.shape);
         return Ok(e.tensor(node));
     }
-    let message = format!("an elementwise loss takes equal shapes or a scalar, these are {own} and {other}");
+    let message =
+        format!("an elementwise loss takes equal shapes or a scalar, these are {own} and {other}");
     let mut diagnostic = error(codes::BROADCAST, a.place(1), message).here(other.to_string());
     if own.elements(7) == other.elements(7) {
         diagnostic = diagnostic.help("`squeeze`, `unsqueeze` or `reshape` make the shapes equal");

@@ -11,11 +11,18 @@ use crate::graph::{BinaryOp, DType, NodeId};
 
 pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("gather", &[], &["x", "ids"], gather),
-    Intrinsic::new("_is_class", &["classes", "axis", "except"], &["ids"], is_class),
+    Intrinsic::new(
+        "_is_class",
+        &["classes", "axis", "except"],
+        &["ids"],
+        is_class,
+    ),
     Intrinsic::new("_check_index", &["below", "except"], &["ids"], |e, a| {
         let ids = integers(e, a, 0)?;
         let below = a.int(e, "below", None)?;
-        let except = a.given_static("except").and_then(|given| given.value.as_int());
+        let except = a
+            .given_static("except")
+            .and_then(|given| given.value.as_int());
         note_bound(e, ids, below, except, a.span);
         Ok(e.tensor(ids))
     }),
@@ -39,8 +46,19 @@ fn note_bound(
     span: dlm_grammar::Span,
 ) {
     let place = e.unit.emitter.span;
-    let span = if e.reporter.is_library(span.file) { place } else { span };
-    e.unit.bounds.push((ids, IndexBound { below, except, span }));
+    let span = if e.reporter.is_library(span.file) {
+        place
+    } else {
+        span
+    };
+    e.unit.bounds.push((
+        ids,
+        IndexBound {
+            below,
+            except,
+            span,
+        },
+    ));
 }
 
 /// `gather(x, ids)`: rows of axis 0.
@@ -63,7 +81,9 @@ fn gather(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 fn is_class(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let ids = integers(e, a, 0)?;
     let classes = a.int(e, "classes", None)?;
-    let except = a.given_static("except").and_then(|given| given.value.as_int());
+    let except = a
+        .given_static("except")
+        .and_then(|given| given.value.as_int());
     note_bound(e, ids, classes, except, a.span);
     let rank = e.type_of(ids).rank();
     let axis = one_axis(e, a, "axis", -1, rank + 1)?;

@@ -9,12 +9,20 @@ use super::{Arguments, Intrinsic};
 use crate::graph::{DType, Dim, NodeId, RandomOp, Scalar};
 
 pub(super) const TABLE: &[Intrinsic] = &[
-    Intrinsic::new("zeros", &[], &[], |e, a| filled(e, a, 0, 0.0)).open().making(),
-    Intrinsic::new("ones", &[], &[], |e, a| filled(e, a, 0, 1.0)).open().making(),
+    Intrinsic::new("zeros", &[], &[], |e, a| filled(e, a, 0, 0.0))
+        .open()
+        .making(),
+    Intrinsic::new("ones", &[], &[], |e, a| filled(e, a, 0, 1.0))
+        .open()
+        .making(),
     Intrinsic::new("full", &[], &[], full).open().making(),
     Intrinsic::new("arange", &[], &[], arange).open().making(),
-    Intrinsic::new("rand", &[], &[], |e, a| random(e, a, RandomOp::Uniform)).open().making(),
-    Intrinsic::new("randn", &[], &[], |e, a| random(e, a, RandomOp::Normal)).open().making(),
+    Intrinsic::new("rand", &[], &[], |e, a| random(e, a, RandomOp::Uniform))
+        .open()
+        .making(),
+    Intrinsic::new("randn", &[], &[], |e, a| random(e, a, RandomOp::Normal))
+        .open()
+        .making(),
     Intrinsic::new("_rand_like", &[], &["x"], |e, a| {
         let x = a.tensor(e, 0)?;
         let shape = e.emit().shape(x);
@@ -59,12 +67,16 @@ fn full(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 /// `arange[n]`: i32 from 0 to n - 1; `arange[start, end]`.
 fn arange(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let given: Vec<&GivenStatic> = a.positional().collect();
-    let bounds: Vec<i64> = given.iter().filter_map(|given| given.value.as_int()).collect();
+    let bounds: Vec<i64> = given
+        .iter()
+        .filter_map(|given| given.value.as_int())
+        .collect();
     let (start, end) = match bounds.as_slice() {
         [end] => (0, *end),
         [start, end] => (*start, *end),
         _ => {
-            let message = "`arange[n]` takes a whole number that is known when the program is compiled";
+            let message =
+                "`arange[n]` takes a whole number that is known when the program is compiled";
             return Err(e.report(error(codes::NOT_COMPILE_TIME, a.span, message)));
         }
     };
@@ -109,14 +121,19 @@ fn each(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         return Ok(Value::None);
     };
     match given.value.as_elements() {
-        Some(items) if items.len() as i64 == count && items.iter().all(|item| item.as_int().is_some()) => {
+        Some(items)
+            if items.len() as i64 == count && items.iter().all(|item| item.as_int().is_some()) =>
+        {
             Ok(given.value)
         }
         None if given.value.as_int().is_some() => {
             Ok(Value::Tuple(vec![given.value; count as usize].into()))
         }
         _ => {
-            let message = format!("an int or a tuple of {count} ints is needed, this is {}", given.value.kind());
+            let message = format!(
+                "an int or a tuple of {count} ints is needed, this is {}",
+                given.value.kind()
+            );
             Err(e.report(error(codes::STATIC_TYPE, given.span, message)))
         }
     }

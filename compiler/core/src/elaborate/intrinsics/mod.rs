@@ -99,12 +99,18 @@ pub(super) fn find(name: &str, from_library: bool) -> Option<&'static Intrinsic>
     if name.starts_with('_') && !from_library {
         return None;
     }
-    tables().into_iter().flatten().find(|intrinsic| intrinsic.name == name)
+    tables()
+        .into_iter()
+        .flatten()
+        .find(|intrinsic| intrinsic.name == name)
 }
 
 /// The names that programs may use.
 pub(super) fn public_names() -> impl Iterator<Item = &'static str> {
-    let names = tables().into_iter().flatten().map(|intrinsic| intrinsic.name);
+    let names = tables()
+        .into_iter()
+        .flatten()
+        .map(|intrinsic| intrinsic.name);
     names.filter(|name| !name.starts_with('_'))
 }
 
@@ -122,8 +128,11 @@ impl Elaborator<'_> {
         let tensors = if intrinsic.takes_any() {
             given.into_iter().map(Some).collect()
         } else {
-            let names: Vec<&str> =
-                intrinsic.tensors.iter().map(|name| name.trim_end_matches('?')).collect();
+            let names: Vec<&str> = intrinsic
+                .tensors
+                .iter()
+                .map(|name| name.trim_end_matches('?'))
+                .collect();
             let slots = self.place_by_name(intrinsic.name, &names, given, span)?;
             for (slot, name) in slots.iter().zip(intrinsic.tensors) {
                 if slot.is_none() && !name.ends_with('?') {
@@ -144,7 +153,11 @@ impl Elaborator<'_> {
 
     fn check_statics(&mut self, primitive: &Primitive, span: Span) -> Checked<()> {
         let intrinsic = primitive.intrinsic;
-        let positional = primitive.statics.iter().filter(|given| given.name.is_none()).count();
+        let positional = primitive
+            .statics
+            .iter()
+            .filter(|given| given.name.is_none())
+            .count();
         if !intrinsic.open_statics && positional > intrinsic.statics.len() {
             let message = format!(
                 "`{}` takes {} in square brackets, not {positional}",
@@ -170,9 +183,14 @@ impl Elaborator<'_> {
 impl Arguments {
     /// A static by name or by its position among those without names.
     pub fn given_static(&self, name: &str) -> Option<&GivenStatic> {
-        let by_name = self.statics.iter().find(|given| given.name.as_deref() == Some(name));
+        let by_name = self
+            .statics
+            .iter()
+            .find(|given| given.name.as_deref() == Some(name));
         let position = self.intrinsic.statics.iter().position(|own| *own == name);
-        by_name.or_else(|| self.positional().nth(position?)).filter(|given| !given.value.is_none())
+        by_name
+            .or_else(|| self.positional().nth(position?))
+            .filter(|given| !given.value.is_none())
     }
 
     /// The statics without names.
@@ -187,12 +205,14 @@ impl Arguments {
 
     /// The value at a position; the signature has been checked.
     pub fn value(&self, position: usize) -> &Value {
-        self.argument(position).map_or(&Value::None, |given| &given.value)
+        self.argument(position)
+            .map_or(&Value::None, |given| &given.value)
     }
 
     /// Where the argument at a position stands.
     pub fn place(&self, position: usize) -> Span {
-        self.argument(position).map_or(self.span, |given| given.span)
+        self.argument(position)
+            .map_or(self.span, |given| given.span)
     }
 
     /// The argument at a position as a node.
@@ -201,22 +221,39 @@ impl Arguments {
     }
 
     /// A truth value among the statics.
-    pub fn flag(&self, elaborator: &mut Elaborator<'_>, name: &str, default: bool) -> Checked<bool> {
+    pub fn flag(
+        &self,
+        elaborator: &mut Elaborator<'_>,
+        name: &str,
+        default: bool,
+    ) -> Checked<bool> {
         let Some(given) = self.given_static(name) else {
             return Ok(default);
         };
-        given.value.as_bool().ok_or_else(|| wrong_static(elaborator, given, name, "a bool"))
+        given
+            .value
+            .as_bool()
+            .ok_or_else(|| wrong_static(elaborator, given, name, "a bool"))
     }
 
     /// A whole number among the statics.
-    pub fn int(&self, elaborator: &mut Elaborator<'_>, name: &str, default: Option<i64>) -> Checked<i64> {
+    pub fn int(
+        &self,
+        elaborator: &mut Elaborator<'_>,
+        name: &str,
+        default: Option<i64>,
+    ) -> Checked<i64> {
         match (self.given_static(name), default) {
-            (Some(given), _) => {
-                given.value.as_int().ok_or_else(|| wrong_static(elaborator, given, name, "an int"))
-            }
+            (Some(given), _) => given
+                .value
+                .as_int()
+                .ok_or_else(|| wrong_static(elaborator, given, name, "an int")),
             (None, Some(default)) => Ok(default),
             (None, None) => {
-                let message = format!("`{}` needs `{name}` in square brackets", self.intrinsic.name);
+                let message = format!(
+                    "`{}` needs `{name}` in square brackets",
+                    self.intrinsic.name
+                );
                 Err(elaborator.report(error(codes::MISSING_STATIC, self.span, message)))
             }
         }

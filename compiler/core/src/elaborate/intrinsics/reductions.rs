@@ -14,8 +14,12 @@ pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("prod", STATICS, &["x"], |e, a| reduce(e, a, ReduceOp::Prod)),
     Intrinsic::new("max", STATICS, &["x"], |e, a| reduce(e, a, ReduceOp::Max)),
     Intrinsic::new("min", STATICS, &["x"], |e, a| reduce(e, a, ReduceOp::Min)),
-    Intrinsic::new("argmax", STATICS, &["x"], |e, a| reduce(e, a, ReduceOp::ArgMax)),
-    Intrinsic::new("argmin", STATICS, &["x"], |e, a| reduce(e, a, ReduceOp::ArgMin)),
+    Intrinsic::new("argmax", STATICS, &["x"], |e, a| {
+        reduce(e, a, ReduceOp::ArgMax)
+    }),
+    Intrinsic::new("argmin", STATICS, &["x"], |e, a| {
+        reduce(e, a, ReduceOp::ArgMin)
+    }),
     Intrinsic::new("mean", STATICS, &["x"], mean),
     Intrinsic::new("cumsum", &["axis"], &["x"], |e, a| {
         let x = a.tensor(e, 0)?;
@@ -44,9 +48,9 @@ fn mean(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let x = number_tensor(e, a)?;
     if !e.emit().dtype(x).is_float() {
         let message = format!("a mean of {} elements", e.type_of(x).dtype);
-        return Err(e.report(
-            error(codes::ELEMENT_TYPE, a.place(0), message).help("`f32(…)` converts"),
-        ));
+        return Err(
+            e.report(error(codes::ELEMENT_TYPE, a.place(0), message).help("`f32(…)` converts"))
+        );
     }
     let axes = axes(e, a, x)?;
     let keep = a.flag(e, "keep", false)?;
@@ -111,7 +115,12 @@ fn axes(e: &mut Elaborator<'_>, a: &Arguments, x: NodeId) -> Checked<Vec<usize>>
         None => given.value.as_int().map(|axis| vec![axis]),
     };
     let Some(numbers) = numbers else {
-        return Err(wrong_static(e, &given, "axis", "an int, a tuple or a list of them"));
+        return Err(wrong_static(
+            e,
+            &given,
+            "axis",
+            "an int, a tuple or a list of them",
+        ));
     };
     let mut axes = Vec::new();
     for number in numbers {

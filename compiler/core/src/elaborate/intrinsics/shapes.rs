@@ -26,7 +26,12 @@ pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("len", &[], &["xs"], length),
 ];
 
-fn view(e: &mut Elaborator<'_>, x: NodeId, shape: Vec<Dim>, index: Vec<AxisIndex>) -> Checked<Value> {
+fn view(
+    e: &mut Elaborator<'_>,
+    x: NodeId,
+    shape: Vec<Dim>,
+    index: Vec<AxisIndex>,
+) -> Checked<Value> {
     let node = e.emit().view(x, shape, index);
     Ok(e.tensor(node))
 }
@@ -77,7 +82,10 @@ fn quotient(of: &[Dim], shape: &[Dim]) -> Option<Dim> {
     // The quotient is affine in the batch size, or it has no type.
     let (one, two, five) = (at(1)?, at(2)?, at(5)?);
     let batch = two - one;
-    (one + 4 * batch == five).then_some(Dim { batch, fixed: one - batch })
+    (one + 4 * batch == five).then_some(Dim {
+        batch,
+        fixed: one - batch,
+    })
 }
 
 fn reshape(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
@@ -90,7 +98,10 @@ fn reshape(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     });
     if !same {
         let wanted = crate::graph::TensorType::new(e.emit().dtype(x), shape);
-        let message = format!("{} has another number of elements than {wanted}", e.type_of(x));
+        let message = format!(
+            "{} has another number of elements than {wanted}",
+            e.type_of(x)
+        );
         return Err(e.report(error(codes::SHAPE, a.span, message)));
     }
     let node = e.emit().reshape(x, shape);
@@ -151,7 +162,9 @@ fn squeeze(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let own = e.emit().shape(x);
     let axes: Vec<usize> = match a.given_static("axis") {
         Some(_) => vec![one_axis(e, a, "axis", 0, own.len())?],
-        None => (0..own.len()).filter(|&axis| own[axis] == Dim::fixed(1)).collect(),
+        None => (0..own.len())
+            .filter(|&axis| own[axis] == Dim::fixed(1))
+            .collect(),
     };
     let mut node = x;
     for &axis in axes.iter().rev() {
@@ -225,7 +238,9 @@ fn concat(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         let other = e.type_of(node).clone();
         let same = other.rank() == first.rank()
             && other.dtype == first.dtype
-            && (0..first.rank()).all(|own| own == axis || own >= other.rank() || other.shape[own] == first.shape[own]);
+            && (0..first.rank()).all(|own| {
+                own == axis || own >= other.rank() || other.shape[own] == first.shape[own]
+            });
         if !same {
             let message = format!("{first} and {other} do not join along axis {axis}");
             return Err(e.report(error(codes::SHAPE, a.span, message)));
@@ -252,7 +267,11 @@ fn split(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         a.int(e, "sizes", None)?;
         return Ok(Value::None);
     };
-    let sizes: Option<Vec<i64>> = match (given.value.as_elements(), given.value.as_int(), own[axis].known()) {
+    let sizes: Option<Vec<i64>> = match (
+        given.value.as_elements(),
+        given.value.as_int(),
+        own[axis].known(),
+    ) {
         (Some(items), _, _) => items.iter().map(Value::as_int).collect(),
         (None, Some(parts), Some(extent)) if parts > 0 && extent % parts == 0 => {
             Some(vec![extent / parts; parts as usize])
@@ -300,7 +319,10 @@ fn pad(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         index[axis] = AxisIndex::affine(&[(axis, 1)], -before, 1);
     }
     let dtype = e.emit().dtype(x);
-    let fill = match a.given_static("value").and_then(|given| given.value.as_float()) {
+    let fill = match a
+        .given_static("value")
+        .and_then(|given| given.value.as_float())
+    {
         Some(value) if dtype.is_float() => crate::graph::Scalar::F32(value as f32),
         Some(value) => crate::graph::Scalar::I32(value as i32),
         None => super::super::emit::zero_of(dtype),
@@ -312,7 +334,10 @@ fn pad(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 /// The extent of an axis, which must be known.
 fn known_extent(e: &mut Elaborator<'_>, a: &Arguments, dim: Dim) -> Checked<i64> {
     dim.known().ok_or_else(|| {
-        let message = format!("`{}` along an axis whose size only the run knows", a.intrinsic.name);
+        let message = format!(
+            "`{}` along an axis whose size only the run knows",
+            a.intrinsic.name
+        );
         e.report(error(codes::BATCH_DEPENDENT, a.span, message))
     })
 }

@@ -17,7 +17,12 @@ pub(super) const TABLE: &[Intrinsic] = &[
 /// The pattern with its place.
 fn pattern(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<(String, Span)> {
     let given = a.given_static("pattern");
-    match given.and_then(|given| given.value.as_text().map(|text| (text.to_owned(), given.span))) {
+    match given.and_then(|given| {
+        given
+            .value
+            .as_text()
+            .map(|text| (text.to_owned(), given.span))
+    }) {
         Some(found) => Ok(found),
         None => {
             let message = format!("`{}` needs a pattern in square brackets", a.intrinsic.name);
@@ -32,7 +37,10 @@ fn einsum(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     for position in 0..a.tensors.len() {
         operands.push(a.tensor(e, position)?);
     }
-    let types: Vec<String> = operands.iter().map(|&node| e.type_of(node).to_string()).collect();
+    let types: Vec<String> = operands
+        .iter()
+        .map(|&node| e.type_of(node).to_string())
+        .collect();
     let place = e.unit.emitter.span;
     match e.emit().graph.einsum(&text, &operands, place) {
         Ok(node) => Ok(e.tensor(node)),
@@ -87,14 +95,23 @@ fn rearrange(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     }
 }
 
-fn rearranged(e: &mut Elaborator<'_>, a: &Arguments, text: &str, x: NodeId) -> Result<NodeId, String> {
+fn rearranged(
+    e: &mut Elaborator<'_>,
+    a: &Arguments,
+    text: &str,
+    x: NodeId,
+) -> Result<NodeId, String> {
     let (left, right) = text.split_once("->").ok_or("the pattern needs `->`")?;
     let unreadable = |side: &str| format!("`{}` is no list of axis names", side.trim());
     let from = groups(left).ok_or_else(|| unreadable(left))?;
     let to = groups(right).ok_or_else(|| unreadable(right))?;
     let own = e.emit().shape(x);
     if from.len() != own.len() {
-        return Err(format!("the pattern names {} axes of {}", from.len(), own.len()));
+        return Err(format!(
+            "the pattern names {} axes of {}",
+            from.len(),
+            own.len()
+        ));
     }
     let sizes = named_sizes(a, &from, &own)?;
     let names: Vec<&str> = from.iter().flatten().copied().collect();
@@ -112,8 +129,10 @@ fn rearranged(e: &mut Elaborator<'_>, a: &Arguments, text: &str, x: NodeId) -> R
     }
     let parts: Vec<Dim> = names.iter().map(|name| sizes[*name]).collect();
     let split = e.emit().reshape(x, parts);
-    let positions: Vec<usize> =
-        order.iter().filter_map(|name| names.iter().position(|other| other == name)).collect();
+    let positions: Vec<usize> = order
+        .iter()
+        .filter_map(|name| names.iter().position(|other| other == name))
+        .collect();
     let turned = e.emit().permute(split, &positions);
     let shape: Option<Vec<Dim>> = to.iter().map(|group| product(group, &sizes)).collect();
     let shape = shape.ok_or("a group of two axes that depend on the batch")?;
@@ -131,21 +150,38 @@ fn named_sizes(
         let Some(name) = &given.name else { continue };
         let known = from.iter().flatten().any(|other| *other == name.as_str());
         let size = given.value.as_dim().filter(|_| known);
-        sizes.insert(name.clone(), size.ok_or_else(|| format!("`{name}` is not the size of an axis of the pattern"))?);
+        sizes.insert(
+            name.clone(),
+            size.ok_or_else(|| format!("`{name}` is not the size of an axis of the pattern"))?,
+        );
     }
     for (group, &dim) in from.iter().zip(own) {
-        let open: Vec<&&str> = group.iter().filter(|name| !sizes.contains_key(**name)).collect();
-        let given: Vec<Dim> = group.iter().filter_map(|name| sizes.get(*name)).copied().collect();
+        let open: Vec<&&str> = group
+            .iter()
+            .filter(|name| !sizes.contains_key(**name))
+            .collect();
+        let given: Vec<Dim> = group
+            .iter()
+            .filter_map(|name| sizes.get(*name))
+            .copied()
+            .collect();
         let factor: Option<i64> = given.iter().map(|dim| dim.known()).product();
         match (open.as_slice(), factor) {
             ([], _) if product(group, &sizes) == Some(dim) => {}
-            ([name], Some(factor)) if factor > 0 && dim.fixed % factor == 0 && dim.batch % factor == 0 => {
-                let rest = Dim { batch: dim.batch / factor, fixed: dim.fixed / factor };
+            ([name], Some(factor))
+                if factor > 0 && dim.fixed % factor == 0 && dim.batch % factor == 0 =>
+            {
+                let rest = Dim {
+                    batch: dim.batch / factor,
+                    fixed: dim.fixed / factor,
+                };
                 sizes.insert((**name).to_owned(), rest);
             }
             ([] | [_], _) => return Err(format!("`({})` does not make {dim}", group.join(" "))),
             ([first, second, ..], _) => {
-                return Err(format!("the sizes of `{first}` and `{second}` are unknown: give one, `{first}=…`"));
+                return Err(format!(
+                    "the sizes of `{first}` and `{second}` are unknown: give one, `{first}=…`"
+                ));
             }
         }
     }
@@ -157,8 +193,14 @@ fn product(group: &[&str], sizes: &IndexMap<String, Dim>) -> Option<Dim> {
     for name in group {
         let size = *sizes.get(*name)?;
         whole = match (whole.known(), size.known()) {
-            (Some(factor), _) => Dim { batch: size.batch * factor, fixed: size.fixed * factor },
-            (None, Some(factor)) => Dim { batch: whole.batch * factor, fixed: whole.fixed * factor },
+            (Some(factor), _) => Dim {
+                batch: size.batch * factor,
+                fixed: size.fixed * factor,
+            },
+            (None, Some(factor)) => Dim {
+                batch: whole.batch * factor,
+                fixed: whole.fixed * factor,
+            },
             (None, None) => return None,
         };
     }
@@ -171,7 +213,10 @@ mod tests {
 
     #[test]
     fn sides_of_patterns() {
-        assert_eq!(groups("b t (n h d)"), Some(vec![vec!["b"], vec!["t"], vec!["n", "h", "d"]]));
+        assert_eq!(
+            groups("b t (n h d)"),
+            Some(vec![vec!["b"], vec!["t"], vec!["n", "h", "d"]])
+        );
         assert_eq!(groups("b (h"), None);
         assert_eq!(groups("b ((h))"), None);
         assert_eq!(groups("b h*"), None);

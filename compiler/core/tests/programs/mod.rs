@@ -1,0 +1,75 @@
+//! Programs of the language's page, and the world they are elaborated in.
+
+use dlm_core::elaborate::program::SourceSpec;
+use dlm_core::elaborate::world::{PartDescription, SourceDescription, SplitDescription};
+use dlm_core::elaborate::{
+    self, DataCatalog, Elaborated, NoWorld, Settings, Source, TrainProgram, World,
+};
+use dlm_core::graph::DType;
+use dlm_grammar::SourceMap;
+
+/// Sources of data that need no files.
+pub struct Catalog;
+
+fn part(dtype: DType, shape: &[i64], classes: Option<i64>) -> PartDescription {
+    PartDescription {
+        dtype,
+        shape: shape.to_vec(),
+        classes,
+    }
+}
+
+fn split(name: &str, count: i64) -> SplitDescription {
+    SplitDescription {
+        name: name.to_owned(),
+        count,
+        class_counts: vec![count / 10; 10],
+        vocab: Some(65),
+    }
+}
+
+impl DataCatalog for Catalog {
+    fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String> {
+        let parts = match source.name.as_str() {
+            "digits" => vec![
+                part(DType::F32, &[1, 16, 16], None),
+                part(DType::I32, &[], Some(10)),
+            ],
+            "mnist" => vec![
+                part(DType::F32, &[1, 28, 28], None),
+                part(DType::I32, &[], Some(10)),
+            ],
+            "synthetic" => vec![
+                part(DType::I32, &[8], Some(65)),
+                part(DType::I32, &[8], Some(65)),
+            ],
+            other => return Err(format!("no `{other}` in this test")),
+        };
+        Ok(SourceDescription {
+            parts,
+            splits: vec![split("train", 6000), split("test", 1000)],
+        })
+    }
+}
+
+/// Elaborates a file's run; the diagnostics are rendered.
+pub fn train(name: &str, text: &str, settings: &Settings) -> (Elaborated<TrainProgram>, String) {
+    let mut sources = SourceMap::new();
+    let world = World {
+        loader: &NoWorld,
+        catalog: &Catalog,
+        settings,
+    };
+    let elaborated = elaborate::train(&mut sources, Source { name, text }, world, None);
+    let rendered = sources.render_all(&elaborated.diagnostics);
+    (elaborated, rendered)
+}
+
+/// Elaborates a file's run that has no errors and no warnings.
+pub fn train_ok(name: &str, text: &str) -> TrainProgram {
+    let (elaborated, rendered) = train(name, text, &Settings::default());
+    assert_eq!(rendered, "", "{name}");
+    elaborated
+        .value
+        .expect("a program without errors has a value")
+}
