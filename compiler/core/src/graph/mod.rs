@@ -12,6 +12,7 @@ mod op;
 pub mod ops;
 pub mod text;
 mod types;
+pub mod verify;
 
 pub(crate) use build::{Builder, Built};
 pub use build::{ConvolutionShape, WindowAxis};

@@ -1,150 +1,147 @@
-//! Operations that kernels are not generated for, said by others.
-//!
-//! | operation | becomes |
-//! |---|---|
-//! | `concat(a, b, …)` | a choice, by position along the axis, of views that reach beyond their operands |
-//! | `cumulative_sum(x)` | window sums that reach back to the start: `out[i] = sum over j of x[i - j]` |
-//! | `scatter_add(ids, updates)` | a product with `id = row` as ones and zeros, which needs no order of writes |
+//! Contractions of more than two operands become chains of two: the first two are multiplied over all the variables
+//! that they name, and what nothing else names is summed at once.
 
 use super::rewrite::Rewrite;
-use crate::graph::{
-    AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, NodeId, Op, Scalar, TypeError, View,
-};
-use dlm_grammar::Span;
+use crate::graph::{AxisIndex, Builder, Contraction, Dim, Graph, NodeId, Op, TypeError};
+use std::collections::BTreeSet;
 
 /// The pass.
 ///
 /// # Errors
-/// Where a concatenation runs along the batch.
+/// Where a part does not type, which is a fault of the pass.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
     let mut rewrite = Rewrite::new(graph);
     for (id, node) in graph.nodes.iter() {
-        let inputs = rewrite.inputs(id)?;
-        let new = match &node.op {
-            Op::Concat { axis } => concat(&mut rewrite.new, &inputs, *axis, node.span)?,
-            Op::CumulativeSum { axis, reverse } => {
-                cumulative_sum(&mut rewrite.new, inputs[0], *axis, *reverse, node.span)?
-            }
-            Op::ScatterAdd { rows } => {
-                scatter_add(&mut rewrite.new, inputs[0], inputs[1], *rows, node.span)?
-            }
-            _ => rewrite.copy(id)?,
+        let Op::Contract(contraction) = &node.op else {
+            rewrite.copy(id)?;
+            continue;
         };
+        let operands = rewrite.inputs(id)?;
+        let mut builder = Builder {
+            graph: &mut rewrite.new,
+            span: node.span,
+        };
+        let new = pairwise(&mut builder, contraction.clone(), operands.to_vec())?;
         rewrite.set(id, new);
     }
     rewrite.finish()
 }
 
-fn concat(
-    graph: &mut Graph,
+fn pairwise(
+    builder: &mut Builder<'_>,
+    mut contraction: Contraction,
+    mut operands: Vec<NodeId>,
+) -> Result<NodeId, TypeError> {
+    while operands.len() > 2 {
+        let rank = contraction.shape.len();
+        let named = variables(&contraction.operands[..2]);
+        let needed = variables(&contraction.operands[2..]);
+        let (kept, summed): (Vec<usize>, Vec<usize>) = named
+            .into_iter()
+            .partition(|variable| *variable < rank || needed.contains(variable));
+        let first = product_of_two(builder, &contraction, &operands, &kept, &summed)?;
+        contraction.operands.splice(
+            ..2,
+            [kept
+                .iter()
+                .map(|&variable| AxisIndex::variable(variable))
+                .collect()],
+        );
+        operands.splice(..2, [first]);
+        drop_variables(&mut contraction, &summed);
+    }
+    builder.add(Op::Contract(contraction), &operands)
+}
+
+fn variables(operands: &[Vec<AxisIndex>]) -> BTreeSet<usize> {
+    operands
+        .iter()
+        .flatten()
+        .flat_map(|index| index.terms.iter().map(|term| term.0))
+        .collect()
+}
+
+/// The product of the first two operands as a tensor over the kept variables, summed over the others.
+fn product_of_two(
+    builder: &mut Builder<'_>,
+    contraction: &Contraction,
     operands: &[NodeId],
-    axis: usize,
-    span: Span,
+    kept: &[usize],
+    summed: &[usize],
 ) -> Result<NodeId, TypeError> {
-    let mut shape = graph.shape(operands[0]).to_vec();
-    let mut begins = Vec::with_capacity(operands.len());
-    let mut total = 0;
-    for &operand in operands {
-        begins.push(total);
-        let extent = graph.shape(operand)[axis].known();
-        total += extent.ok_or_else(|| TypeError("a join along the batch".into()))?;
+    let extent = |&variable: &usize| -> Dim {
+        let rank = contraction.shape.len();
+        if variable < rank {
+            contraction.shape[variable]
+        } else {
+            contraction.reduced[variable - rank]
+        }
+    };
+    let place = |variable: usize| {
+        kept.iter()
+            .chain(summed)
+            .position(|&own| own == variable)
+            .unwrap_or(0)
+    };
+    let rename =
+        |index: &AxisIndex| index.substitute(|variable| AxisIndex::variable(place(variable)));
+    let pair = Contraction {
+        shape: kept.iter().map(extent).collect(),
+        reduced: summed.iter().map(extent).collect(),
+        operands: contraction.operands[..2]
+            .iter()
+            .map(|axes| axes.iter().map(rename).collect())
+            .collect(),
+    };
+    builder.add(Op::Contract(pair), &operands[..2])
+}
+
+/// Takes reduced variables that no operand names any more out of a contraction.
+fn drop_variables(contraction: &mut Contraction, dropped: &[usize]) {
+    let rank = contraction.shape.len();
+    let lower =
+        |variable: usize| variable - dropped.iter().filter(|&&gone| gone < variable).count();
+    for index in contraction.operands.iter_mut().flatten() {
+        *index = index.substitute(|variable| AxisIndex::variable(lower(variable)));
     }
-    shape[axis] = Dim::fixed(total);
-    let position = graph.iota(&shape, axis, span)?;
-    let mut result: Option<NodeId> = None;
-    for (&operand, &begin) in operands.iter().zip(&begins).rev() {
-        let shifted = |own: usize| match own == axis {
-            true => AxisIndex::affine(&[(own, 1)], -begin, 1),
-            false => AxisIndex::variable(own),
-        };
-        let index = (0..shape.len()).map(shifted).collect();
-        let fill = zero(graph.ty(operand).dtype);
-        let wide = graph.view(
-            operand,
-            View {
-                shape: shape.clone(),
-                index,
-                fill,
-            },
-            span,
-        )?;
-        result = Some(match result {
-            None => wide,
-            Some(later) => {
-                let end = begin + graph.shape(operand)[axis].fixed;
-                let end = graph.constant(Scalar::I32(end as i32), span)?;
-                let before = graph.binary(BinaryOp::Lt, position, end, span)?;
-                graph.select(before, wide, later, span)?
-            }
+    let mut variable = rank;
+    contraction.reduced.retain(|_| {
+        variable += 1;
+        !dropped.contains(&(variable - 1))
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::eval::{Tensor, evaluate};
+    use crate::graph::text::parse;
+    use crate::passes::run_named;
+
+    #[test]
+    fn three_operands_are_two_times_two() {
+        let text = r#"graph chain {
+  %0 = input : f32[3, 4] {kind=data, name="a"}
+  %1 = input : f32[4, 5] {kind=data, name="b"}
+  %2 = input : f32[5, B] {kind=data, name="c"}
+  %3 = contract %0, %1, %2 : f32[3, B] {index=["v0, v2", "v2, v3", "v3, v1"], reduced=[4, 5]}
+  output result "out" = %3
+}
+"#;
+        let before = parse(text).unwrap();
+        let after = run_named(&before, &["decompose"]).unwrap();
+        insta::assert_snapshot!(format!("{before}{after}"));
+        let inputs = [("a", [3, 4]), ("b", [4, 5]), ("c", [5, 2])].map(|(name, shape)| {
+            (
+                name.to_string(),
+                Tensor::from_fn(&shape, |index| {
+                    (index[0] * 7 + index[1] * 3 % 5) as f64 - 4.0
+                }),
+            )
         });
+        let inputs = inputs.into_iter().collect();
+        assert_eq!(
+            evaluate(&before, 2, &inputs).unwrap(),
+            evaluate(&after, 2, &inputs).unwrap()
+        );
     }
-    result.ok_or_else(|| TypeError("a join of nothing".into()))
-}
-
-fn zero(dtype: DType) -> Scalar {
-    match dtype {
-        DType::F32 | DType::Bf16 => Scalar::F32(0.0),
-        DType::Bool => Scalar::Bool(false),
-        _ => Scalar::I32(0),
-    }
-}
-
-fn cumulative_sum(
-    graph: &mut Graph,
-    x: NodeId,
-    axis: usize,
-    reverse: bool,
-    span: Span,
-) -> Result<NodeId, TypeError> {
-    let shape = graph.shape(x).to_vec();
-    let back = if reverse { 1 } else { -1 };
-    let place = |own: usize| match own == axis {
-        true => AxisIndex::affine(&[(own, 1), (shape.len(), back)], 0, 1),
-        false => AxisIndex::variable(own),
-    };
-    let operands = vec![(0..shape.len()).map(place).collect()];
-    graph.contract(
-        Contraction {
-            shape: shape.clone(),
-            reduced: vec![shape[axis]],
-            operands,
-        },
-        &[x],
-        span,
-    )
-}
-
-/// `out[row, rest] = sum over ids of (id = row) * update[id, rest]`.
-fn scatter_add(
-    graph: &mut Graph,
-    ids: NodeId,
-    updates: NodeId,
-    rows: Dim,
-    span: Span,
-) -> Result<NodeId, TypeError> {
-    let last = rows
-        .known()
-        .ok_or_else(|| TypeError("a table with rows for the batch".into()))?
-        - 1;
-    let bounds = [0, last].map(|bound| graph.constant(Scalar::I32(bound as i32), span));
-    let [low, high] = bounds;
-    let above = graph.binary(BinaryOp::Max, ids, low?, span)?;
-    let clamped = graph.binary(BinaryOp::Min, above, high?, span)?;
-    let hot = graph.one_hot(clamped, rows, span)?;
-    let rank = graph.shape(ids).len();
-    let further = graph.shape(updates).len() - rank;
-    let mut shape = vec![rows];
-    shape.extend_from_slice(&graph.shape(updates)[rank..]);
-    let id = |number: usize| AxisIndex::variable(1 + further + number);
-    let mut hot_index: Vec<AxisIndex> = (0..rank).map(id).collect();
-    hot_index.push(AxisIndex::variable(0));
-    let mut update_index: Vec<AxisIndex> = (0..rank).map(id).collect();
-    update_index.extend((0..further).map(|number| AxisIndex::variable(1 + number)));
-    let reduced = graph.shape(ids).to_vec();
-    let contraction = Contraction {
-        shape,
-        reduced,
-        operands: vec![hot_index, update_index],
-    };
-    graph.contract(contraction, &[hot, updates], span)
 }

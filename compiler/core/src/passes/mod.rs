@@ -1,11 +1,16 @@
 //! Graph to graph: one ordered table.
+//!
+//! A pass rebuilds the graph node by node into a new one, so nodes stay in order, equal nodes become one, and each keeps
+//! the place in the source that it came from.
 
 mod autodiff;
+mod cse;
 mod dead_code;
 mod decompose;
 mod rewrite;
 mod simplify;
 
+use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, TypeError};
 
 /// A pass over graph IR.
@@ -37,8 +42,13 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "decompose",
-        summary: "says joins, prefix sums and scatters by operations that kernels are made for",
+        summary: "contractions of more than two operands, two at a time",
         run: decompose::run,
+    },
+    Pass {
+        name: "cse",
+        summary: "equal operations on equal inputs become one node",
+        run: cse::run,
     },
     Pass {
         name: "dead-code",
@@ -47,13 +57,16 @@ pub const PASSES: &[Pass] = &[
     },
 ];
 
-/// A pass that does not exist.
+/// A pass that does not exist, or went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PassError {
     /// No pass has that name.
-    #[error("there is no pass `{0}`")]
-    Unknown(String),
-    /// A pass made a graph that does not type: a fault of the compiler.
+    #[error("there is no pass `{name}`{}", hint(.name))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// A pass made a node that does not type: a fault of the compiler.
     #[error("pass `{pass}`: {error}")]
     Failed {
         /// The pass.
@@ -61,23 +74,38 @@ pub enum PassError {
         /// What it met.
         error: TypeError,
     },
+    /// A pass made a graph that breaks a rule: a fault of the compiler.
+    #[error("pass `{pass}` made a graph that is not valid: {error}")]
+    Invalid {
+        /// The pass.
+        pass: &'static str,
+        /// The rule.
+        error: VerifyError,
+    },
+}
+
+/// The nearest name, or all of them.
+fn hint(name: &str) -> String {
+    let names = || PASSES.iter().map(|pass| pass.name);
+    match dlm_grammar::suggest(name, names()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => format!("; there are {}", names().collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// The pass of that name.
 ///
 /// # Errors
-/// Where there is none.
+/// Where there is none; the error suggests a near one.
 pub fn find(name: &str) -> Result<&'static Pass, PassError> {
-    PASSES
-        .iter()
-        .find(|pass| pass.name == name)
-        .ok_or_else(|| PassError::Unknown(name.into()))
+    let found = PASSES.iter().find(|pass| pass.name == name);
+    found.ok_or_else(|| PassError::Unknown { name: name.into() })
 }
 
-/// Runs passes in order; `observe` sees the graph after each.
+/// Runs passes in order; `observe` sees the graph after each. Debug builds verify each graph.
 ///
 /// # Errors
-/// Where a pass fails, which is a fault of the compiler.
+/// Where a pass fails or its graph breaks a rule, which is a fault of the compiler.
 pub fn run_passes<'p>(
     graph: &Graph,
     passes: impl IntoIterator<Item = &'p Pass>,
@@ -85,11 +113,12 @@ pub fn run_passes<'p>(
 ) -> Result<Graph, PassError> {
     let mut graph = graph.clone();
     for pass in passes {
-        graph = (pass.run)(&graph).map_err(|error| PassError::Failed {
-            pass: pass.name,
-            error,
-        })?;
-        observe(pass.name, &graph);
+        let name = pass.name;
+        graph = (pass.run)(&graph).map_err(|error| PassError::Failed { pass: name, error })?;
+        if cfg!(debug_assertions) {
+            verify(&graph).map_err(|error| PassError::Invalid { pass: name, error })?;
+        }
+        observe(name, &graph);
     }
     Ok(graph)
 }
@@ -104,4 +133,21 @@ pub fn run_named(graph: &Graph, names: &[&str]) -> Result<Graph, PassError> {
         .map(|name| find(name))
         .collect::<Result<Vec<_>, _>>()?;
     run_passes(graph, passes, |_, _| {})
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_unknown_pass_is_answered_with_a_near_one() {
+        let check =
+            |name: &str, text: &str| assert_eq!(super::find(name).err().unwrap().to_string(), text);
+        check(
+            "simplfy",
+            "there is no pass `simplfy`; did you mean `simplify`?",
+        );
+        check(
+            "quantize",
+            "there is no pass `quantize`; there are simplify, autodiff, simplify-gradients, decompose, cse, dead-code",
+        );
+    }
 }

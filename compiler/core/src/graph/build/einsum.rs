@@ -121,7 +121,7 @@ impl Graph {
         self.contract(contraction, operands, span)
     }
 
-    /// A sum of products of one or two tensors; of more, two at a time from the left.
+    /// A sum of products.
     ///
     /// # Errors
     /// Where operands do not fit.
@@ -131,11 +131,6 @@ impl Graph {
         operands: &[NodeId],
         span: Span,
     ) -> Result<NodeId, TypeError> {
-        if operands.len() > 2 {
-            return Err(TypeError(
-                "an einsum of more than two tensors; write two".into(),
-            ));
-        }
         self.add(Op::Contract(contraction), operands, span)
     }
 }

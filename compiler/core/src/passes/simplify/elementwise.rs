@@ -59,6 +59,13 @@ pub fn powers(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) ->
         let square = s.add(mul.clone(), &[x, x], span)?;
         return s.add(mul, &[square, x], span).map(Some);
     }
+    if exponent == 4.0 {
+        let square = s.add(mul.clone(), &[x, x], span)?;
+        return s.add(mul, &[square, square], span).map(Some);
+    }
+    if exponent == 0.5 {
+        return s.add(Op::Unary(UnaryOp::Sqrt), &[x], span).map(Some);
+    }
     let shape = s.graph.shape(x).to_vec();
     let dtype = s.graph.ty(x).dtype;
     if exponent == 0.0 {
@@ -90,6 +97,34 @@ pub fn doubled(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], _span: Span) 
     Ok(match op {
         Op::Cast(to) if s.graph.ty(input).dtype == *to => Some(input),
         Op::StopGradient if inner.op == Op::StopGradient => Some(input),
+        _ => None,
+    })
+}
+
+/// A choice that is known, or between two of the same.
+pub fn choices(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], _span: Span) -> Replacement {
+    if *op != Op::Select {
+        return Ok(None);
+    }
+    Ok(match s.constant_of(inputs[0]) {
+        _ if inputs[1] == inputs[2] => Some(inputs[1]),
+        Some(Scalar::Bool(true)) => Some(inputs[1]),
+        Some(Scalar::Bool(false)) => Some(inputs[2]),
+        _ => None,
+    })
+}
+
+/// `true and x` is `x`, `false and x` is `false`; `or` the other way round.
+pub fn logic(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], _span: Span) -> Replacement {
+    let neutral = match op {
+        Op::Binary(BinaryOp::And) => true,
+        Op::Binary(BinaryOp::Or) => false,
+        _ => return Ok(None),
+    };
+    let (a, b) = (inputs[0], inputs[1]);
+    Ok(match (s.constant_of(a), s.constant_of(b)) {
+        (Some(Scalar::Bool(value)), _) => Some(if value == neutral { b } else { a }),
+        (_, Some(Scalar::Bool(value))) => Some(if value == neutral { a } else { b }),
         _ => None,
     })
 }

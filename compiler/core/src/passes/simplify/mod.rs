@@ -1,5 +1,6 @@
 //! Algebra. Each rule looks at one operation on rebuilt inputs and gives something cheaper that is the same.
 
+mod contractions;
 mod elementwise;
 mod maxima;
 mod scalars;
@@ -8,7 +9,7 @@ mod views;
 
 use super::rewrite::Rewrite;
 use crate::graph::{Graph, NodeId, Op, Scalar, TypeError};
-use cranelift_entity::SecondaryMap;
+use cranelift_entity::{EntitySet, SecondaryMap};
 use dlm_grammar::Span;
 
 /// What a rule gives: a replacement, or nothing where it does not apply.
@@ -24,10 +25,17 @@ const RULES: &[Rule] = &[
     elementwise::neutral,
     elementwise::powers,
     elementwise::doubled,
+    elementwise::choices,
+    elementwise::logic,
+    views::constant,
     views::compose,
     views::reshaped,
     maxima::monotone,
     sums::repeated,
+    sums::nested,
+    contractions::single,
+    contractions::unary,
+    contractions::absorb,
 ];
 
 /// The pass.
@@ -45,10 +53,16 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
         .outputs
         .iter()
         .for_each(|output| uses[output.node] += 1);
+    let pinned = differentiated(graph);
     let mut rewrite = Rewrite::new(graph);
     let mut used_once: SecondaryMap<NodeId, bool> = SecondaryMap::new();
     for (id, node) in graph.nodes.iter() {
         if !live.contains(id) && !matches!(node.op, Op::Input { .. }) {
+            continue;
+        }
+        if pinned.contains(id) {
+            let new = rewrite.copy(id)?;
+            used_once[new] = false;
             continue;
         }
         let inputs = rewrite.inputs(id)?;
@@ -61,6 +75,16 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
         rewrite.set(id, new);
     }
     rewrite.finish()
+}
+
+/// What gradients are taken with respect to: a value of its own, even where it equals another that the loss also reads.
+fn differentiated(graph: &Graph) -> EntitySet<NodeId> {
+    let gradients = graph.nodes.values().filter(|node| node.op == Op::Gradient);
+    let mut pinned = EntitySet::new();
+    gradients.for_each(|node| {
+        pinned.insert(node.inputs[1]);
+    });
+    pinned
 }
 
 /// The graph under construction.
@@ -92,6 +116,11 @@ impl Simplifier<'_> {
             Op::View(_) if self.graph.nodes[data.inputs[0]].ty.rank() == 0 => Some(data.inputs[0]),
             _ => None,
         }
+    }
+
+    /// Whether a node is a view that may repeat what it reads.
+    fn is_repeated(&self, node: NodeId) -> bool {
+        matches!(self.graph.nodes[node].op, Op::View(_))
     }
 
     /// The constant that a node holds everywhere.

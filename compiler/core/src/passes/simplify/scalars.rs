@@ -1,7 +1,7 @@
 //! Operations on scalars: constants are computed here, and what is the same everywhere is computed once.
 
 use super::{Replacement, Simplifier};
-use crate::graph::{BinaryOp, NodeId, Op, Scalar, UnaryOp};
+use crate::graph::{BinaryOp, DType, NodeId, Op, Scalar, UnaryOp};
 use dlm_grammar::Span;
 
 /// `2 * 3` is `6`.
@@ -14,8 +14,9 @@ pub fn fold(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> R
         return Ok(None);
     };
     let folded = match (op, values.as_slice()) {
-        (Op::Unary(op), [Scalar::F32(a)]) => unary(*op, *a).map(Scalar::F32),
-        (Op::Binary(op), [Scalar::F32(a), Scalar::F32(b)]) => binary(*op, *a, *b),
+        (Op::Unary(op), [a]) if is_exact(*op) => Some(unary(*op, *a)),
+        (Op::Binary(op), [a, b]) => binary(*op, *a, *b),
+        (Op::Cast(to), [a]) => cast(*to, *a),
         _ => None,
     };
     folded
@@ -23,34 +24,74 @@ pub fn fold(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> R
         .transpose()
 }
 
-/// Only functions that IEEE 754 rounds exactly: the others are the machine code's own.
-fn unary(op: UnaryOp, a: f32) -> Option<f32> {
-    match op {
-        UnaryOp::Neg => Some(-a),
-        UnaryOp::Abs => Some(a.abs()),
-        UnaryOp::Sqrt => Some(a.sqrt()),
-        UnaryOp::Floor => Some(a.floor()),
-        UnaryOp::Ceil => Some(a.ceil()),
-        _ => None,
+/// Functions that IEEE 754 rounds exactly: the others are the machine code's own.
+fn is_exact(op: UnaryOp) -> bool {
+    matches!(
+        op,
+        UnaryOp::Neg
+            | UnaryOp::Abs
+            | UnaryOp::Sign
+            | UnaryOp::Sqrt
+            | UnaryOp::Floor
+            | UnaryOp::Ceil
+            | UnaryOp::Round
+            | UnaryOp::Not
+    )
+}
+
+fn unary(op: UnaryOp, a: Scalar) -> Scalar {
+    match a {
+        Scalar::F32(a) => Scalar::F32((op.row().value)(f64::from(a)) as f32),
+        Scalar::I32(a) => match op {
+            UnaryOp::Neg => Scalar::I32(a.wrapping_neg()),
+            UnaryOp::Abs => Scalar::I32(a.wrapping_abs()),
+            _ => Scalar::I32(a.signum()),
+        },
+        Scalar::Bool(a) => Scalar::Bool(!a),
     }
 }
 
-fn binary(op: BinaryOp, a: f32, b: f32) -> Option<Scalar> {
-    Some(match op {
-        BinaryOp::Add => Scalar::F32(a + b),
-        BinaryOp::Sub => Scalar::F32(a - b),
-        BinaryOp::Mul => Scalar::F32(a * b),
-        BinaryOp::Div => Scalar::F32(a / b),
-        BinaryOp::Eq => Scalar::Bool(a == b),
-        BinaryOp::Lt => Scalar::Bool(a < b),
-        BinaryOp::Gt => Scalar::Bool(a > b),
+/// In f64 and rounded once, which gives f32's own result for the four operations.
+fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Option<Scalar> {
+    if matches!(op, BinaryOp::Pow | BinaryOp::Rem) {
+        return None;
+    }
+    let integer = |a: i64, b: i64| (op.row().integer)(a, b);
+    let float = |a: f32, b: f32| (op.row().value)(f64::from(a), f64::from(b));
+    Some(match (a, b) {
+        (Scalar::F32(a), Scalar::F32(b)) if op.is_comparison() => Scalar::Bool(float(a, b) != 0.0),
+        (Scalar::F32(a), Scalar::F32(b)) => Scalar::F32(float(a, b) as f32),
+        (Scalar::I32(a), Scalar::I32(b)) => {
+            let result = integer(i64::from(a), i64::from(b));
+            if op.is_comparison() {
+                Scalar::Bool(result != 0)
+            } else {
+                Scalar::I32(result as i32)
+            }
+        }
+        (Scalar::Bool(a), Scalar::Bool(b)) => {
+            Scalar::Bool(integer(i64::from(a), i64::from(b)) != 0)
+        }
+        _ => return None,
+    })
+}
+
+fn cast(to: DType, a: Scalar) -> Option<Scalar> {
+    Some(match (to, a) {
+        (DType::F32, a) => Scalar::F32(a.as_f64() as f32),
+        (DType::I32, Scalar::F32(a)) => Scalar::I32(a as i32),
+        (DType::I32, a) => Scalar::I32(a.as_f64() as i32),
+        (DType::Bool, a) => Scalar::Bool(a.as_f64() != 0.0),
         _ => return None,
     })
 }
 
 /// An elementwise operation on repeated scalars is a repeated scalar.
 pub fn lift(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
-    if !matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_)) {
+    if !matches!(
+        op,
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::StopGradient
+    ) {
         return Ok(None);
     }
     if inputs.iter().any(|&input| s.graph.ty(input).rank() == 0) {

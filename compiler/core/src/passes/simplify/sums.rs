@@ -58,3 +58,44 @@ pub fn repeated(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) 
     s.add(Op::Binary(BinaryOp::Mul), &[sum, count], span)
         .map(Some)
 }
+
+/// A reduction of a reduction of the same kind is one.
+pub fn nested(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Reduce { op: kind, axes } = op else {
+        return Ok(None);
+    };
+    let inner = s.graph.nodes[inputs[0]].clone();
+    let Op::Reduce {
+        op: inner_kind,
+        axes: inner_axes,
+    } = &inner.op
+    else {
+        return Ok(None);
+    };
+    let joins = matches!(
+        kind,
+        ReduceOp::Sum | ReduceOp::Max | ReduceOp::Min | ReduceOp::Prod
+    );
+    if !joins || kind != inner_kind || !s.used_once[inputs[0]] {
+        return Ok(None);
+    }
+    let rank = s.graph.ty(inner.inputs[0]).rank();
+    let kept: Vec<usize> = (0..rank)
+        .filter(|axis| !inner_axes.contains(axis))
+        .collect();
+    let mut all: Vec<usize> = axes
+        .iter()
+        .map(|&axis| kept[axis])
+        .chain(inner_axes.iter().copied())
+        .collect();
+    all.sort_unstable();
+    s.add(
+        Op::Reduce {
+            op: *kind,
+            axes: all,
+        },
+        &inner.inputs,
+        span,
+    )
+    .map(Some)
+}

@@ -1,0 +1,108 @@
+//! Contractions: variables of extent 1 vanish, one operand alone is a sum and a view, and views that only rename
+//! axes are read through.
+
+use super::{Replacement, Simplifier};
+use crate::graph::{AxisIndex, Builder, Contraction, Dim, NodeId, Op, View};
+use dlm_grammar::Span;
+
+/// A reduced variable of extent 1 is always 0.
+pub fn single(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Contract(contraction) = op else {
+        return Ok(None);
+    };
+    let rank = contraction.shape.len();
+    let one =
+        |variable: usize| variable >= rank && contraction.reduced[variable - rank] == Dim::fixed(1);
+    if !contraction.reduced.contains(&Dim::fixed(1)) {
+        return Ok(None);
+    }
+    let lower = |variable: usize| variable - (rank..variable).filter(|&below| one(below)).count();
+    let rename = |index: &AxisIndex| {
+        index.substitute(|variable| match one(variable) {
+            true => AxisIndex::constant(0),
+            false => AxisIndex::variable(lower(variable)),
+        })
+    };
+    let contraction = Contraction {
+        shape: contraction.shape.clone(),
+        reduced: contraction
+            .reduced
+            .iter()
+            .copied()
+            .filter(|&extent| extent != Dim::fixed(1))
+            .collect(),
+        operands: contraction
+            .operands
+            .iter()
+            .map(|axes| axes.iter().map(rename).collect())
+            .collect(),
+    };
+    s.add(Op::Contract(contraction), inputs, span).map(Some)
+}
+
+/// A contraction of one operand over whole axes is a sum, seen through a view.
+pub fn unary(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let (Op::Contract(contraction), [x]) = (op, inputs) else {
+        return Ok(None);
+    };
+    let mut builder = Builder {
+        graph: s.graph,
+        span,
+    };
+    let node = builder.sum_and_view(contraction.clone(), *x)?;
+    let same = matches!(s.graph.nodes[node].op, Op::Contract(_)) && node != *x;
+    Ok((!same).then_some(node))
+}
+
+/// An operand that is a view renaming axes (transposes, repeats) is read directly.
+pub fn absorb(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Contract(contraction) = op else {
+        return Ok(None);
+    };
+    let extents: Vec<Dim> = contraction
+        .shape
+        .iter()
+        .chain(&contraction.reduced)
+        .copied()
+        .collect();
+    for (number, &input) in inputs.iter().enumerate() {
+        let data = &s.graph.nodes[input];
+        let Op::View(view) = &data.op else { continue };
+        let source = data.inputs[0];
+        let through = &contraction.operands[number];
+        if !renames(view, s.graph.shape(source), through, &extents) {
+            continue;
+        }
+        let mut contraction = contraction.clone();
+        contraction.operands[number] = view
+            .index
+            .iter()
+            .map(|index| index.substitute(|axis| through[axis].clone()))
+            .collect();
+        let mut inputs = inputs.to_vec();
+        inputs[number] = source;
+        return s.add(Op::Contract(contraction), &inputs, span).map(Some);
+    }
+    Ok(None)
+}
+
+/// Whether reading through the view is valid exactly where reading the view is: each of its axes is an axis of the
+/// source of the same extent, or every read position lies on it.
+fn renames(view: &View, source: &[Dim], through: &[AxisIndex], extents: &[Dim]) -> bool {
+    let pure = view
+        .index
+        .iter()
+        .zip(source)
+        .all(|(index, &extent)| match index.as_variable() {
+            Some(axis) => view.shape[axis] == extent,
+            None => index.terms.is_empty() && index.always_valid(&[], extent),
+        });
+    let checked = |axis: usize| {
+        let kept = view
+            .index
+            .iter()
+            .any(|index| index.as_variable() == Some(axis));
+        kept || through[axis].always_valid(extents, view.shape[axis])
+    };
+    pure && (0..view.shape.len()).all(checked)
+}
