@@ -8,7 +8,7 @@ pub use dlm_runtime::program::Entry;
 /// What a kernel came to, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The function as it was given to the generator (CLIF).
+    /// The function as it was given to the generator (CLIF); empty for the wide emitter.
     pub clif: String,
     /// The machine's instructions.
     pub assembly: String,

@@ -7,13 +7,15 @@ use cranelift::prelude::FunctionBuilderContext;
 use cranelift_codegen::{Context, control::ControlPlane};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::Module;
-use dlm_core::loops::{Buffer, Kernel};
+use dlm_core::loops::{Buffer, Kernel, expand_math};
 use rayon::prelude::*;
 
+use crate::backend::Backend;
 use crate::code::{Code, Entry, Listing};
 use crate::emit::emit;
 use crate::error::JitError;
 use crate::target::{Effort, Target};
+use crate::wide;
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub struct Options {
     pub listings: bool,
     /// Use this effort for all kernels; by default contractions are kept and the others rewritten.
     pub effort: Option<Effort>,
+    /// Use this emitter, which the machine must be able to run; by default [`Backend::host`], and Cranelift for a
+    /// kernel that it has no code for.
+    pub backend: Option<Backend>,
 }
 
 /// One compiled function, not yet in its place.
@@ -114,7 +119,7 @@ fn place(
 
 /// Compiles one kernel; a panic of the generator becomes an error.
 fn guarded(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compiled, JitError> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| function(kernel, target, options)));
+    let attempt = catch_unwind(AssertUnwindSafe(|| chosen(kernel, target, options)));
     attempt.unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
@@ -124,6 +129,45 @@ fn guarded(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compil
             kernel: kernel.name.clone(),
             message: message.unwrap_or_else(|| "it panicked".into()),
         })
+    })
+}
+
+/// By the emitter that the options ask for.
+fn chosen(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compiled, JitError> {
+    if let Some(backend) = options.backend {
+        if !Backend::available().contains(&backend) {
+            return Err(JitError::Machine {
+                missing: format!("{backend:?}"),
+            });
+        }
+        return match backend.features() {
+            Some(features) => wide_function(kernel, features, options),
+            None => function(kernel, target, options),
+        };
+    }
+    let wide = Backend::host().features();
+    let wide = wide.and_then(|features| wide_function(kernel, features, options).ok());
+    wide.map_or_else(|| function(kernel, target, options), Ok)
+}
+
+fn wide_function(
+    kernel: &Kernel,
+    features: wide::Features,
+    options: &Options,
+) -> Result<Compiled, JitError> {
+    let code = wide::assemble(&expand_math(kernel), features);
+    let code = code.map_err(|error| JitError::Generator {
+        kernel: kernel.name.clone(),
+        message: error.to_string(),
+    })?;
+    let listing = options.listings.then(|| Listing {
+        clif: String::new(),
+        assembly: wide::disassemble(&code),
+    });
+    Ok(Compiled {
+        bytes: code.bytes,
+        alignment: wide::ALIGNMENT,
+        listing,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Runs kernels twice, as machine code on memory between guard pages and in the interpreter, and compares every byte.
 
 use dlm_core::loops::{Element, Kernel, interpret, text::parse_kernels};
-use dlm_jit::{Effort, Options, compile};
+use dlm_jit::{Backend, Effort, Options, compile};
 use region::Protection;
 
 /// Bytes that end (or begin) where memory ends, so that an access beyond is a fault.
@@ -56,7 +56,7 @@ pub fn parse(text: &str) -> Kernel {
 /// Runs the machine code of `kernel`.
 pub fn run(
     kernel: &Kernel,
-    effort: Effort,
+    (backend, effort): (Backend, Effort),
     buffers: &[Vec<u8>],
     scalars: &[i64],
     at_end: bool,
@@ -64,6 +64,7 @@ pub fn run(
     let options = Options {
         listings: true,
         effort: Some(effort),
+        backend: Some(backend),
     };
     let code = compile(std::slice::from_ref(kernel), &options).expect("compiles");
     let mut guarded: Vec<Guarded> = buffers.iter().map(|b| Guarded::new(b, at_end)).collect();
@@ -76,20 +77,47 @@ pub fn run(
     guarded.iter_mut().map(Guarded::bytes).collect()
 }
 
-/// Compares machine code with the interpreter; NaNs are equal to one another.
+/// An emitter, its effort, and whether buffers end where memory ends.
+type Way = (Backend, Effort, bool);
+
+const CRANELIFT: [Way; 3] = [
+    (Backend::Cranelift, Effort::Keep, true),
+    (Backend::Cranelift, Effort::Keep, false),
+    (Backend::Cranelift, Effort::Rewrite, true),
+];
+const WIDE: [Way; 4] = [
+    (Backend::Avx2, Effort::Keep, true),
+    (Backend::Avx2, Effort::Keep, false),
+    (Backend::Avx512, Effort::Keep, true),
+    (Backend::Avx512, Effort::Keep, false),
+];
+
+/// Compares the machine code of all emitters with the interpreter; NaNs are equal to one another.
+#[allow(dead_code, reason = "not every test is for all emitters")]
 pub fn check(kernel: &Kernel, buffers: &[Vec<u8>], scalars: &[i64]) {
+    check_ways(&[&CRANELIFT[..], &WIDE].concat(), kernel, buffers, scalars);
+}
+
+/// Compares the wide emitter's code with the interpreter.
+#[allow(dead_code, reason = "not every test is for the wide emitter")]
+pub fn check_wide(kernel: &Kernel, buffers: &[Vec<u8>], scalars: &[i64]) {
+    check_ways(&WIDE, kernel, buffers, scalars);
+}
+
+fn check_ways(ways: &[Way], kernel: &Kernel, buffers: &[Vec<u8>], scalars: &[i64]) {
     let mut expected = buffers.to_vec();
     interpret(kernel, &mut expected, scalars).unwrap_or_else(|e| panic!("{e}\n{kernel}"));
-    for (effort, at_end) in [
-        (Effort::Keep, true),
-        (Effort::Keep, false),
-        (Effort::Rewrite, true),
-    ] {
-        let found = run(kernel, effort, buffers, scalars, at_end);
+    let available = Backend::available();
+    for &(backend, effort, at_end) in ways {
+        if !available.contains(&backend) {
+            println!("skipped: this machine cannot run {backend:?}");
+            continue;
+        }
+        let found = run(kernel, (backend, effort), buffers, scalars, at_end);
         for ((decl, expected), found) in kernel.buffers.values().zip(&expected).zip(&found) {
             if let Some(at) = difference(decl.element, expected, found) {
                 panic!(
-                    "{effort:?}: `{}` differs at byte {at}: {:?} is not {:?}\n{kernel}",
+                    "{backend:?}, {effort:?}: `{}` differs at byte {at}: {:?} is not {:?}\n{kernel}",
                     decl.name,
                     &found[at..(at + 4).min(found.len())],
                     &expected[at..(at + 4).min(found.len())],
