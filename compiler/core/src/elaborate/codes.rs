@@ -63,7 +63,6 @@ dlm_grammar::codes! {
     DATA_PATTERN = "data-pattern", "a pattern that does not fit the parts of a sample";
 
     // Training
-    NO_STEP = "no-step", "a `train` without exactly one `step`";
     LOSS = "loss", "a loss that is not a scalar of floats";
     NOT_AN_OPTIMIZER = "not-an-optimizer", "`minimize` with something that is not an optimizer";
     OPTIMIZER_TARGET = "optimizer-target", "an optimizer over something that has no parameters";

@@ -4,6 +4,7 @@ use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
 use super::numbers;
+use super::stages;
 use super::value::{GivenStatic, InstanceRef, Value};
 use dlm_grammar::ast::{
     Argument, BinaryOp, BracketItem, BracketKind, Expr, ExprBranch, ExprKind, Ident, UnaryOp,
@@ -284,6 +285,10 @@ impl Elaborator<'_> {
             if let Ok(Value::Data(_)) = &value {
                 return self.data_pipeline(value?, stages);
             }
+            if value.is_err() && is_data_stage(stage) {
+                // The source was meant to be data; what its stages are is not known here.
+                continue;
+            }
             let callee = self.callee(stage);
             let argument = value.map(|value| Given {
                 name: None,
@@ -411,4 +416,13 @@ impl Elaborator<'_> {
             }
         }
     }
+}
+
+/// Whether a pipeline's stage has the name of a stage of data.
+fn is_data_stage(stage: &Expr) -> bool {
+    let base = match &stage.unparenthesized().kind {
+        ExprKind::Bracket { base, .. } => base,
+        _ => stage,
+    };
+    base.as_name().is_some_and(|name| stages::find(name).is_some())
 }

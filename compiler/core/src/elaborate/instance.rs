@@ -235,10 +235,8 @@ impl Elaborator<'_> {
                 Err(self.report(
                     error(codes::PARAMETER_TYPE, call, message)
                         .label(made_by, format!("{known} by this call"))
-                        .note(format!(
-                            "an instance's dimensions are fixed by its first call; `{}`",
-                            name.name
-                        )),
+                        .note("an instance's dimensions are fixed by its first call"),
+                )),
                 ))
             }
             _ => Ok(()),

@@ -41,7 +41,6 @@ impl Elaborator<'_> {
         self.train_under_way = Some((tree.clone(), item));
         let root = self.add_instance(None, String::new(), train.name.span);
         let settings = self.settings(train);
-        let step = self.step_count(train)?;
         let result = self.phase(train, root, Phase::Step);
         let mut evals = Vec::new();
         let count = train
@@ -61,7 +60,7 @@ impl Elaborator<'_> {
         if self.reporter.has_errors() {
             return Err(super::diagnose::Poison);
         }
-        self.warn_untrained(step);
+        self.warn_untrained(train);
         Ok(self.assemble(train, result, evals?, settings))
     }
 
@@ -100,32 +99,6 @@ impl Elaborator<'_> {
     /// Records a diagnostic outside of any body.
     pub fn reporter_only(&mut self, diagnostic: Diagnostic) -> super::diagnose::Poison {
         self.reporter.report(diagnostic, &[])
-    }
-
-    /// The place of the one `step`.
-    fn step_count(&mut self, train: &Train) -> Checked<Span> {
-        let steps: Vec<&Stmt> = train
-            .body
-            .statements
-            .iter()
-            .filter(|stmt| matches!(stmt.kind, StmtKind::Step { .. }))
-            .collect();
-        match steps.as_slice() {
-            [step] => Ok(step.span),
-            [] => {
-                let message = format!("`train {}` has no `step`", train.name.name);
-                Err(self.reporter_only(
-                    error(codes::NO_STEP, train.name.span, message)
-                        .help("`step (x, y) in images.train |> shuffle |> batch[64] { … }`"),
-                ))
-            }
-            [first, second, ..] => {
-                let message = "a `train` has one `step`";
-                Err(self.reporter_only(
-                    error(codes::NO_STEP, second.span, message).label(first.span, "the first"),
-                ))
-            }
-        }
     }
 
     /// Runs the `let`s of a run and one of its bodies, in a graph of its own.
@@ -250,7 +223,10 @@ impl Elaborator<'_> {
         })
     }
 
-    fn warn_untrained(&mut self, step: Span) {
+    fn warn_untrained(&mut self, train: &Train) {
+        let mut statements = train.body.statements.iter();
+        let step = statements.find(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
+        let step = step.map_or(train.name.span, |stmt| stmt.span);
         let untrained: Vec<(String, Span)> = self
             .parameters
             .iter()

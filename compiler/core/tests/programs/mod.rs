@@ -1,4 +1,5 @@
 //! Programs of the language's page, and the world they are elaborated in.
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use dlm_core::elaborate::program::SourceSpec;
 use dlm_core::elaborate::world::{PartDescription, SourceDescription, SplitDescription};

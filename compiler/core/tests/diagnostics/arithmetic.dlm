@@ -1,0 +1,1 @@
+fn case() { return 1 / 0 }

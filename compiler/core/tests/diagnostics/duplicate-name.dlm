@@ -1,0 +1,3 @@
+fn case() { return 1.0 }
+
+fn case() { return 2.0 }

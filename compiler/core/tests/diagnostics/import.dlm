@@ -1,0 +1,3 @@
+import "../secrets.dlm" as s
+
+fn case() { return 1.0 }

@@ -1,0 +1,1 @@
+fn csae() { return 1.0 }

@@ -1,0 +1,2 @@
+# train
+fn case() { return 1.0 }

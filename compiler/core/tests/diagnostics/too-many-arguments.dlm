@@ -1,0 +1,2 @@
+# x: f32[2, 3]
+fn case(x: f32[2, 3]) -> f32[..] { return relu(x, x) }

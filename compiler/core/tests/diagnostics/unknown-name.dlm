@@ -1,0 +1,5 @@
+# x: f32[2, 3]
+fn case(x: f32[2, 3]) -> f32[2, 3] {
+  let y = rleu(x)
+  return x + z
+}

@@ -1,0 +1,2 @@
+# x: f32[2, 3]
+block Case(x: f32[2, 3]) -> f32[..] { return x |> Linear[5, bais=false] }
