@@ -7,6 +7,7 @@ mod clock;
 mod error;
 mod evaluate;
 mod feed;
+mod measure;
 mod observe;
 mod report;
 mod state;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use clock::Clock;
 pub use error::SessionError;
 pub use feed::{Feed, FeedInput};
+pub use measure::{Measurement, Subject};
 pub use observe::{Evaluation, Observer, Progress, Silent};
 pub use state::RunState;
 
@@ -40,7 +42,7 @@ pub type Choice = Arc<dyn Fn(&Clock) -> usize + Send + Sync>;
 
 /// What is trained, on what, for how long.
 pub struct Plan {
-    /// The step program, in variants that report the same. Usually one.
+    /// The step program, in variants that report the same. Usually one; none to evaluate only.
     pub steps: Vec<Executable>,
     /// Which variant runs a step; the first where there is no choice.
     pub choice: Option<Choice>,
@@ -130,7 +132,11 @@ impl<'a> Session<'a> {
     pub fn new(team: &'a Team, plan: Plan) -> Result<Session<'a>, SessionError> {
         let feeds = FeedState::of_all(plan.feeds)?;
         let per_epoch = feeds.first().map(FeedState::batches);
-        let clock = Clock::new(&plan.settings, per_epoch)?;
+        let clock = if plan.steps.is_empty() {
+            Clock::over(plan.settings.seed)
+        } else {
+            Clock::new(&plan.settings, per_epoch)?
+        };
         let slots = persistent_slots(&plan.steps, &plan.evaluations)?;
         let bytes = plan.steps.iter().chain(
             plan.evaluations

@@ -43,14 +43,24 @@ impl Clock {
             (None, None) => return Err(SessionError::NoEnd),
         };
         Ok(Clock {
-            iter: 0,
-            epoch: 0,
             steps,
             epochs,
-            seed: settings.seed,
             per_epoch,
-            in_epoch: 0,
+            ..Clock::over(settings.seed)
         })
+    }
+
+    /// A run without steps.
+    pub(super) fn over(seed: u64) -> Clock {
+        Clock {
+            iter: 0,
+            epoch: 0,
+            steps: 0,
+            epochs: 0,
+            seed,
+            per_epoch: 0,
+            in_epoch: 0,
+        }
     }
 
     /// Whether all steps are done.

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::feed::FeedState;
+use super::measure::Bench;
 use super::observe::Evaluation;
 use super::report::element_names;
 use super::train::{Bindings, next_batches};
@@ -74,6 +75,27 @@ impl Evaluator {
             joins,
             joined,
         })
+    }
+
+    /// What measuring this evaluation needs.
+    pub(super) fn bench<'a>(
+        &'a mut self,
+        team: &'a Team,
+        clock: &'a Clock,
+        persistent: &'a mut Buffer,
+        scratch: &'a mut Scratch,
+    ) -> Bench<'a> {
+        let (program, bindings, feeds) = (&self.program, &self.bindings, &mut self.feeds[..]);
+        Bench {
+            team,
+            program,
+            bindings,
+            feeds,
+            clock,
+            persistent,
+            arena: &mut self.arena,
+            scratch,
+        }
     }
 
     pub(super) fn run(

@@ -574,3 +574,54 @@ fn what_does_not_fit_is_an_error() {
     ];
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+#[test]
+fn steps_and_evaluations_are_measured() {
+    let team = Team::new(2).expect("a team");
+    let mut session = Session::new(&team, plan(1)).expect("fits");
+    for (subject, samples, kernels) in [
+        (
+            Subject::Step(0),
+            [8, 8, 6, 8, 8],
+            ["block", "update", "count"],
+        ),
+        (
+            Subject::Evaluation(0),
+            [16, 6, 16, 6, 16],
+            ["block", "loss_only", "count"],
+        ),
+    ] {
+        let measurement = session.measure(subject, 5).expect("runs");
+        assert_eq!(measurement.samples, samples);
+        assert!(
+            measurement.nanoseconds.len() == 5
+                && measurement.nanoseconds.iter().all(|time| *time > 0)
+        );
+        let calls = &measurement.timing.calls;
+        assert_eq!(
+            calls
+                .iter()
+                .map(|call| call.kernel.as_str())
+                .collect::<Vec<_>>(),
+            kernels
+        );
+        assert!(calls.iter().all(|call| call.calls >= 5));
+    }
+    assert_eq!(session.clock().iter, 0);
+    assert!(session.measure(Subject::Step(1), 1).is_err());
+}
+
+#[test]
+fn a_plan_without_steps_evaluates() {
+    let team = Team::new(2).expect("a team");
+    let mut only = plan(1);
+    (only.steps, only.feeds, only.settings.epochs) = (vec![], vec![], None);
+    only.initial["net.w"] = Tensor::from_f32(vec![], &[3.0]).expect("one");
+    let mut session = Session::new(&team, only).expect("fits");
+    let evaluations = session.evaluate(&mut Silent).expect("runs");
+    assert_eq!(
+        evaluations[0].values,
+        [("loss", 0.0), ("count", 22.0), ("largest", 0.0)]
+            .map(|(name, value)| (name.to_string(), value))
+    );
+}
