@@ -424,5 +424,6 @@ fn is_data_stage(stage: &Expr) -> bool {
         ExprKind::Bracket { base, .. } => base,
         _ => stage,
     };
-    base.as_name().is_some_and(|name| stages::find(name).is_some())
+    base.as_name()
+        .is_some_and(|name| stages::find(name).is_some())
 }

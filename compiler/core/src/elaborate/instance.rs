@@ -208,7 +208,7 @@ impl Elaborator<'_> {
         let path = join(&self.instances[instance].path, &own);
         let known = self.instances[instance].values.get(&own) == Some(&path);
         if known {
-            self.same_type(&path, &ty, name)?;
+            self.same_type(&path, &ty)?;
             return Ok(path);
         }
         self.claim_path(&path, name.span)?;
@@ -218,7 +218,7 @@ impl Elaborator<'_> {
     }
 
     /// An error where a later call wants another type than the first.
-    fn same_type(&mut self, path: &str, ty: &TensorType, name: &Ident) -> Checked<()> {
+    fn same_type(&mut self, path: &str, ty: &TensorType) -> Checked<()> {
         let parameter = self
             .parameters
             .get(path)
@@ -236,7 +236,6 @@ impl Elaborator<'_> {
                     error(codes::PARAMETER_TYPE, call, message)
                         .label(made_by, format!("{known} by this call"))
                         .note("an instance's dimensions are fixed by its first call"),
-                )),
                 ))
             }
             _ => Ok(()),
