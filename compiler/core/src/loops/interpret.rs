@@ -1,10 +1,12 @@
 //! The slow evaluator of loop IR: obvious, checked at each access, the oracle of the emitters.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::text::statement_line;
 use super::{
-    Access, Address, Block, Conditional, Element, Instruction, IntOp, Kernel, LoadKind,
+    Access, Address, Block, Buffer, Conditional, Element, Instruction, IntOp, Kernel, LoadKind,
     LoopStatement, Statement, Type, Value, expand_math, lanes,
 };
 
@@ -31,11 +33,36 @@ pub fn interpret(
     buffers: &mut [Vec<u8>],
     scalars: &[i64],
 ) -> Result<(), InterpretError> {
+    interpret_observed(kernel, buffers, scalars, &|_| ())
+}
+
+/// A stretch of a buffer that a kernel reads or writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// Which buffer.
+    pub buffer: Buffer,
+    /// Which bytes of it.
+    pub bytes: Range<usize>,
+    /// Whether they are written.
+    pub writes: bool,
+}
+
+/// As [`interpret`]; tells each access to memory, before it happens.
+///
+/// # Errors
+/// As [`interpret`].
+pub fn interpret_observed(
+    kernel: &Kernel,
+    buffers: &mut [Vec<u8>],
+    scalars: &[i64],
+    observe: &dyn Fn(Touch),
+) -> Result<(), InterpretError> {
     let kernel = &expand_math(kernel);
     let given = (buffers.len(), scalars.len());
     let mut machine = Machine {
         kernel,
         buffers,
+        observe,
         slots: vec![Slot::default(); kernel.values.len()],
     };
     if given != (kernel.buffers.len(), kernel.scalars.len()) {
@@ -61,6 +88,7 @@ struct Slot {
 struct Machine<'a> {
     kernel: &'a Kernel,
     buffers: &'a mut [Vec<u8>],
+    observe: &'a dyn Fn(Touch),
     slots: Vec<Slot>,
 }
 
@@ -252,6 +280,7 @@ impl Machine<'_> {
 
     fn load_lane(&self, address: &Address, beyond: i64) -> Result<u32, String> {
         let (element, at) = self.place(address, beyond)?;
+        self.touch(address, at, element, false);
         let bytes = &self.buffers[address.buffer.as_u32() as usize];
         match element {
             Element::F32 | Element::I32 => {
@@ -272,6 +301,7 @@ impl Machine<'_> {
         for lane in 0..self.lanes(value).len() {
             let bits = self.lanes(value)[lane];
             let (element, at) = self.place(address, (lane as i64).wrapping_mul(stride))?;
+            self.touch(address, at, element, true);
             let bytes = &mut self.buffers[address.buffer.as_u32() as usize];
             match element {
                 Element::F32 | Element::I32 => {
@@ -282,6 +312,14 @@ impl Machine<'_> {
             }
         }
         Ok(())
+    }
+
+    fn touch(&self, address: &Address, at: usize, element: Element, writes: bool) {
+        (self.observe)(Touch {
+            buffer: address.buffer,
+            bytes: at..at + element.bytes(),
+            writes,
+        });
     }
 
     /// The element type and first byte of the element `beyond` the address.

@@ -1,19 +1,24 @@
 //! The slow evaluator of whole plans: obvious, one task after the other, the oracle of the worker team.
 //!
 //! Each call is given exactly the stretch of memory that the plan gives it (its block, its task's copy, or the whole
-//! buffer), so that a kernel which leaves its stretch is an error here. Memory that a step may not rely on holds
+//! buffer), so that a kernel which leaves its stretch is an error here, and so are two tasks of a phase that meet in a
+//! byte which one of them writes. (Blocks count as tasks of their own.) Memory that a step may not rely on holds
 //! bytes of ones before the step, and scratch before each block: not-a-numbers, and truth values that are none.
 
+mod memory;
+mod run;
+mod touched;
 mod values;
 
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
 use super::size::extent;
-use super::{Call, Fault, Plan, PlanBuffer, Port, ScalarArgument, Space, TaskGroup, Tasks, verify};
+use super::{Fault, Plan, Port, verify};
 use crate::graph::eval::Tensor;
 use crate::graph::{InputKind, OutputKind};
-use crate::loops::{self, Access, InterpretError, Kernel, expand_math};
+use crate::loops::{InterpretError, Kernel, expand_math};
+use memory::Memory;
 
 /// A plan could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +37,28 @@ pub enum PlanError {
         task: usize,
         /// What it did.
         error: InterpretError,
+    },
+    /// Two tasks that no barrier parts meet.
+    #[error(
+        "phase {phase}, group `{group}`, task {task}: `{kernel}` {} byte {byte} of {buffer}, which another task {}",
+        if *.writes { "writes" } else { "reads" },
+        if *.writes { "reads or writes" } else { "writes" }
+    )]
+    Race {
+        /// The phase.
+        phase: usize,
+        /// The group's name.
+        group: String,
+        /// The task.
+        task: usize,
+        /// The kernel's name.
+        kernel: String,
+        /// The buffer and its name.
+        buffer: String,
+        /// Which byte of it, from the buffer's start.
+        byte: usize,
+        /// Whether this task writes there.
+        writes: bool,
     },
     /// The batch is 0 or larger than the plan's.
     #[error("a batch of {0} samples in a plan for at most {1}")]
@@ -99,9 +126,7 @@ pub struct Interpreter<'a> {
     plan: &'a Plan,
     /// Functions written out.
     kernels: Vec<Kernel>,
-    persistent: Vec<u8>,
-    arena: Vec<u8>,
-    scratch: Vec<u8>,
+    memory: Memory,
 }
 
 impl<'a> Interpreter<'a> {
@@ -114,9 +139,7 @@ impl<'a> Interpreter<'a> {
         Ok(Interpreter {
             plan,
             kernels: plan.kernels.values().map(expand_math).collect(),
-            persistent: memory(plan.persistent_bytes)?,
-            arena: memory(plan.arena_bytes)?,
-            scratch: memory(plan.scratch_bytes)?,
+            memory: Memory::new(plan)?,
         })
     }
 
@@ -137,8 +160,12 @@ impl<'a> Interpreter<'a> {
             return Err(misshapen(self.plan, port, value.shape.clone()));
         }
         let buffer = &self.plan.buffers[port.buffer];
-        let memory = self.space(buffer.space);
-        values::pack(buffer, value, &mut memory[buffer.offset..buffer.end()]);
+        values::pack(
+            buffer,
+            value,
+            self.memory
+                .stretch(buffer.space, (buffer.offset, buffer.bytes)),
+        );
         Ok(())
     }
 
@@ -155,157 +182,21 @@ impl<'a> Interpreter<'a> {
         let port = find(&self.plan.outputs, kind, name)?;
         let sizes = self.sizes(port, batch)?;
         let buffer = &self.plan.buffers[port.buffer];
-        let memory = self.space(buffer.space);
-        Ok(values::unpack(
-            buffer,
-            &sizes,
-            &memory[buffer.offset..buffer.end()],
-        ))
+        let stretch = self
+            .memory
+            .stretch(buffer.space, (buffer.offset, buffer.bytes));
+        Ok(values::unpack(buffer, &sizes, stretch))
     }
 
     /// Runs all phases and commits.
     ///
     /// # Errors
-    /// Where the batch is too large or a kernel leaves its memory.
+    /// Where the batch is too large, a kernel leaves its memory, or two tasks of a phase meet.
     pub fn step(&mut self, batch: usize, order: Order) -> Result<(), PlanError> {
         if batch == 0 || batch > self.plan.batch {
             return Err(PlanError::Batch(batch, self.plan.batch));
         }
-        self.forget();
-        for (number, phase) in self.plan.phases.iter().enumerate() {
-            let of_group =
-                |group: &'a TaskGroup| (0..group.tasks.count(batch)).map(move |task| (group, task));
-            let mut tasks: Vec<(&TaskGroup, usize)> =
-                phase.groups.iter().flat_map(of_group).collect();
-            if order == Order::Backward {
-                tasks.reverse();
-            }
-            for (group, task) in tasks {
-                self.task(group, batch, task)
-                    .map_err(|error| PlanError::Kernel {
-                        phase: number,
-                        group: group.name.clone(),
-                        task,
-                        error,
-                    })?;
-            }
-        }
-        for commit in &self.plan.commits {
-            let (from, to) = (
-                &self.plan.buffers[commit.from],
-                &self.plan.buffers[commit.to],
-            );
-            let bytes = from.bytes.min(to.bytes);
-            let content = self.space(from.space)[from.offset..from.offset + bytes].to_vec();
-            self.space(to.space)[to.offset..to.offset + bytes].copy_from_slice(&content);
-        }
-        Ok(())
-    }
-
-    /// Makes undefined what is neither kept nor fed.
-    fn forget(&mut self) {
-        let mut arena = vec![u8::MAX; self.arena.len()];
-        for port in &self.plan.inputs {
-            let buffer = &self.plan.buffers[port.buffer];
-            if buffer.space == Space::Arena {
-                let place = buffer.offset..buffer.end();
-                arena[place.clone()].copy_from_slice(&self.arena[place]);
-            }
-        }
-        self.arena = arena;
-    }
-
-    fn task(&mut self, group: &TaskGroup, batch: usize, task: usize) -> Result<(), InterpretError> {
-        for &id in &group.zeroed {
-            let buffer = &self.plan.buffers[id];
-            let (begin, bytes) = buffer.window(group.tasks, task, 0);
-            self.space(buffer.space)[begin..begin + bytes].fill(0);
-        }
-        let range = group.tasks.range(batch, task);
-        let blocks = match group.tasks {
-            Tasks::Blocks { .. } => range.clone(),
-            _ => 0..1,
-        };
-        for block in blocks {
-            self.scratch.fill(u8::MAX);
-            for call in &group.calls {
-                let scalars = call
-                    .scalars
-                    .iter()
-                    .map(|&scalar| self.scalar(scalar, group, batch, block, &range));
-                let scalars: Vec<i64> = scalars.map(|value| value as i64).collect();
-                self.call(group.tasks, call, task, block, &scalars)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn scalar(
-        &self,
-        scalar: ScalarArgument,
-        group: &TaskGroup,
-        batch: usize,
-        block: usize,
-        range: &std::ops::Range<usize>,
-    ) -> usize {
-        match (scalar, group.tasks) {
-            (ScalarArgument::Batch, _) => batch,
-            (ScalarArgument::BlockTasks { lanes, most }, _) => {
-                Tasks::Blocks { lanes, most }.count(batch)
-            }
-            (ScalarArgument::Block, _) => block,
-            (ScalarArgument::ValidLanes, Tasks::Blocks { lanes, .. }) => {
-                lanes.min(batch - block * lanes)
-            }
-            (ScalarArgument::ValidLanes, _) => batch,
-            (ScalarArgument::RangeBegin, _) => range.start,
-            (ScalarArgument::RangeEnd, _) => range.end,
-        }
-    }
-
-    fn call(
-        &mut self,
-        tasks: Tasks,
-        call: &Call,
-        task: usize,
-        block: usize,
-        scalars: &[i64],
-    ) -> Result<(), InterpretError> {
-        let windows = call.buffers.iter().map(|&id| {
-            let buffer: &PlanBuffer = &self.plan.buffers[id];
-            (buffer.space, buffer.window(tasks, task, block))
-        });
-        let windows: Vec<(Space, (usize, usize))> = windows.collect();
-        let contents = windows
-            .iter()
-            .map(|&(space, (begin, bytes))| self.space(space)[begin..begin + bytes].to_vec());
-        let mut contents: Vec<Vec<u8>> = contents.collect();
-        loops::interpret(
-            &self.kernels[call.kernel.as_u32() as usize],
-            &mut contents,
-            scalars,
-        )?;
-        let accesses = self.plan.kernels[call.kernel]
-            .buffers
-            .values()
-            .map(|decl| decl.access);
-        let written = windows
-            .iter()
-            .zip(&contents)
-            .zip(accesses)
-            .filter(|(_, access)| *access != Access::Read);
-        for ((&(space, (begin, bytes)), content), _) in written {
-            self.space(space)[begin..begin + bytes].copy_from_slice(content);
-        }
-        Ok(())
-    }
-
-    fn space(&mut self, space: Space) -> &mut Vec<u8> {
-        match space {
-            Space::Persistent => &mut self.persistent,
-            Space::Arena => &mut self.arena,
-            Space::Scratch => &mut self.scratch,
-        }
+        run::step(self.plan, &self.kernels, &mut self.memory, batch, order)
     }
 
     fn sizes<K>(&self, port: &Port<K>, batch: usize) -> Result<Vec<i64>, PlanError> {
@@ -318,15 +209,6 @@ impl<'a> Interpreter<'a> {
             None => Err(misshapen(self.plan, port, Vec::new())),
         }
     }
-}
-
-fn memory(bytes: usize) -> Result<Vec<u8>, PlanError> {
-    let mut memory = Vec::new();
-    memory
-        .try_reserve_exact(bytes)
-        .map_err(|_| PlanError::Memory(bytes))?;
-    memory.resize(bytes, u8::MAX);
-    Ok(memory)
 }
 
 fn find<'p, K: Copy + PartialEq + std::fmt::Debug>(

@@ -126,6 +126,14 @@ fn error(text: &str, batch: usize) -> String {
 #[test]
 fn what_goes_wrong_is_told() {
     let beyond_block = SMALL.replace("store b1[v3 * 8], v5", "store b1[v3 * 8 + 1], v5");
+    let beyond_range = SMALL.replace("store b2[v6], v11", "store b2[v3 + 3], v11");
+    let backwards = SMALL
+        .replace(
+            "v3: i32x1 = load b0[v2]",
+            "v3: i32x1 = load b0[v2 * -1 + 19]",
+        )
+        .replace("from\": i32 read", "from\": i32 read_write")
+        .replace("store b1[v2], v4", "store b1[v2], v4\n    store b0[v2], v4");
     let faulty = SMALL
         .replace("  phase 1 {\n", "")
         .replace("m3, m6; batch)\n    }\n  }\n", "m3, m6; batch)\n    }\n");
@@ -135,7 +143,9 @@ fn what_goes_wrong_is_told() {
     );
     let shown = [
         ("a store beyond the block", error(&beyond_block, 20)),
-        ("a race", error(&faulty, 20)),
+        ("every range writes one element", error(&beyond_range, 20)),
+        ("ranges read what others write", error(&backwards, 20)),
+        ("a race by the plan", error(&faulty, 20)),
         ("too much memory", error(&huge, 20)),
         ("too large a batch", error(SMALL, 21)),
         ("no batch", error(SMALL, 0)),
