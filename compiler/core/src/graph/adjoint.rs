@@ -216,6 +216,12 @@ impl Solver {
                 axes[axis] = self.claim_digits(index, target.shape[axis]);
             }
         }
+        for (axis, index) in index.iter().enumerate() {
+            // The only position of the axis: nothing to meet.
+            if target.shape[axis] == Dim::fixed(1) && *index == AxisIndex::constant(0) {
+                axes[axis] = Some(Axis::Position(self.free.len() + axis));
+            }
+        }
         let mut equations: Vec<(usize, AxisIndex)> = (0..index.len())
             .filter(|&axis| axes[axis].is_none())
             .map(|axis| (axis, index[axis].clone()))

@@ -4,6 +4,7 @@
 
 use super::{Replacement, Simplifier, views};
 use crate::graph::{AxisIndex, BinaryOp, Dim, NodeId, Op, ReduceOp, Scalar, TypeError, View};
+use cranelift_entity::EntityRef;
 use dlm_grammar::Span;
 
 /// `f(x)`, read once, in which only `x` varies along the reduced axes.
@@ -38,10 +39,7 @@ pub fn monotone(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) 
     };
     let x = match found.view {
         None => found.x,
-        Some(view) => {
-            let fill = Scalar::F32(f32::NEG_INFINITY);
-            s.add(Op::View(View { fill, ..view }), &[found.x], span)?
-        }
+        Some(view) => windows(s, view, found.x, span)?,
     };
     let greatest = s.add(op.clone(), &[x], span)?;
     let operands = match other {
@@ -50,6 +48,17 @@ pub fn monotone(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) 
         Some((other, _)) => vec![greatest, other],
     };
     s.add(found.op, &operands, span).map(Some)
+}
+
+/// The same windows of another value. Where they are new, only the maximum reads them.
+fn windows(s: &mut Simplifier<'_>, view: View, x: NodeId, span: Span) -> Result<NodeId, TypeError> {
+    let before = s.graph.nodes.len();
+    let fill = Scalar::F32(f32::NEG_INFINITY);
+    let windows = s.add(Op::View(View { fill, ..view }), &[x], span)?;
+    if windows.index() >= before {
+        s.used_once[windows] = true;
+    }
+    Ok(windows)
 }
 
 fn find(s: &Simplifier<'_>, node: NodeId) -> Option<Monotone> {

@@ -30,6 +30,7 @@ const RULES: &[Rule] = &[
     views::constant,
     views::compose,
     views::reshaped,
+    views::unit_axes,
     maxima::monotone,
     sums::repeated,
     sums::nested,
@@ -68,7 +69,7 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
         let inputs = rewrite.inputs(id)?;
         let mut simplifier = Simplifier {
             graph: &mut rewrite.new,
-            used_once: &used_once,
+            used_once: &mut used_once,
         };
         let new = simplifier.simplify(&node.op, &inputs, node.span)?;
         used_once[new] = uses[id] == 1;
@@ -90,7 +91,7 @@ fn differentiated(graph: &Graph) -> EntitySet<NodeId> {
 /// The graph under construction.
 struct Simplifier<'a> {
     graph: &'a mut Graph,
-    used_once: &'a SecondaryMap<NodeId, bool>,
+    used_once: &'a mut SecondaryMap<NodeId, bool>,
 }
 
 impl Simplifier<'_> {

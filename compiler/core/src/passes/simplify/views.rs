@@ -1,7 +1,7 @@
 //! Views of views and reshapes of reshapes.
 
 use super::{Replacement, Simplifier};
-use crate::graph::{Dim, NodeId, Op, View};
+use crate::graph::{AxisIndex, Dim, NodeId, Op, View};
 use dlm_grammar::Span;
 
 /// A view that stays within what another view gives is one view.
@@ -67,4 +67,36 @@ pub fn reshaped(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) 
     }
     let source = inner.inputs[0];
     s.graph.reshape(source, shape, span).map(Some)
+}
+
+/// A reshape that only adds or removes axes of extent 1 is a view, which others can see through.
+pub fn unit_axes(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Reshape { shape } = op else {
+        return Ok(None);
+    };
+    let one = Dim::fixed(1);
+    let own = s.graph.shape(inputs[0]);
+    let mut wide = (0..shape.len())
+        .filter(|&axis| shape[axis] != one)
+        .peekable();
+    let mut index = Vec::new();
+    for &extent in own {
+        if extent == one {
+            index.push(AxisIndex::constant(0));
+            continue;
+        }
+        match wide.next().filter(|&axis| shape[axis] == extent) {
+            Some(axis) => index.push(AxisIndex::variable(axis)),
+            None => return Ok(None),
+        }
+    }
+    if wide.peek().is_some() {
+        return Ok(None);
+    }
+    let view = View {
+        shape: shape.clone(),
+        index,
+        fill: s.graph.zero_of(inputs[0]),
+    };
+    s.add(Op::View(view), inputs, span).map(Some)
 }
