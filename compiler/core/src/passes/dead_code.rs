@@ -17,3 +17,30 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
     }
     rewrite.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::text::parse;
+    use crate::passes::run_named;
+
+    #[test]
+    fn inputs_stay_and_unused_values_go() {
+        let text = r#"graph g {
+  %0 = input : f32[B] {kind=data, name="unused"}
+  %1 = input : f32[B] {kind=data, name="x"}
+  %2 = exp %0 : f32[B]
+  %3 = neg %1 : f32[B]
+  output result "y" = %3
+}
+"#;
+        let after = run_named(&parse(text).unwrap(), &["dead-code"]).unwrap();
+        let expected = r#"graph g {
+  %0 = input : f32[B] {kind=data, name="unused"}
+  %1 = input : f32[B] {kind=data, name="x"}
+  %2 = neg %1 : f32[B]
+  output result "y" = %2
+}
+"#;
+        assert_eq!(after.to_string(), expected);
+    }
+}

@@ -5,6 +5,8 @@ mod convolution;
 mod einsum;
 mod placed;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use convolution::{ConvolutionShape, WindowAxis};
 pub(crate) use placed::{Builder, Built};

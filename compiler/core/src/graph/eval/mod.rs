@@ -5,6 +5,8 @@
 //! and contractions still accumulate in f64.
 
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 pub use super::ops::threefry;
 pub use tensor::Tensor;

@@ -224,22 +224,29 @@ fn dims(attribute: &Attribute) -> Result<Vec<Dim>, String> {
         .collect()
 }
 
+/// A number of an index or extent. Bounded, so that no arithmetic on a few of them overflows.
+fn small(text: &str) -> Option<i64> {
+    text.parse::<i64>()
+        .ok()
+        .filter(|number| number.unsigned_abs() <= 1 << 31)
+}
+
 /// `28`, `B`, `2*B`, `B+1`.
 pub fn dim(text: &str) -> Result<Dim, String> {
     let wrong = || format!("`{text}` is no extent");
     let Some(at) = text.find('B') else {
-        return text.parse().map(Dim::fixed).map_err(|_| wrong());
+        return small(text).map(Dim::fixed).ok_or_else(wrong);
     };
     let (factor, rest) = (&text[..at], &text[at + 1..]);
     let batch = match factor.strip_suffix('*') {
-        Some(factor) => factor.parse().map_err(|_| wrong())?,
+        Some(factor) => small(factor).ok_or_else(wrong)?,
         None if factor.is_empty() => 1,
         None => return Err(wrong()),
     };
     let fixed = if rest.is_empty() {
         0
     } else {
-        rest.parse().map_err(|_| wrong())?
+        small(rest).ok_or_else(wrong)?
     };
     Ok(Dim { batch, fixed })
 }
@@ -312,7 +319,7 @@ fn axis(text: &str) -> Result<AxisIndex, String> {
     let wrong = || format!("`{text}` is no index");
     if let Some(rest) = text.strip_prefix('(') {
         let (inner, divisor) = rest.split_once(")/").ok_or_else(wrong)?;
-        let divisor: i64 = divisor.parse().map_err(|_| wrong())?;
+        let divisor = small(divisor).ok_or_else(wrong)?;
         let inner = axis(inner)?;
         if divisor < 1 || inner.divisor != 1 {
             return Err(wrong());
@@ -324,15 +331,12 @@ fn axis(text: &str) -> Result<AxisIndex, String> {
     let spaced = text.replace('-', "+-");
     for part in spaced.split('+').filter(|part| !part.is_empty()) {
         match part.split_once('v') {
-            None => offset += part.parse::<i64>().map_err(|_| wrong())?,
+            None => offset += small(part).ok_or_else(wrong)?,
             Some((factor, variable)) => {
                 let factor = match factor {
                     "" => 1,
                     "-" => -1,
-                    factor => factor
-                        .strip_suffix('*')
-                        .and_then(|f| f.parse().ok())
-                        .ok_or_else(wrong)?,
+                    factor => factor.strip_suffix('*').and_then(small).ok_or_else(wrong)?,
                 };
                 terms.push((variable.parse().map_err(|_| wrong())?, factor));
             }

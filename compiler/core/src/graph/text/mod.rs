@@ -14,5 +14,7 @@ mod attributes;
 mod lexer;
 mod parse;
 mod print;
+#[cfg(test)]
+mod tests;
 
 pub use parse::{TextError, parse};

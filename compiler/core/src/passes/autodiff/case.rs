@@ -1,6 +1,7 @@
 //! A small random graph, and the check of its derivatives against finite differences.
 
 use crate::graph::eval::{Inputs, Tensor, evaluate, threefry};
+use crate::graph::text::parse;
 use crate::graph::{
     BinaryOp, DType, Dim, Graph, InputKind, NodeId, OutputKind, ReduceOp, TensorType,
 };
@@ -89,7 +90,8 @@ impl Case {
             .unwrap()
     }
 
-    /// Checks `loss = sum(y * w)` in every float input (and w), and a weighted sum of those gradients again.
+    /// Checks `loss = sum(y * w)` in every float input (and w), and a weighted sum of those gradients again; that all
+    /// passes together change no value; and that the graphs' texts read back.
     pub fn check(mut self, y: NodeId, what: &str) {
         let y = self.graph.cast(y, DType::F32, NOWHERE).unwrap();
         let shape = self.graph.shape(y).to_vec();
@@ -102,6 +104,11 @@ impl Case {
         self.gradients("gg", curvature);
         let expanded = passes::run_named(&self.graph, &["autodiff"]).unwrap();
         self.compare(&expanded, what);
+        for graph in [&self.graph, &expanded] {
+            let text = graph.to_string();
+            let read = parse(&text).unwrap_or_else(|error| panic!("{what}: {error}\n{text}"));
+            assert_eq!(read.to_string(), text, "{what}");
+        }
         let all: Vec<&str> = passes::PASSES.iter().map(|pass| pass.name).collect();
         let simplified = passes::run_named(&self.graph, &all).unwrap();
         self.agree(&expanded, &simplified, what);

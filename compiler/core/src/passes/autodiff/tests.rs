@@ -374,3 +374,87 @@ fn mean(case: &mut Case) -> NodeId {
     let square = case.graph.binary(BinaryOp::Mul, x, x, NOWHERE).unwrap();
     case.graph.mean(square, &[0], NOWHERE).unwrap()
 }
+
+/// What the pass makes of a body, without the algebra that follows.
+fn differentiated(body: &str) -> String {
+    let before = crate::graph::text::parse(&format!("graph g {{\n{body}\n}}\n")).unwrap();
+    let after = crate::passes::run_named(&before, &["autodiff", "dead-code"]).unwrap();
+    format!("{before}---\n{after}")
+}
+
+#[test]
+fn a_layer() {
+    insta::assert_snapshot!(differentiated(
+        r#"  %0 = input : f32[B, 4] {kind=data, name="x"}
+  %1 = input : f32[3, 4] {kind=parameter, name="w"}
+  %2 = contract %0, %1 : f32[B, 3] {index=["v0, v2", "v1, v2"], reduced=[4]}
+  %3 = tanh %2 : f32[B, 3]
+  %4 = reduce_sum %3 : f32 {axes=[0, 1]}
+  %5 = gradient %4, %0 : f32[B, 4]
+  %6 = gradient %4, %1 : f32[3, 4]
+  output result "x" = %5
+  output result "w" = %6"#
+    ));
+}
+
+#[test]
+fn a_strided_convolution() {
+    insta::assert_snapshot!(differentiated(
+        r#"  %0 = input : f32[B, 3, 9, 9] {kind=data, name="x"}
+  %1 = input : f32[8, 3, 3, 3] {kind=parameter, name="w"}
+  %2 = contract %0, %1 : f32[B, 8, 5, 5] {index=["v0, v4, 2*v2+v5-1, 2*v3+v6-1", "v1, v4, v5, v6"], reduced=[3, 3, 3]}
+  %3 = reduce_sum %2 : f32 {axes=[0, 1, 2, 3]}
+  %4 = gradient %3, %0 : f32[B, 3, 9, 9]
+  %5 = gradient %3, %1 : f32[8, 3, 3, 3]
+  output result "x" = %4
+  output result "w" = %5"#
+    ));
+}
+
+#[test]
+fn tiles_are_undone_by_a_permutation() {
+    insta::assert_snapshot!(differentiated(
+        r#"  %0 = input : f32[B, 7] {kind=data, name="x"}
+  %1 = view %0 : f32[B, 3, 2] {fill=-inf, index="v0, 2*v1+v2"}
+  %2 = reduce_max %1 : f32[B, 3] {axes=[2]}
+  %3 = reduce_sum %2 : f32 {axes=[0, 1]}
+  %4 = gradient %3, %0 : f32[B, 7]
+  output result "x" = %4"#
+    ));
+}
+
+#[test]
+fn a_loss_that_does_not_depend_gives_zeros() {
+    insta::assert_snapshot!(differentiated(
+        r#"  %0 = input : f32[B] {kind=data, name="x"}
+  %1 = stop_gradient %0 : f32[B]
+  %2 = reduce_sum %1 : f32 {axes=[0]}
+  %3 = gradient %2, %0 : f32[B]
+  output result "x" = %3"#
+    ));
+}
+
+#[test]
+fn ties_go_to_the_first_maximum_and_relu_is_flat_at_zero() {
+    let text = r#"graph g {
+  %0 = input : f32[4] {kind=data, name="x"}
+  %1 = reduce_max %0 : f32 {axes=[0]}
+  %2 = gradient %1, %0 : f32[4]
+  %3 = constant : f32 {value=0.0}
+  %4 = view %3 : f32[4] {fill=0.0, index=""}
+  %5 = max %0, %4 : f32[4]
+  %6 = abs %0 : f32[4]
+  %7 = add %5, %6 : f32[4]
+  %8 = reduce_sum %7 : f32 {axes=[0]}
+  %9 = gradient %8, %0 : f32[4]
+  output result "first" = %2
+  output result "flat" = %9
+}
+"#;
+    let graph = crate::graph::text::parse(text).unwrap();
+    let graph = crate::passes::run_named(&graph, &["simplify", "autodiff"]).unwrap();
+    let x = crate::graph::eval::Tensor::new(&[4], vec![-1.0, 2.0, 2.0, 0.0]);
+    let outputs = crate::graph::eval::evaluate(&graph, 1, &[("x".to_string(), x)].into()).unwrap();
+    assert_eq!(outputs[0].1.data, vec![0.0, 1.0, 0.0, 0.0]);
+    assert_eq!(outputs[1].1.data, vec![-1.0, 2.0, 2.0, 0.0]);
+}

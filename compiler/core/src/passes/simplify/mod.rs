@@ -5,6 +5,8 @@ mod elementwise;
 mod maxima;
 mod scalars;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use super::rewrite::Rewrite;

@@ -53,7 +53,8 @@ fn unary(op: UnaryOp, a: Scalar) -> Scalar {
 
 /// In f64 and rounded once, which gives f32's own result for the four operations.
 fn binary(op: BinaryOp, a: Scalar, b: Scalar) -> Option<Scalar> {
-    if matches!(op, BinaryOp::Pow | BinaryOp::Rem) {
+    let inexact = matches!(op, BinaryOp::Pow | BinaryOp::Rem);
+    if inexact && matches!(a, Scalar::F32(_)) {
         return None;
     }
     let integer = |a: i64, b: i64| (op.row().integer)(a, b);

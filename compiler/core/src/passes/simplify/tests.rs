@@ -1,0 +1,183 @@
+//! Each rule on a small program: text in, text out. Live values only, so that what a rule made superfluous is gone.
+
+use crate::graph::text::parse;
+use crate::passes::run_named;
+
+/// The graph before and after, in the layout of its text. The body is written without its frame.
+fn simplified(body: &str) -> String {
+    let text = format!("graph g {{\n{body}\n}}\n");
+    let before = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let after = run_named(&before, &["simplify", "dead-code"]).unwrap();
+    format!("{before}---\n{after}")
+}
+
+macro_rules! check {
+    ($name:ident, $body:expr) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(simplified($body));
+        }
+    };
+}
+
+check!(
+    neutral_operands,
+    r#"  %0 = input : f32[B, 3] {kind=data, name="x"}
+  %1 = constant : f32 {value=1.0}
+  %2 = view %1 : f32[B, 3] {fill=0.0, index=""}
+  %3 = constant : f32 {value=0.0}
+  %4 = view %3 : f32[B, 3] {fill=0.0, index=""}
+  %5 = mul %0, %2 : f32[B, 3]
+  %6 = add %4, %5 : f32[B, 3]
+  %7 = neg %6 : f32[B, 3]
+  %8 = neg %7 : f32[B, 3]
+  output result "x" = %8"#
+);
+
+check!(
+    divisions_by_powers_of_two_only,
+    r#"  %0 = input : f32[B] {kind=data, name="x"}
+  %1 = constant : f32 {value=4.0}
+  %2 = view %1 : f32[B] {fill=0.0, index=""}
+  %3 = div %0, %2 : f32[B]
+  %4 = constant : f32 {value=3.0}
+  %5 = view %4 : f32[B] {fill=0.0, index=""}
+  %6 = div %0, %5 : f32[B]
+  output result "exact" = %3
+  output result "rounded" = %6"#
+);
+
+check!(
+    powers,
+    r#"  %0 = input : f32[B] {kind=data, name="x"}
+  %1 = constant : f32 {value=3.0}
+  %2 = view %1 : f32[B] {fill=0.0, index=""}
+  %3 = pow %0, %2 : f32[B]
+  %4 = constant : f32 {value=1.5}
+  %5 = view %4 : f32[B] {fill=0.0, index=""}
+  %6 = pow %0, %5 : f32[B]
+  output result "cube" = %3
+  output result "other" = %6"#
+);
+
+check!(
+    constants_are_computed,
+    r#"  %0 = constant : i32 {value=7}
+  %1 = constant : i32 {value=-2}
+  %2 = rem %0, %1 : i32
+  %3 = mul %0, %1 : i32
+  %4 = cast %3 : f32
+  %5 = view %4 : f32[B, 2] {fill=0.0, index=""}
+  %6 = sqrt %5 : f32[B, 2]
+  %7 = lt %0, %1 : bool
+  %8 = view %7 : bool[B, 2] {fill=false, index=""}
+  %9 = select %8, %6, %5 : f32[B, 2]
+  output result "rest" = %2
+  output result "chosen" = %9"#
+);
+
+check!(
+    views_of_views,
+    r#"  %0 = input : f32[B, 6, 8] {kind=data, name="x"}
+  %1 = view %0 : f32[B, 8, 6] {fill=0.0, index="v0, v2, v1"}
+  %2 = view %1 : f32[B, 4, 3] {fill=0.0, index="v0, 2*v1, 3+v2"}
+  %3 = view %0 : f32[B, 8, 8] {fill=0.5, index="v0, v1-1, v2"}
+  %4 = view %3 : f32[B, 9, 8] {fill=0.0, index="v0, v1, v2"}
+  output result "one" = %2
+  output result "stays two" = %4"#
+);
+
+check!(
+    reshapes,
+    r#"  %0 = input : f32[B, 6] {kind=data, name="x"}
+  %1 = reshape %0 : f32[B, 2, 3]
+  %2 = reshape %1 : f32[2*B, 3]
+  %3 = reshape %0 : f32[B, 1, 6, 1]
+  output result "once" = %2
+  output result "unit axes" = %3"#
+);
+
+check!(
+    relu_and_bias_move_out_of_a_pool,
+    r#"  %0 = input : f32[B, 6, 8, 8] {kind=data, name="x"}
+  %1 = input : f32[6] {kind=parameter, name="bias"}
+  %2 = view %1 : f32[B, 6, 8, 8] {fill=0.0, index="v1"}
+  %3 = add %0, %2 : f32[B, 6, 8, 8]
+  %4 = constant : f32 {value=0.0}
+  %5 = view %4 : f32[B, 6, 8, 8] {fill=0.0, index=""}
+  %6 = max %3, %5 : f32[B, 6, 8, 8]
+  %7 = view %6 : f32[B, 6, 4, 4, 2, 2] {fill=-inf, index="v0, v1, 2*v2+v4, 2*v3+v5"}
+  %8 = reduce_max %7 : f32[B, 6, 4, 4] {axes=[4, 5]}
+  output result "pooled" = %8"#
+);
+
+check!(
+    a_function_that_is_read_elsewhere_stays_in_a_maximum,
+    r#"  %0 = input : f32[B, 8] {kind=data, name="x"}
+  %1 = tanh %0 : f32[B, 8]
+  %2 = reduce_max %1 : f32[B] {axes=[1]}
+  %3 = exp %0 : f32[B, 8]
+  %4 = reduce_max %3 : f32[B] {axes=[1]}
+  output result "moved" = %4
+  output result "kept" = %2
+  output result "also read" = %1"#
+);
+
+check!(
+    a_fill_above_the_bound_keeps_relu_in_a_pool,
+    r#"  %0 = input : f32[B, 8] {kind=data, name="x"}
+  %1 = constant : f32 {value=0.0}
+  %2 = view %1 : f32[B, 8] {fill=0.0, index=""}
+  %3 = max %0, %2 : f32[B, 8]
+  %4 = view %3 : f32[B, 9, 2] {fill=5.0, index="v0, v1+v2-1"}
+  %5 = reduce_max %4 : f32[B, 9] {axes=[2]}
+  output result "pooled" = %5"#
+);
+
+check!(
+    sums_of_repeats,
+    r#"  %0 = input : f32[B] {kind=data, name="x"}
+  %1 = view %0 : f32[B, 5, 2] {fill=0.0, index="v0"}
+  %2 = reduce_sum %1 : f32[B, 2] {axes=[1]}
+  %3 = reduce_sum %2 : f32[2] {axes=[0]}
+  output result "sum" = %3"#
+);
+
+check!(
+    contractions_read_through_transposes,
+    r#"  %0 = input : f32[B, 4] {kind=data, name="x"}
+  %1 = input : f32[4, 3] {kind=parameter, name="w"}
+  %2 = view %1 : f32[3, 4] {fill=0.0, index="v1, v0"}
+  %3 = contract %0, %2 : f32[B, 3] {index=["v0, v2", "v1, v2"], reduced=[4]}
+  %4 = view %0 : f32[B, 6] {fill=0.0, index="v0, v1-1"}
+  %5 = contract %4, %1 : f32[B, 4] {index=["v0, v2", "v1, v2"], reduced=[3]}
+  output result "through" = %3
+  output result "padding stays" = %5"#
+);
+
+check!(
+    contractions_lose_extents_of_one,
+    r#"  %0 = input : f32[B, 1, 4] {kind=data, name="x"}
+  %1 = input : f32[3, 1, 4] {kind=parameter, name="w"}
+  %2 = contract %0, %1 : f32[B, 3] {index=["v0, v2, v3", "v1, v2, v3"], reduced=[1, 4]}
+  %3 = contract %0 : f32[4, B] {index=["v1, v2, v0"], reduced=[1]}
+  output result "product" = %2
+  output result "transpose" = %3"#
+);
+
+/// The loss reads both `x` and `x * 1`; the gradient with respect to the second must not become that of the first.
+#[test]
+fn what_a_gradient_names_stays_itself() {
+    let text = r#"graph g {
+  %0 = input : f32 {kind=data, name="x"}
+  %1 = constant : f32 {value=1.0}
+  %2 = mul %0, %1 : f32
+  %3 = mul %0, %2 : f32
+  %4 = gradient %3, %2 : f32
+  output result "slope" = %4
+}
+"#;
+    let before = parse(text).unwrap();
+    let after = run_named(&before, &["simplify", "autodiff", "simplify", "dead-code"]).unwrap();
+    insta::assert_snapshot!(format!("{before}---\n{after}"));
+}
