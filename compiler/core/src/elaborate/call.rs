@@ -70,6 +70,7 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Checked<Value> {
         let handle = applied.definition.clone();
+        self.reached.insert(handle.get().name.span);
         let (result, _) = self.within(frame, |this| {
             let definition = handle.get();
             this.bind_statics(&definition.statics, &applied.statics, definition)?;

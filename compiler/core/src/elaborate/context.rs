@@ -54,6 +54,8 @@ pub(super) struct Elaborator<'w> {
     pub parameters: IndexMap<String, ParameterRecord>,
     pub states: IndexMap<String, StateRecord>,
     pub optimizers: Vec<OptimizerRecord>,
+    /// The names' places of the definitions whose bodies have run.
+    pub reached: std::collections::BTreeSet<Span>,
     /// The values reported in the body under way.
     pub reported: Vec<MetricSpec>,
     /// The data sets that were described, by file and name.
@@ -183,6 +185,7 @@ impl<'w> Elaborator<'w> {
             parameters: IndexMap::new(),
             states: IndexMap::new(),
             optimizers: Vec::new(),
+            reached: std::collections::BTreeSet::new(),
             reported: Vec::new(),
             described: IndexMap::new(),
             datasets: Vec::new(),

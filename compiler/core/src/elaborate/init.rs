@@ -102,6 +102,7 @@ impl Elaborator<'_> {
         let mut frame: Frame = self.callee_frame(init, FrameKind::Init, span);
         frame.shape = known_shape(&ty.shape);
         let handle = init.definition.clone();
+        self.reached.insert(handle.get().name.span);
         let (result, _) = self.within(frame, |this| {
             let definition = handle.get();
             this.bind_statics(&definition.statics, &init.statics, definition)?;

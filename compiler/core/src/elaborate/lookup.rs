@@ -191,7 +191,8 @@ impl Elaborator<'_> {
         suggest(name, known).map(str::to_owned)
     }
 
-    fn unknown_name(&mut self, name: &str, span: Span) -> super::diagnose::Poison {
+    /// The report that a name means nothing.
+    pub fn unknown_name(&mut self, name: &str, span: Span) -> super::diagnose::Poison {
         let near = self.near_name(name);
         let mut diagnostic = error(
             codes::UNKNOWN_NAME,

@@ -8,6 +8,7 @@
 
 mod call;
 mod callable;
+mod check;
 pub mod codes;
 mod context;
 mod convert;
@@ -31,6 +32,7 @@ mod optimizer;
 pub mod program;
 mod reach;
 mod report;
+mod resolve;
 mod scope;
 mod settings;
 mod signature;
@@ -42,6 +44,7 @@ mod value;
 pub mod world;
 
 pub use callable::CallRequest;
+pub use check::FileReport;
 pub use context::Settings;
 pub use program::{Callable, TrainProgram};
 pub use world::{DataCatalog, NoWorld, SourceLoader};
@@ -86,7 +89,9 @@ pub fn train(
     name: Option<&str>,
 ) -> Elaborated<TrainProgram> {
     elaborate(sources, main, world, |elaborator| {
-        elaborator.train_program(name)
+        let program = elaborator.train_program(name);
+        elaborator.resolve_unreached();
+        program
     })
 }
 
@@ -101,6 +106,15 @@ pub fn callable(
     elaborate(sources, main, world, |elaborator| {
         elaborator.callable(name, request)
     })
+}
+
+/// Elaborates everything in a file that can be, for all its errors at once.
+pub fn check(
+    sources: &mut SourceMap,
+    main: Source<'_>,
+    world: World<'_>,
+) -> Elaborated<FileReport> {
+    elaborate(sources, main, world, |elaborator| elaborator.check_file())
 }
 
 fn elaborate<T>(

@@ -300,6 +300,7 @@ impl Elaborator<'_> {
     ) -> Checked<NodeId> {
         let handle = record.rule.definition.clone();
         let definition = handle.get();
+        self.reached.insert(definition.name.span);
         let [p, g] = definition.params.as_slice() else {
             let message = "an optimizer has two parameters: the parameter and its gradient";
             return Err(self.report(error(

@@ -1,0 +1,111 @@
+//! Everything that can be said of a file without running it.
+
+use super::callable::CallRequest;
+use super::context::{Elaborator, Unit};
+use super::diagnose::Checked;
+use super::files::train_at;
+use super::program::{Callable, TrainProgram};
+use crate::graph::{Dim, TensorType};
+use dlm_grammar::ast::{Definition, DefinitionKind, DimKind, ExprKind, ItemKind, Param, TypeKind};
+use std::collections::BTreeMap;
+
+/// What a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct FileReport {
+    /// Its runs.
+    pub trains: Vec<TrainProgram>,
+    /// Its functions and blocks whose signatures fix every type, each as if called alone; `B` stays open.
+    pub definitions: Vec<Callable>,
+}
+
+impl Elaborator<'_> {
+    /// Elaborates every run, and every function and block that can be elaborated by itself; the names of all others
+    /// are checked.
+    pub fn check_file(&mut self) -> Checked<FileReport> {
+        let mut report = FileReport::default();
+        for (tree, item) in self.trains() {
+            let Some(train) = train_at(&tree, item) else {
+                continue;
+            };
+            self.forget_run();
+            report
+                .trains
+                .extend(self.train_program(Some(&train.name.name)));
+        }
+        let tree = self.files[0].tree.clone();
+        for item in &tree.items {
+            let ItemKind::Definition(definition) = &item.kind else {
+                continue;
+            };
+            if let Some(arguments) = self.fixed_arguments(definition) {
+                self.forget_run();
+                let request = CallRequest {
+                    arguments,
+                    training: true,
+                    gradients: false,
+                };
+                report
+                    .definitions
+                    .extend(self.callable(&definition.name.name, &request));
+            }
+        }
+        self.resolve_unreached();
+        Ok(report)
+    }
+
+    /// Forgets what belongs to one run, and keeps files and diagnostics.
+    fn forget_run(&mut self) {
+        self.unit = Unit::default();
+        self.init = self.new_unit("init");
+        self.init_number = self.init.number;
+        self.instances.clear();
+        self.parameters.clear();
+        self.states.clear();
+        self.optimizers.clear();
+        self.places.clear();
+        self.described.clear();
+        self.datasets.clear();
+        self.reported.clear();
+        self.train_under_way = None;
+    }
+
+    /// The types of a definition's arguments, where its signature fixes them all and its statics have defaults.
+    fn fixed_arguments(&self, definition: &Definition) -> Option<BTreeMap<String, TensorType>> {
+        let open = definition
+            .statics
+            .iter()
+            .any(|param| param.default.is_none());
+        if open || definition.kind == DefinitionKind::Optimizer || definition.params.is_empty() {
+            return None;
+        }
+        let required = definition
+            .params
+            .iter()
+            .filter(|param| param.default.is_none());
+        required
+            .map(|param| Some((param.name.name.clone(), fixed_type(param)?)))
+            .collect()
+    }
+}
+
+/// A parameter's type, if its dimensions are numbers and `B`.
+fn fixed_type(param: &Param) -> Option<TensorType> {
+    let TypeKind::Tensor { dtype, dims } = &param.ty.as_ref()?.kind else {
+        return None;
+    };
+    let mut shape = Vec::new();
+    for dim in dims.iter().flatten() {
+        let DimKind::Size(size) = &dim.kind else {
+            return None;
+        };
+        shape.push(match &size.kind {
+            ExprKind::Int(extent) => Dim::fixed(*extent),
+            ExprKind::Name(name) if name == "B" => Dim::BATCH,
+            _ => return None,
+        });
+    }
+    Some(TensorType::new(
+        super::signature::element_type(*dtype),
+        shape,
+    ))
+}
