@@ -10,6 +10,7 @@ mod feed;
 mod measure;
 mod observe;
 mod report;
+mod start;
 mod state;
 mod train;
 
@@ -26,7 +27,7 @@ pub use measure::{Measurement, Subject};
 pub use observe::{Evaluation, Observer, Progress, Silent};
 pub use state::RunState;
 
-use crate::call::{load, store};
+use crate::call::load;
 use crate::checkpoint::{self, Tensors};
 use crate::memory::{Buffer, Scratch, arena_of};
 use crate::metrics::Metrics;
@@ -50,8 +51,12 @@ pub struct Plan {
     pub feeds: Vec<Feed>,
     /// The evaluations, run in this order after each epoch and at the end.
     pub evaluations: Vec<EvaluationPlan>,
-    /// The value of each parameter and state at the start, by path.
+    /// What sets the parameters and states at the start: a program whose only effect that is, from the scalar `seed`.
+    pub init: Option<Executable>,
+    /// Values at the start by path, in place of what `init` sets; where there is no `init`, of every parameter and state.
     pub initial: Tensors,
+    /// Where parameters and states lie. Those that the programs read need not be here.
+    pub persistent: Vec<Slot>,
     /// The paths of what is saved as the model: parameters and the states that belong to it.
     pub model: Vec<String>,
     /// How long, and from which seed.
@@ -129,27 +134,17 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When programs, data and initial values do not fit each other, an index is out of range, or the output folder cannot
     /// be written.
-    pub fn new(team: &'a Team, plan: Plan) -> Result<Session<'a>, SessionError> {
-        let feeds = FeedState::of_all(plan.feeds)?;
+    pub fn new(team: &'a Team, mut plan: Plan) -> Result<Session<'a>, SessionError> {
+        let feeds = FeedState::of_all(std::mem::take(&mut plan.feeds))?;
         let per_epoch = feeds.first().map(FeedState::batches);
         let clock = if plan.steps.is_empty() {
             Clock::over(plan.settings.seed)
         } else {
             Clock::new(&plan.settings, per_epoch)?
         };
-        let slots = persistent_slots(&plan.steps, &plan.evaluations)?;
-        let bytes = plan.steps.iter().chain(
-            plan.evaluations
-                .iter()
-                .map(|evaluation| &evaluation.program),
-        );
-        let mut persistent = Buffer::zeroed(
-            bytes
-                .map(|program| program.persistent_bytes)
-                .max()
-                .unwrap_or(0),
-        )?;
-        store_all(&slots, &plan.initial, &mut persistent)?;
+        let slots = start::slots(&plan)?;
+        let mut scratch = Scratch::default();
+        let persistent = start::persistent(team, &plan, &slots, &mut scratch)?;
         if let Some(name) = plan
             .model
             .iter()
@@ -178,7 +173,7 @@ impl<'a> Session<'a> {
             steps: plan.steps,
             persistent,
             slots,
-            scratch: Scratch::default(),
+            scratch,
             feeds,
             evaluators,
             model: plan.model,
@@ -292,7 +287,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the state lacks a part or is of another plan.
     pub fn restore(&mut self, state: &RunState) -> Result<(), SessionError> {
-        store_all(&self.slots, &state.values, &mut self.persistent)?;
+        start::store_all(&self.slots, &state.values, &mut self.persistent)?;
         state.scatter(&mut self.clock, &mut self.feeds)
     }
 
@@ -318,43 +313,4 @@ fn open_metrics(directory: Option<&std::path::Path>) -> Result<Metrics, SessionE
         reason,
     })?;
     Ok(Metrics::create(&directory.join("metrics.csv"))?)
-}
-
-/// The parameters and states of all programs, which must agree on where each is.
-fn persistent_slots(
-    steps: &[Executable],
-    evaluations: &[EvaluationPlan],
-) -> Result<Vec<Slot>, SessionError> {
-    let mut slots: Vec<Slot> = Vec::new();
-    let programs = steps
-        .iter()
-        .chain(evaluations.iter().map(|evaluation| &evaluation.program));
-    for slot in programs.flat_map(|program| &program.persistent) {
-        match slots.iter().find(|known| known.name == slot.name) {
-            Some(known) if known != slot => {
-                return Err(SessionError::Disagree {
-                    name: slot.name.clone(),
-                });
-            }
-            Some(_) => {}
-            None => slots.push(slot.clone()),
-        }
-    }
-    Ok(slots)
-}
-
-fn store_all(
-    slots: &[Slot],
-    values: &Tensors,
-    persistent: &mut Buffer,
-) -> Result<(), SessionError> {
-    for slot in slots {
-        let value = values
-            .get(&slot.name)
-            .ok_or_else(|| SessionError::NoSuchValue {
-                name: slot.name.clone(),
-            })?;
-        store(slot, 1, value, persistent)?;
-    }
-    Ok(())
 }

@@ -10,13 +10,21 @@ use augment::Augmented;
 /// The place of augmentations in a run's random numbers: no tensor's, whose places are counted from 0.
 const AUGMENT_PLACE: u32 = u32::MAX - 1;
 
-/// The values that an integer part may have because the program uses them as indices: `0..bound`.
+/// The values that an integer part may have because the program uses them as indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexBound {
-    /// Which part of a sample.
-    pub part: usize,
-    /// One more than the largest value allowed.
-    pub bound: i64,
+    /// Every value is at least 0 and less than this.
+    pub below: i64,
+    /// A value that is allowed beside those (a loss's `ignore`).
+    pub except: Option<i64>,
+}
+
+impl IndexBound {
+    /// Whether a value is allowed.
+    pub fn admits(&self, value: i32) -> bool {
+        let value = i64::from(value);
+        (0..self.below).contains(&value) || self.except == Some(value)
+    }
 }
 
 /// Gathers samples of a split in one pass over it.
@@ -31,13 +39,13 @@ impl Split {
     ///
     /// # Errors
     /// The first that is not, with its file and number there.
-    pub fn check_bound(&self, bound: IndexBound) -> Result<(), DataError> {
+    pub fn check_bound(&self, part: usize, bound: IndexBound) -> Result<(), DataError> {
         let Some(Field {
             values: Values::Integers(values),
             origin,
             shape,
             ..
-        }) = self.fields.get(bound.part)
+        }) = self.fields.get(part)
         else {
             return Ok(());
         };
@@ -45,16 +53,13 @@ impl Split {
         for index in 0..self.rows.len() {
             let row = self.rows.get(index) as usize;
             let sample = &values[row * elements..(row + 1) * elements];
-            if let Some(value) = sample
-                .iter()
-                .find(|value| !(0..bound.bound).contains(&i64::from(**value)))
-            {
+            if let Some(value) = sample.iter().find(|value| !bound.admits(**value)) {
                 let (origin, sample, value) = (origin.clone(), row as u64, *value);
                 return Err(DataError::OutOfRange {
                     origin,
                     sample,
                     value,
-                    bound: bound.bound,
+                    bound: bound.below,
                 });
             }
         }

@@ -31,11 +31,23 @@ pub enum SessionError {
     /// The first feed has fewer samples than one batch.
     #[error("an epoch has no batch: there are fewer samples than one batch takes")]
     NoBatches,
-    /// A parameter or state has no initial value, or a model's path is no parameter or state.
-    #[error("no value `{name}`")]
-    NoSuchValue {
+    /// A parameter or state has no value to begin or go on with.
+    #[error("no value is given for `{name}`")]
+    NoValue {
         /// Its path.
         name: String,
+    },
+    /// A value is given, or to be saved, for what is no parameter and no state.
+    #[error("the run has no parameter and no state `{name}`")]
+    NoSuchValue {
+        /// The path.
+        name: String,
+    },
+    /// There is no such program to measure.
+    #[error("the run has no {subject:?}")]
+    NoSubject {
+        /// What was to be measured.
+        subject: super::Subject,
     },
     /// A program takes a number that a session does not know.
     #[error("the program takes a number `{name}`, which no run has")]

@@ -25,8 +25,8 @@ pub struct FeedInput {
     pub part: usize,
     /// The input's name in the program.
     pub name: String,
-    /// One more than the largest value allowed, where the program uses the values as indices.
-    pub bound: Option<i64>,
+    /// The values allowed, where the program uses them as indices.
+    pub bound: Option<IndexBound>,
 }
 
 /// A feed and where it is.
@@ -69,10 +69,7 @@ impl FeedState {
     fn new(feed: Feed, index: u64) -> Result<FeedState, SessionError> {
         for input in &feed.inputs {
             if let Some(bound) = input.bound {
-                feed.split.check_bound(IndexBound {
-                    part: input.part,
-                    bound,
-                })?;
+                feed.split.check_bound(input.part, bound)?;
             }
         }
         if feed.batch == 0 {

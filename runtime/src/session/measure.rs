@@ -85,9 +85,7 @@ impl Session<'_> {
 }
 
 fn absent(subject: Subject) -> SessionError {
-    SessionError::NoSuchValue {
-        name: format!("{subject:?}"),
-    }
+    SessionError::NoSubject { subject }
 }
 
 impl Bench<'_> {

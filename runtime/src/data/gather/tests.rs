@@ -123,19 +123,28 @@ fn augmentations_move_pixels_and_depend_on_the_sample_alone() {
 
 #[test]
 fn indices_are_checked() {
+    let bound = IndexBound {
+        below: 10,
+        except: None,
+    };
     let labels = Values::Integers(vec![0, 3, 9, 10, -1].into());
     let mut split = split(&[], labels, vec![]);
     let error = split
-        .check_bound(IndexBound { part: 0, bound: 10 })
+        .check_bound(0, bound)
         .expect_err("10 is too large")
         .to_string();
     assert_eq!(error, "test: sample 3 has 10, which is not in 0..10");
     split.rows = crate::data::Rows::First(3);
-    assert!(split.check_bound(IndexBound { part: 0, bound: 10 }).is_ok());
+    assert!(split.check_bound(0, bound).is_ok());
     split.rows = crate::data::Rows::Listed(vec![0, 4].into());
     let error = split
-        .check_bound(IndexBound { part: 0, bound: 10 })
+        .check_bound(0, bound)
         .expect_err("-1 is negative")
         .to_string();
     assert_eq!(error, "test: sample 4 has -1, which is not in 0..10");
+    let ignoring = IndexBound {
+        below: 10,
+        except: Some(-1),
+    };
+    assert!(split.check_bound(0, ignoring).is_ok());
 }
