@@ -1,5 +1,7 @@
-//! Contractions of more than two operands become chains of two: the first two are multiplied over all the variables
-//! that they name, and what nothing else names is summed at once.
+//! What the scheduler need not know: contractions of more than two operands, and cuts that have done their work.
+//!
+//! A contraction of more operands becomes a chain of two: the first two are multiplied over all the variables that they
+//! name, and what nothing else names is summed at once. `stop_gradient` is the identity once no gradient is left.
 
 use super::rewrite::Rewrite;
 use crate::graph::{AxisIndex, Builder, Contraction, Dim, Graph, NodeId, Op, TypeError};
@@ -11,7 +13,13 @@ use std::collections::BTreeSet;
 /// Where a part does not type, which is a fault of the pass.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
     let mut rewrite = Rewrite::new(graph);
+    let expanded = graph.nodes.values().all(|node| node.op != Op::Gradient);
     for (id, node) in graph.nodes.iter() {
+        if node.op == Op::StopGradient && expanded {
+            let same = rewrite.inputs(id)?[0];
+            rewrite.set(id, same);
+            continue;
+        }
         let Op::Contract(contraction) = &node.op else {
             rewrite.copy(id)?;
             continue;
@@ -143,5 +151,28 @@ mod tests {
             evaluate(&before, 2, &inputs).unwrap(),
             evaluate(&after, 2, &inputs).unwrap()
         );
+    }
+
+    #[test]
+    fn cuts_go_when_no_gradient_is_left() {
+        let text = r#"graph cut {
+  %0 = input : f32 {kind=data, name="x"}
+  %1 = stop_gradient %0 : f32
+  %2 = exp %1 : f32
+  output result "y" = %2
+}
+"#;
+        let after = run_named(&parse(text).unwrap(), &["decompose"])
+            .unwrap()
+            .to_string();
+        assert!(
+            after.contains("%1 = exp %0") && !after.contains("stop_gradient"),
+            "{after}"
+        );
+        let with_gradient = text.replace("  output", "  %3 = gradient %2, %0 : f32\n  output");
+        let after = run_named(&parse(&with_gradient).unwrap(), &["decompose"])
+            .unwrap()
+            .to_string();
+        assert!(after.contains("stop_gradient"), "{after}");
     }
 }

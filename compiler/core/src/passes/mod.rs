@@ -36,14 +36,14 @@ pub const PASSES: &[Pass] = &[
         run: autodiff::run,
     },
     Pass {
+        name: "decompose",
+        summary: "contractions two operands at a time; cuts of gradients that are taken",
+        run: decompose::run,
+    },
+    Pass {
         name: "simplify-gradients",
         summary: "the same algebra on what autodiff made",
         run: simplify::run,
-    },
-    Pass {
-        name: "decompose",
-        summary: "contractions of more than two operands, two at a time",
-        run: decompose::run,
     },
     Pass {
         name: "cse",
@@ -147,7 +147,7 @@ mod tests {
         );
         check(
             "quantize",
-            "there is no pass `quantize`; there are simplify, autodiff, simplify-gradients, decompose, cse, dead-code",
+            "there is no pass `quantize`; there are simplify, autodiff, decompose, simplify-gradients, cse, dead-code",
         );
     }
 }

@@ -55,7 +55,7 @@ impl Graph {
     /// Along each axis `length` elements from `begin` on, `step` (not 0) apart.
     ///
     /// # Errors
-    /// Where the number of axes differs.
+    /// Where the number of axes differs, or an element is not on its axis.
     pub fn slice(
         &mut self,
         a: NodeId,
@@ -69,22 +69,26 @@ impl Graph {
                 self.nodes[a].ty
             )));
         }
-        let index = axes
-            .iter()
-            .enumerate()
-            .map(|(axis, &(begin, _, step))| AxisIndex::affine(&[(axis, step)], begin, 1));
-        let view = View {
-            index: index.collect(),
-            shape: axes.iter().map(|axis| axis.1).collect(),
-            fill: self.zero_of(a),
-        };
-        self.view(a, view, span)
+        let shape: Vec<Dim> = axes.iter().map(|axis| axis.1).collect();
+        let mut index = Vec::with_capacity(axes.len());
+        for (axis, &(begin, length, step)) in axes.iter().enumerate() {
+            let position = AxisIndex::affine(&[(axis, step)], begin, 1);
+            let extent = self.nodes[a].ty.shape[axis];
+            if length != Dim::fixed(0) && !position.always_valid(&shape, extent) {
+                return Err(TypeError(format!(
+                    "{length} elements from {begin} on in steps of {step} are not all on an axis of {extent}"
+                )));
+            }
+            index.push(position);
+        }
+        let fill = self.zero_of(a);
+        self.view(a, View { shape, index, fill }, span)
     }
 
     /// The operand at one position of an axis, which vanishes.
     ///
     /// # Errors
-    /// Where the axis does not exist.
+    /// Where the axis or the position on it does not exist.
     pub fn at(
         &mut self,
         a: NodeId,
@@ -95,6 +99,12 @@ impl Graph {
         let shape = self.nodes[a].ty.shape.clone();
         if axis >= shape.len() {
             return Err(TypeError(format!("axis {axis} of {}", self.nodes[a].ty)));
+        }
+        if !AxisIndex::constant(position).always_valid(&[], shape[axis]) {
+            return Err(TypeError(format!(
+                "position {position} is not on an axis of {}",
+                shape[axis]
+            )));
         }
         let index = (0..shape.len()).map(|own| match own.cmp(&axis) {
             std::cmp::Ordering::Less => AxisIndex::variable(own),

@@ -3,7 +3,7 @@
 use super::super::Built;
 use super::super::error::ensure;
 use super::super::eval::{Evaluation, Tensor};
-use super::super::{Builder, Dim, TensorType, TypeError};
+use super::super::{BinaryOp, Builder, Dim, NodeId, TensorType, TypeError};
 use super::Derivative;
 
 pub(super) fn infer(axis: usize, inputs: &[&TensorType]) -> Result<TensorType, TypeError> {
@@ -40,6 +40,7 @@ pub(super) fn evaluate(axis: usize, at: &Evaluation<'_>) -> Tensor {
     })
 }
 
+/// The operand's part of the gradient.
 pub(super) fn gradient(
     builder: &mut Builder<'_>,
     axis: usize,
@@ -48,11 +49,30 @@ pub(super) fn gradient(
 ) -> Built {
     let mut begin = Dim::fixed(0);
     for &input in &at.inputs[..which] {
-        begin = begin.add(builder.graph.ty(input).shape[axis]);
+        begin = begin.add(builder.graph.shape(input)[axis]);
     }
-    let begin = begin.known().ok_or_else(|| {
-        TypeError::new("the gradient of a concatenation along an axis that depends on the batch size is not supported")
-    })?;
     let length = builder.graph.shape(at.inputs[which])[axis];
-    builder.section(at.g, axis, begin, length)
+    match begin.known() {
+        Some(begin) => builder.section(at.g, axis, begin, length),
+        None => gathered_section(builder, at.g, axis, begin, length),
+    }
+}
+
+/// A section that begins where the batch size says, which no affine index can: rows are gathered.
+fn gathered_section(
+    builder: &mut Builder<'_>,
+    g: NodeId,
+    axis: usize,
+    begin: Dim,
+    length: Dim,
+) -> Built {
+    let mut order: Vec<usize> = (0..builder.graph.ty(g).rank()).collect();
+    order.swap(0, axis);
+    let moved = builder.graph.permute(g, &order, builder.span)?;
+    let position = builder.iota(&[length], 0)?;
+    let begin = builder.integer_extent(begin)?;
+    let begin = builder.broadcast_to(begin, &[length])?;
+    let ids = builder.binary(BinaryOp::Add, position, begin)?;
+    let rows = builder.gather(moved, ids)?;
+    builder.graph.permute(rows, &order, builder.span)
 }

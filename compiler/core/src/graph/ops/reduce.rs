@@ -180,7 +180,7 @@ impl Builder<'_> {
     }
 
     /// An extent as an i32 scalar.
-    fn integer_extent(&mut self, dim: Dim) -> Built {
+    pub(crate) fn integer_extent(&mut self, dim: Dim) -> Built {
         match dim.known().and_then(|extent| i32::try_from(extent).ok()) {
             Some(extent) => self.graph.constant(Scalar::I32(extent), self.span),
             None => {

@@ -31,6 +31,7 @@ const EXAMPLES: &[Example] = &[
     ("view: diagonal", diagonal),
     ("reshape", reshape),
     ("concat", concat),
+    ("concat: along the batch", concat_batches),
     ("gather", gather),
     ("scatter_add", scatter),
     ("cumulative_sum", cumulative),
@@ -322,6 +323,21 @@ fn concat(case: &mut Case) -> NodeId {
         })
         .collect();
     case.graph.concat(&parts, 1, NOWHERE).unwrap()
+}
+
+fn concat_batches(case: &mut Case) -> NodeId {
+    let axis = case.pick(&[0, 1]);
+    let shape = |axis: usize| {
+        if axis == 0 {
+            [Dim::BATCH, 3.into()]
+        } else {
+            [3.into(), Dim::BATCH]
+        }
+    };
+    let parts: Vec<NodeId> = (0..3)
+        .map(|_| case.float(&shape(axis), -1.0, 1.0))
+        .collect();
+    case.graph.concat(&parts, axis, NOWHERE).unwrap()
 }
 
 fn gather(case: &mut Case) -> NodeId {

@@ -1,8 +1,8 @@
-//! Contractions: variables of extent 1 vanish, one operand alone is a sum and a view, and views that only rename
-//! axes are read through.
+//! Contractions: variables of extent 1 vanish, constant factors move out, one operand alone is a sum and a view, and
+//! views that only rename axes are read through.
 
 use super::{Replacement, Simplifier};
-use crate::graph::{AxisIndex, Builder, Contraction, Dim, NodeId, Op, View};
+use crate::graph::{AxisIndex, BinaryOp, Builder, Contraction, Dim, NodeId, Op, Scalar, View};
 use dlm_grammar::Span;
 
 /// A reduced variable of extent 1 is always 0.
@@ -40,6 +40,47 @@ pub fn single(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) ->
     s.add(Op::Contract(contraction), inputs, span).map(Some)
 }
 
+/// An operand that is one number wherever it is read is a factor of the result.
+pub fn constant(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Contract(contraction) = op else {
+        return Ok(None);
+    };
+    let extents = extents(contraction);
+    let everywhere = |number: usize| {
+        let shape = s.graph.shape(inputs[number]);
+        let mut axes = contraction.operands[number].iter().zip(shape);
+        axes.all(|(index, &extent)| index.always_valid(&extents, extent))
+    };
+    let found = (0..inputs.len())
+        .find(|&number| s.float_of(inputs[number]).is_some() && everywhere(number));
+    let (Some(number), true) = (found, inputs.len() > 1) else {
+        return Ok(None);
+    };
+    let Some(value) = s.float_of(inputs[number]) else {
+        return Ok(None);
+    };
+    let (mut contraction, mut inputs) = (contraction.clone(), inputs.to_vec());
+    contraction.operands.remove(number);
+    inputs.remove(number);
+    let rest = s.add(Op::Contract(contraction), &inputs, span)?;
+    let factor = s.graph.constant(Scalar::F32(value), span)?;
+    let factor = s.graph.cast(factor, s.graph.ty(rest).dtype, span)?;
+    let shape = s.graph.shape(rest).to_vec();
+    let factor = s.graph.broadcast_to(factor, &shape, span)?;
+    s.add(Op::Binary(BinaryOp::Mul), &[rest, factor], span)
+        .map(Some)
+}
+
+/// The extents of all variables.
+fn extents(contraction: &Contraction) -> Vec<Dim> {
+    contraction
+        .shape
+        .iter()
+        .chain(&contraction.reduced)
+        .copied()
+        .collect()
+}
+
 /// A contraction of one operand over whole axes is a sum, seen through a view.
 pub fn unary(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
     let (Op::Contract(contraction), [x]) = (op, inputs) else {
@@ -59,12 +100,7 @@ pub fn absorb(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) ->
     let Op::Contract(contraction) = op else {
         return Ok(None);
     };
-    let extents: Vec<Dim> = contraction
-        .shape
-        .iter()
-        .chain(&contraction.reduced)
-        .copied()
-        .collect();
+    let extents = extents(contraction);
     for (number, &input) in inputs.iter().enumerate() {
         let data = &s.graph.nodes[input];
         let Op::View(view) = &data.op else { continue };

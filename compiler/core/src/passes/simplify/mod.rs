@@ -37,6 +37,7 @@ const RULES: &[Rule] = &[
     sums::repeated,
     sums::nested,
     contractions::single,
+    contractions::constant,
     contractions::unary,
     contractions::absorb,
 ];

@@ -156,6 +156,17 @@ check!(
 );
 
 check!(
+    constant_factors_move_out_of_contractions,
+    r#"  %0 = input : f32[B, 4] {kind=data, name="x"}
+  %1 = constant : f32 {value=3.0}
+  %2 = view %1 : f32[4, 5] {fill=0.0, index=""}
+  %3 = contract %0, %2 : f32[B, 5] {index=["v0, v2", "v2, v1"], reduced=[4]}
+  %4 = contract %0, %2 : f32[B, 5] {index=["v0, v2", "v2+1, v1"], reduced=[4]}
+  output result "sum" = %3
+  output result "ends within" = %4"#
+);
+
+check!(
     contractions_lose_extents_of_one,
     r#"  %0 = input : f32[B, 1, 4] {kind=data, name="x"}
   %1 = input : f32[3, 1, 4] {kind=parameter, name="w"}
