@@ -141,8 +141,10 @@ fn difference(element: Element, expected: &[u8], found: &[u8]) -> Option<usize> 
 }
 
 /// Reproducible words.
+#[allow(dead_code, reason = "not every test has random data")]
 pub struct Words(pub u64);
 
+#[allow(dead_code, reason = "not every test has random data")]
 impl Words {
     pub fn next(&mut self) -> u32 {
         self.0 = self

@@ -162,6 +162,9 @@ impl Lower<'_> {
     }
 
     pub(super) fn effective_address(&mut self, to: Reg, memory: Memory) {
+        if let (Base::Register(base), None, 0) = (memory.base, memory.index, memory.displacement) {
+            return self.copy(to, general(base));
+        }
         let op = Op::General(Code::Lea_r64_m);
         let operands = [general(to), Operand::Memory(memory)];
         self.push(Inst::new(op, First::Writes, &operands));

@@ -1,0 +1,287 @@
+//! What the wide emitter's code looks like and how it keeps to the calling convention.
+
+#![cfg(target_arch = "x86_64")]
+
+mod support;
+
+use dlm_core::loops::{Access, Affine, Element, Kernel, KernelBuilder, LoopKind, MathOp, Value};
+use dlm_jit::wide::{Features, Unsupported, WideError, assemble, disassemble};
+use dlm_jit::{Backend, Options, compile};
+use support::parse;
+
+const BOTH: [Features; 2] = [Features::AVX2, Features::AVX512];
+
+const DENSE: &str = r#"kernel "dense" {
+  buffer b0 "w": f32 read
+  buffer b1 "x": f32 read
+  buffer b2 "y": f32 write
+  scalar v0 "n"
+  v1: index = const 0
+  v2: f32x8 = const 0
+  for v3 "k" in v1..v0 step 1 reduction carry v4: f32x8 = v2, v5: f32x8 = v2 {
+    v6: f32x8 = load b1[v3 * 8]
+    v7: f32x8 = load_splat b0[v3]
+    v8: f32x8 = fma v7, v6, v4
+    v9: f32x8 = load_splat b0[v3 + 100]
+    v10: f32x8 = fma v9, v6, v5
+    next v8, v10
+  } give v11, v12
+  v13: f32x8 = max_select v11, v2
+  store b2[0], v13
+  v14: maskx8 = gt v12, v2
+  v15: f32x8 = select v14, v12, v11
+  v16: f32x1 = reduce_add v15
+  store b2[8], v16
+}
+"#;
+
+/// A tile of `rows` x `vectors` accumulators of a dense layer.
+fn tile(rows: i64, vectors: i64, lanes: u8) -> Kernel {
+    let samples = vectors * i64::from(lanes);
+    let mut b = KernelBuilder::new("tile");
+    let w = b.buffer("w", Element::F32, Access::Read);
+    let x = b.buffer("x", Element::F32, Access::Read);
+    let y = b.buffer("y", Element::F32, Access::Write);
+    let (zero, inputs) = (b.index(0), b.index(64));
+    let start = vec![b.float(0.0, lanes); (rows * vectors) as usize];
+    let bounds = (zero, inputs, 1);
+    let sums = b.for_loop(LoopKind::Reduction, "i", bounds, &start, |b, i, sums| {
+        let at = |v: i64| Affine::term(i, samples).add_constant(v * i64::from(lanes));
+        let data: Vec<Value> = (0..vectors).map(|v| b.load(x, at(v), lanes)).collect();
+        let mut sums = sums.to_vec();
+        for (number, sum) in sums.iter_mut().enumerate() {
+            let row = number as i64 / vectors;
+            let weight = b.load_splat(w, Affine::term(i, 1).add_constant(row * 64), lanes);
+            *sum = b.fma(weight, data[number % vectors as usize], *sum);
+        }
+        sums
+    });
+    for (number, &sum) in sums.iter().enumerate() {
+        b.store_at(y, number as i64 * i64::from(lanes), sum);
+    }
+    b.finish().expect("well built")
+}
+
+#[test]
+fn code_of_a_small_kernel() {
+    let kernel = parse(DENSE);
+    let code = BOTH.map(|features| {
+        let code = assemble(&kernel, features).expect("has code");
+        format!("{features:?}\n{}", disassemble(&code))
+    });
+    insta::assert_snapshot!(format!("{DENSE}\n{}", code.join("\n")));
+}
+
+#[test]
+fn tiles_that_fit_the_registers_do_not_spill() {
+    let fitting = [
+        (
+            Features::AVX2,
+            [(6, 2, 8), (4, 3, 8), (12, 1, 8), (6, 1, 16)],
+        ),
+        (
+            Features::AVX512,
+            [(6, 4, 16), (12, 2, 16), (14, 2, 8), (28, 1, 16)],
+        ),
+    ];
+    for (features, tiles) in fitting {
+        for (rows, vectors, lanes) in tiles {
+            let code = assemble(&tile(rows, vectors, lanes), features).expect("has code");
+            let text = disassemble(&code);
+            assert_eq!(
+                code.spills, [0_u32; 0],
+                "{features:?} {rows}x{vectors}x{lanes}\n{text}"
+            );
+            let body = loop_body(&text);
+            let sums = body
+                .lines()
+                .filter(|line| line.contains("vfmadd231ps"))
+                .count();
+            let moves = body.lines().filter(|line| is_register_move(line)).count();
+            let parts = if features.avx512 || lanes < 16 { 1 } else { 2 };
+            assert_eq!(
+                (sums, moves),
+                ((rows * vectors) as usize * parts, 0),
+                "{text}"
+            );
+        }
+    }
+}
+
+/// From the target of the last backward jump to the jump.
+fn loop_body(text: &str) -> String {
+    let jump = text
+        .lines()
+        .rfind(|line| line.contains("  jl "))
+        .expect("a loop");
+    let target = jump
+        .split_whitespace()
+        .last()
+        .expect("a target")
+        .trim_end_matches('h');
+    let target = format!(
+        "{:6x} ",
+        usize::from_str_radix(target, 16).expect("a number")
+    );
+    let lines = text.lines().skip_while(|line| !line.starts_with(&target));
+    lines
+        .take_while(|line| *line != jump)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn is_register_move(line: &str) -> bool {
+    line.contains("vmov") && !line.contains('[')
+}
+
+#[test]
+fn tiles_that_do_not_fit_spill_and_say_so() {
+    let code = assemble(&tile(9, 2, 8), Features::AVX2).expect("has code");
+    assert!(
+        code.spills.len() == 2 && code.spills[1] > 0,
+        "{:?}",
+        code.spills
+    );
+}
+
+#[test]
+fn avx2_code_is_only_avx2() {
+    for lanes in [1, 2, 4, 8, 16] {
+        let code = assemble(&tile(3, 3, lanes), Features::AVX2).expect("has code");
+        let text = disassemble(&code);
+        assert!(!text.contains("zmm") && !text.contains('{'), "{text}");
+        let numbers = text.split("mm").skip(1);
+        let numbers = numbers.filter_map(|rest| {
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse::<u32>().ok()
+        });
+        assert!(numbers.max().is_some_and(|most| most < 16), "{text}");
+        assert!(text.contains("vfmadd"), "{text}");
+    }
+}
+
+#[test]
+fn what_has_no_code_is_an_error() {
+    let mut b = KernelBuilder::new("k");
+    let y = b.buffer("y", Element::F32, Access::ReadWrite);
+    let x = b.load(y, 0, 8);
+    let x = b.math(MathOp::Exp, &[x]);
+    b.store_at(y, 0, x);
+    let kernel = b.finish().expect("well built");
+    for features in BOTH {
+        let error = assemble(&kernel, features).expect_err("no code");
+        let what = Unsupported::Math(MathOp::Exp);
+        let kernel = "k".to_owned();
+        assert_eq!(error, WideError::Unsupported { kernel, what });
+    }
+}
+
+std::arch::global_asm!(
+    ".globl dlm_test_probe",
+    "dlm_test_probe:",
+    "push rbx",
+    "push rbp",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov rax, rdi",
+    "mov rdi, rsi",
+    "mov rbx, 1111",
+    "mov rbp, 2222",
+    "mov r12, 3333",
+    "mov r13, 4444",
+    "mov r14, 5555",
+    "mov r15, 6666",
+    "call rax",
+    "xor eax, eax",
+    "cmp rbx, 1111",
+    "jne 2f",
+    "cmp rbp, 2222",
+    "jne 2f",
+    "cmp r12, 3333",
+    "jne 2f",
+    "cmp r13, 4444",
+    "jne 2f",
+    "cmp r14, 5555",
+    "jne 2f",
+    "cmp r15, 6666",
+    "jne 2f",
+    "mov eax, 1",
+    "2:",
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbp",
+    "pop rbx",
+    "ret",
+);
+
+unsafe extern "C" {
+    /// Calls `entry` with known callee-saved registers; 1 if it kept them.
+    fn dlm_test_probe(entry: dlm_jit::Entry, arguments: *const u64) -> u64;
+}
+
+/// More pointers than there are registers, all live in one loop, and more sums.
+fn crowded() -> Kernel {
+    let mut b = KernelBuilder::new("crowded");
+    let inputs: Vec<_> = (0..20)
+        .map(|_| b.buffer("x", Element::F32, Access::Read))
+        .collect();
+    let y = b.buffer("y", Element::F32, Access::Write);
+    let (zero, n) = (b.index(0), b.scalar("n"));
+    let start = vec![b.float(0.0, 8); 40];
+    let bounds = (zero, n, 1);
+    let sums = b.for_loop(LoopKind::Reduction, "i", bounds, &start, |b, i, sums| {
+        let data = inputs.iter().map(|&x| b.load(x, Affine::term(i, 8), 8));
+        let data: Vec<Value> = data.collect();
+        let pairs = sums.iter().enumerate();
+        pairs
+            .map(|(k, &sum)| b.fma(data[k % 20], data[(k + 7) % 20], sum))
+            .collect()
+    });
+    for (k, &sum) in sums.iter().enumerate() {
+        b.store_at(y, k as i64 * 8, sum);
+    }
+    b.finish().expect("well built")
+}
+
+#[test]
+fn the_calling_convention_is_kept() {
+    let kernel = crowded();
+    let data = vec![1.5_f32; 64];
+    for backend in Backend::available() {
+        let options = Options {
+            backend: Some(backend),
+            listings: true,
+            ..Options::default()
+        };
+        let code = compile(std::slice::from_ref(&kernel), &options).expect("compiles");
+        let mut sums = vec![0.0_f32; 320];
+        let mut arguments = vec![data.as_ptr() as u64; 20];
+        arguments.push(sums.as_mut_ptr() as u64);
+        arguments.push(8);
+        let entry = code.entry(0).expect("one kernel");
+        // SAFETY: 20 buffers that are only read, of 64 elements, one of 320 that is written, and the count 8.
+        let kept = unsafe { dlm_test_probe(entry, arguments.as_ptr()) };
+        assert_eq!(kept, 1, "{backend:?}");
+        assert_eq!(sums, [18.0; 320], "{backend:?}");
+        if backend == Backend::Cranelift {
+            continue;
+        }
+        let text = &code.listing(0).expect("a listing").assembly;
+        let end: Vec<&str> = text.lines().rev().take(9).collect();
+        assert!(end[0].ends_with("ret"), "{end:?}");
+        assert!(
+            end.iter().any(|line| line.ends_with("vzeroupper")),
+            "{end:?}"
+        );
+        assert!(
+            text.contains("push rbx") && text.contains("and rsp,"),
+            "{text}"
+        );
+    }
+}
