@@ -24,7 +24,7 @@ impl Lower<'_> {
             U::Ceil => self.one_source(VectorOp::Round, value, a, &[Operand::Immediate(UP)]),
             U::Round => self.one_source(VectorOp::Round, value, a, &[Operand::Immediate(NEAREST)]),
             U::Not => self.mask_not(value, a),
-            U::ToInt => self.to_int(value, a),
+            U::ToInt => self.truncate(value, a),
             U::ToFloat => self.one_source(VectorOp::ToFloat, value, a, &[]),
             U::BitsToFloat | U::FloatToBits => self.same_bits(value, a),
             U::MaskToInt => self.mask_to_int(value, a),

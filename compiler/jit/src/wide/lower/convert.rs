@@ -13,7 +13,7 @@ const TOO_LARGE: u32 = 0x4f00_0000;
 
 impl Lower<'_> {
     /// The machine's conversion gives the least integer for what does not fit.
-    pub(super) fn to_int(&mut self, value: Value, a: Value) {
+    pub(super) fn truncate(&mut self, value: Value, a: Value) {
         let width = self.width(value);
         for part in 0..self.part_count(value) {
             let source = self.source(a, part);
