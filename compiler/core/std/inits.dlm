@@ -42,3 +42,14 @@ fn fan_in_uniform[fan: int = none] -> init {
   let n = if fan == none { fan_in } else { fan }
   return uniform[1 / sqrt(n)]
 }
+
+# a matrix whose rows (or columns, whichever are fewer) are orthonormal: a normal one, brought there by Newton and Schulz's
+# iteration, which converges for any matrix of norm at most 1  (Saxe et al. 2013 for the use)
+fn orthogonal[gain: float = 1.0] -> init {
+  let w = reshape[shape[0], -1](randn[shape])
+  let wide = w.shape[0] <= w.shape[1]
+  let q = if wide { w } else { transpose(w) }
+  q = q / sqrt(sum(q * q))
+  for i in 0..40 { q = 1.5 * q - 0.5 * (q @ transpose(q)) @ q }
+  return gain * reshape[shape](if wide { q } else { transpose(q) })
+}

@@ -1,0 +1,315 @@
+//! Every name of the library is used by a program here, which elaborates and computes finite values.
+
+mod programs;
+
+use dlm_core::elaborate::{self, CallRequest, NoWorld, Settings, Source, World};
+use dlm_core::graph::eval::{self, Tensor};
+use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::passes;
+use dlm_grammar::SourceMap;
+
+/// Expressions over `x: f32[2, 4, 6]`, `p: f32[2, 4, 6]` in (0, 1), `y: i32[2, 4]` below 6, `i: f32[2, 4, 6, 6]`,
+/// `s: f32[2]`, `c: i32[2]` of 0 and 1.
+const EXPRESSIONS: &[&str] = &[
+    "relu(x)",
+    "leaky_relu(x)",
+    "elu(x)",
+    "selu(x)",
+    "gelu(x)",
+    "sigmoid(x)",
+    "silu(x)",
+    "softplus(x)",
+    "mish(x)",
+    "hard_sigmoid(x)",
+    "hard_swish(x)",
+    "softmax(x)",
+    "log_softmax(x)",
+    "glu(x)",
+    "clamp[-1, 1](x)",
+    "masked_fill[2](x, x > 0)",
+    "causal_mask(x) |> softmax",
+    "dropout(x)",
+    "dropout2d(i)",
+    "categorical(x)",
+    "var(x)",
+    "std[axis=0](x)",
+    "logsumexp(x)",
+    "logsumexp[axis=(0, 1), keep=true](x)",
+    "topk[2](x)[0]",
+    "one_hot[6](y)",
+    "upsample[2](i)",
+    "upsample[3, mode=\"bilinear\"](i)",
+    "pixel_shuffle[2](i)",
+    "nll(log_softmax(x), y)",
+    "nll[ignore=2](log_softmax(x), y)",
+    "cross_entropy(x, y)",
+    "cross_entropy(x, softmax(x))",
+    "cross_entropy[smoothing=0.1, weight=[1, 2, 3, 4, 5, 6]](x, y)",
+    "cross_entropy[ignore=3](x, y)",
+    "cross_entropy[axis=1](transpose[1, 2](x), y)",
+    "bce(p, 1)",
+    "bce_logits(x, p)",
+    "bce_logits[pos_weight=2](x, p)",
+    "mse(x, p)",
+    "mae(x, 0)",
+    "huber(x, p)",
+    "smooth_l1(x, p)",
+    "kl_div(log_softmax(x), softmax(p))",
+    "hinge(x, sign(x))",
+    "focal(x, p)",
+    "triplet(x, p, -x)",
+    "cosine_embedding(x, p, ones[2, 4])",
+    "poisson_nll(x, p)",
+    "dice(p, p)",
+    "max_pool1d[2](x)",
+    "max_pool2d[2](i)",
+    "max_pool3d[2](unsqueeze[0](i))",
+    "avg_pool1d[2](x)",
+    "avg_pool2d[2](i)",
+    "avg_pool3d[2](unsqueeze[0](i))",
+    "global_avg_pool(i)",
+    "global_max_pool(i)",
+    "adaptive_avg_pool2d[2, 4](i)",
+    "accuracy(x, y)",
+    "top_k[2](x, y)",
+    "confusion(x, y)",
+    "precision(x, y)",
+    "recall(x, y)",
+    "f1(x, y)",
+    "auc(s, c)",
+    "rmse(x, p)",
+    "r2(x, p)",
+    "perplexity(x, y)",
+    "squeeze(unsqueeze[0](x))",
+    "expand[3, -1, -1, -1](unsqueeze[0](x))",
+    "roll[1, 2](x)",
+    "flip[1](x)",
+    "repeat[2, 1](x)",
+    "arange[5]",
+    "arange[2, 5]",
+    "full[2.5, 3]",
+    "cumsum(x)",
+    "argmin[0](x)",
+    "isnan(x)",
+    "rearrange[\"a b c -> (c a) b\"](x)",
+    "pow(p, 0.5)",
+    "minimum(x, p)",
+    "bool(y)",
+    "concat[axis=1](x, p)",
+];
+
+const BLOCKS: &[&str] = &[
+    "let f = Linear[3]\n return f(x)",
+    "let f = Embedding[6, 3]\n return f(y)",
+    "let f = PReLU\n return f(x)",
+    "let f = Conv1d[3, 3]\n return f(x)",
+    "let f = Conv2d[3, 3, pad=\"same\"]\n return f(i)",
+    "let f = Conv3d[3, 2]\n return f(unsqueeze[0](i))",
+    "let f = ConvTranspose1d[3, 3, stride=2]\n return f(x)",
+    "let f = ConvTranspose2d[3, 3, stride=2, output_pad=1]\n return f(i)",
+    "let f = SeparableConv2d[3, 3]\n return f(i)",
+    "let f = BatchNorm\n return f(i)",
+    "let f = LayerNorm\n return f(x)",
+    "let f = RMSNorm\n return f(x)",
+    "let f = GroupNorm[2]\n return f(i)",
+    "let f = InstanceNorm\n return f(i)",
+    "let f = Lstm[3, states=true]\n let y, h, c = f(x)\n return y",
+    "let f = Gru[3, states=true]\n let y, h = f(x)\n return y",
+    "let f = Rnn[3]\n return f(x)",
+    "let f = LstmCell[6]\n let h, c = f(x[:, 0], x[:, 1], x[:, 2])\n return h",
+    "let f = GruCell[6]\n return f(x[:, 0], x[:, 1])",
+    "let f = MultiHeadAttention[2, causal=true]\n return f(x, x, x)",
+    "let f = MultiHeadAttention[2]\n return f(x, p, p, ones[4, 4] > 0)",
+    "let f = TransformerLayer[2]\n return f(x, p)",
+    "let f = TransformerLayer[3, ff=5, pre_norm=false, act=relu]\n return f(x)",
+    "param wa: f32[4, 6] = trunc_normal[0.02]\n param wb: f32[4, 6] = xavier_uniform\n param wc: f32[4, 6] = xavier_normal\n return x * wa + wb + wc",
+    "param wa: f32[4, 6] = kaiming_uniform\n param wb: f32[4, 6] = kaiming_normal\n param wc: f32[4, 6] = lecun_uniform\n return x * wa + wb + wc",
+    "param wa: f32[4, 6] = lecun_normal\n param wb: f32[4, 6] = uniform[0.1]\n param wc: f32[4, 6] = constant[2]\n return x * wa + wb + wc",
+    "param wa: f32[4, 6] = fan_in_uniform\n param wb: f32[4, 6] = normal[0.1]\n param wc: f32[6, 6] = orthogonal\n return (x * wa + wb) @ wc",
+];
+
+const OPTIMIZERS: &[&str] = &[
+    "sgd[lr=0.1 * staircase[every=2], momentum=0.9, nesterov=true, decay=0.1]",
+    "adagrad[lr=0.1 * multistep[at=[2, 4]]]",
+    "rmsprop[lr=0.1 * exponential[gamma=0.9], momentum=0.5, centered=true]",
+    "adam[lr=0.1 * inverse[gamma=0.1], clip_norm=1]",
+    "adamw[lr=0.1 * polynomial[power=2], no_decay=[\"*.bias\"]]",
+    "adadelta[lr=cosine[total=10], clip_value=0.5]",
+    "adamax[lr=0.1 * cosine_restarts[period=3]]",
+    "nadam[lr=0.1 * warmup[5] * one_cycle[total=20]]",
+    "lion[lr=0.1 * cosine[per=\"epoch\"], decay=0.1, ema=0.9]",
+];
+
+fn value_of(name: &str, shape: &[i64]) -> Tensor {
+    let mut state = 17.0_f64;
+    Tensor::from_fn(shape, |_| {
+        state = (state * 1103.0 + 12345.0) % 65536.0;
+        match name {
+            "y" => (state % 6.0).floor(),
+            "c" => {
+                if state > 30000.0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
+            "p" => 0.01 + 0.98 * state / 65536.0,
+            _ => state / 16384.0 - 2.0,
+        }
+    })
+}
+
+/// Evaluates a program's `case`; gives the reason why it cannot be.
+fn run(text: &str, entry: &str) -> Result<(), String> {
+    let shapes: [(&str, DType, &[i64]); 6] = [
+        ("x", DType::F32, &[2, 4, 6]),
+        ("p", DType::F32, &[2, 4, 6]),
+        ("y", DType::I32, &[2, 4]),
+        ("i", DType::F32, &[2, 4, 6, 6]),
+        ("s", DType::F32, &[2]),
+        ("c", DType::I32, &[2]),
+    ];
+    let types = shapes.iter().map(|(name, dtype, shape)| {
+        let shape: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
+        ((*name).to_owned(), TensorType::new(*dtype, shape))
+    });
+    let request = CallRequest {
+        arguments: types.collect(),
+        training: true,
+        gradients: true,
+    };
+    let settings = Settings::default();
+    let world = World {
+        loader: &NoWorld,
+        catalog: &NoWorld,
+        settings: &settings,
+    };
+    let mut sources = SourceMap::new();
+    let main = Source {
+        name: "case.dlm",
+        text,
+    };
+    let elaborated = elaborate::callable(&mut sources, main, world, entry, &request);
+    let Some(callable) = elaborated.value else {
+        return Err(sources.render_all(&elaborated.diagnostics));
+    };
+    let mut values = eval::Inputs::new();
+    values.insert("seed".into(), Tensor::scalar(0.0));
+    values.insert("counter".into(), Tensor::scalar(0.0));
+    let initial = eval::evaluate(&callable.init, 1, &values).map_err(|error| error.to_string())?;
+    values.extend(initial);
+    for (name, _, shape) in shapes {
+        values.insert(name.to_owned(), value_of(name, shape));
+    }
+    if let Some(result) = callable.results.first() {
+        let shape: Vec<i64> = result.shape.iter().map(|dim| dim.at(1)).collect();
+        values.insert("cotangent".to_owned(), value_of("x", &shape));
+    }
+    let graph = passes::run_passes(&callable.graph, passes::PASSES, |_, _| {})
+        .map_err(|error| error.to_string())?;
+    let outputs = eval::evaluate_single(&graph, 1, &values).map_err(|error| error.to_string())?;
+    let finite = |tensor: &Tensor| tensor.data.iter().all(|value| value.is_finite());
+    match outputs.iter().find(|(_, value)| !finite(value)) {
+        Some((name, value)) => Err(format!("`{name}` is {:?}", value.data)),
+        None if outputs.is_empty() => Err("no outputs".to_owned()),
+        None => Ok(()),
+    }
+}
+
+const SIGNATURE: &str =
+    "(x: f32[2, 4, 6], p: f32[2, 4, 6], y: i32[2, 4], i: f32[2, 4, 6, 6], s: f32[2], c: i32[2])";
+
+#[test]
+fn functions_and_blocks() {
+    let functions = EXPRESSIONS
+        .iter()
+        .map(|expr| (format!("fn case{SIGNATURE} {{ return {expr} }}"), "case"));
+    let blocks = BLOCKS
+        .iter()
+        .map(|body| (format!("block Case{SIGNATURE} {{ {body} }}"), "Case"));
+    let failures: Vec<String> = functions
+        .chain(blocks)
+        .filter_map(|(text, entry)| {
+            run(&text, entry)
+                .err()
+                .map(|reason| format!("{text}\n{reason}"))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn optimizers_and_schedules() {
+    for optimizer in OPTIMIZERS {
+        let text = format!(
+            "data numbers = mnist[\"\"]
+            block Net(x: f32[B, 1, 28, 28]) -> f32[B, 3] {{ return x |> flatten |> Linear[3] }}
+            train run[steps=20] {{
+              let net = Net
+              let opt = {optimizer}(net)
+              step (x, y) in numbers.train |> batch[2] {{
+                let loss = mean(net(x) ^ 2)
+                minimize loss with opt
+              }}
+            }}"
+        );
+        let program = programs::train_ok(optimizer, &text);
+        let mut values = eval::Inputs::new();
+        for (name, value) in [
+            ("seed", 0.0),
+            ("counter", 3.0),
+            ("iter", 3.0),
+            ("epoch", 1.0),
+            ("steps", 20.0),
+            ("epochs", 2.0),
+        ] {
+            values.insert(name.to_owned(), Tensor::scalar(value));
+        }
+        let initial = eval::evaluate(&program.init, 2, &values).expect("initial values");
+        values.extend(initial);
+        values.insert("x".to_owned(), value_of("x", &[2, 1, 28, 28]));
+        let graph = passes::run_passes(&program.step, passes::PASSES, |_, _| {}).expect("passes");
+        let outputs = eval::evaluate_single(&graph, 2, &values).expect("a step");
+        for (name, value) in &outputs {
+            assert!(
+                value.data.iter().all(|value| value.is_finite()),
+                "{optimizer}: {name} is not finite"
+            );
+        }
+        let weight = outputs
+            .iter()
+            .find(|(name, _)| name == "net.linear_1.weight")
+            .expect("an update");
+        assert_ne!(
+            weight.1, values["net.linear_1.weight"],
+            "{optimizer} changes the weight"
+        );
+    }
+}
+
+#[test]
+fn every_name_of_the_library_is_used_here() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/std");
+    let used = [EXPRESSIONS, BLOCKS, OPTIMIZERS].concat().join("\n");
+    let words: Vec<&str> = used
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let mut names = 0;
+    for entry in std::fs::read_dir(folder).expect("the library's folder") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        for line in text.lines() {
+            let definition = ["fn ", "block ", "optimizer "]
+                .iter()
+                .find_map(|word| line.strip_prefix(word));
+            let name = definition
+                .and_then(|rest| rest.split(['[', '(', ' ']).next())
+                .unwrap_or("_");
+            assert!(
+                name.starts_with('_') || words.contains(&name),
+                "`{name}` is not used"
+            );
+            names += usize::from(!name.starts_with('_'));
+        }
+    }
+    assert!(names > 80, "the library has more than {names} names");
+}
