@@ -134,4 +134,14 @@ pub enum DataError {
         /// What the data has.
         found: String,
     },
+    /// The values would not fit in memory.
+    #[error("{origin}: there is no memory for {samples} samples of f32{shape:?}")]
+    Memory {
+        /// The file or source.
+        origin: String,
+        /// How many samples.
+        samples: u64,
+        /// The shape of one.
+        shape: Vec<u64>,
+    },
 }

@@ -153,12 +153,29 @@ fn image_sizes(stage: &str, field: &Field) -> Result<[usize; 3], DataError> {
 }
 
 /// Replaces the values of each sample by what `change` makes of them.
-fn map_samples(field: &mut Field, shape: Vec<u64>, change: impl Fn(&[f32]) -> Vec<f32>) {
-    let values: Vec<f32> = (0..field.stored())
-        .flat_map(|row| change(&field.sample(row)))
-        .collect();
+fn map_samples(
+    field: &mut Field,
+    shape: Vec<u64>,
+    change: impl Fn(&[f32]) -> Vec<f32>,
+) -> Result<(), DataError> {
+    let stored = field.stored();
+    let total = shape
+        .iter()
+        .try_fold(stored as u64, |product, size| product.checked_mul(*size));
+    let mut values: Vec<f32> = Vec::new();
+    let reserved =
+        total.and_then(|total| values.try_reserve_exact(usize::try_from(total).ok()?).ok());
+    if reserved.is_none() {
+        return Err(DataError::Memory {
+            origin: field.origin.clone(),
+            samples: stored as u64,
+            shape,
+        });
+    }
+    (0..stored).for_each(|row| values.extend(change(&field.sample(row))));
     field.shape = shape;
     field.values = Values::Floats(values.into());
+    Ok(())
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Slot {
 /// What happens to a reported value over the batches of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportKind {
-    /// The mean over batches, weighted by their samples.
+    /// The mean over batches, weighted by their samples; of integers, which are counts, the sum.
     Mean,
     /// The sum over batches: counts.
     Sum,

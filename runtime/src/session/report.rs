@@ -53,9 +53,9 @@ impl Reports {
                 slot: slot.clone(),
                 elements: names.len(),
             });
-            reports
-                .is_mean
-                .extend(names.iter().map(|_| *kind == ReportKind::Mean));
+            // Integers are counts, whose mean over batches would say nothing.
+            let is_mean = *kind == ReportKind::Mean && slot.dtype == DataType::F32;
+            reports.is_mean.extend(names.iter().map(|_| is_mean));
             reports
                 .values
                 .extend(names.into_iter().map(|name| (name, 0.0)));

@@ -24,7 +24,7 @@ pub(super) fn grayscale(dataset: &mut Dataset, stage: &Invocation) -> Result<(),
                     .sum()
             };
             (0..pixels).map(brightness).collect()
-        });
+        })?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Arguments, DataError, Dataset, Invocation};
-use crate::data::Rows;
+use super::{Arguments, DataError, Dataset, Field, Invocation, Values, unfit};
+use crate::data::{Rows, Split};
 
 /// Each epoch in an order of its own.
 pub(super) fn shuffle(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
@@ -30,8 +30,8 @@ pub(super) fn take(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Data
     Ok(())
 }
 
-/// Cuts the first split in two, `train` with that fraction of the samples and `test` with the others, chosen at random
-/// by `seed`. The first split's name is lost; others stay unless they are called so.
+/// Cuts all there is in two, `train` with that fraction of the samples and `test` with the others, chosen at random by
+/// `seed`.
 pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
     let arguments = Arguments::new(stage, &["fraction", "seed"])?;
     let fraction = arguments.required_number("fraction")?;
@@ -39,7 +39,7 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(arguments.error("`fraction` should be between 0 and 1".to_string()));
     }
-    let Some((_, whole)) = dataset.splits.shift_remove_index(0) else {
+    let Some(whole) = joined(dataset, stage)? else {
         return Ok(());
     };
     let count = (f64::from(whole.rows.len()) * fraction).round() as u32;
@@ -51,11 +51,71 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
     }
     let rows: Vec<u32> = whole.rows_shuffled(seed);
     let (train, test) = rows.split_at(count as usize);
-    for (index, (name, rows)) in [("train", train), ("test", test)].into_iter().enumerate() {
-        let mut part = whole.clone();
-        part.rows = Rows::Listed(Arc::new(rows.to_vec()));
-        dataset.splits.shift_remove(name);
-        dataset.splits.shift_insert(index, name.to_string(), part);
+    let part = |rows: &[u32]| Split {
+        rows: Rows::Listed(Arc::new(rows.to_vec())),
+        ..whole.clone()
+    };
+    dataset.splits = [
+        ("train".to_string(), part(train)),
+        ("test".to_string(), part(test)),
+    ]
+    .into_iter()
+    .collect();
+    Ok(())
+}
+
+/// All splits as one, with the order and the augmentations of the first; none where there is none.
+fn joined(dataset: &Dataset, stage: &Invocation) -> Result<Option<Split>, DataError> {
+    let mut splits = dataset.splits.values();
+    let Some(mut whole) = splits.next().cloned() else {
+        return Ok(None);
+    };
+    for split in splits {
+        let stored = whole.fields.first().map_or(0, Field::stored) as u32;
+        let rows = (0..whole.rows.len()).map(|index| whole.rows.get(index));
+        let more = (0..split.rows.len()).map(|index| stored + split.rows.get(index));
+        whole.rows = Rows::Listed(Arc::new(rows.chain(more).collect()));
+        for (field, other) in whole.fields.iter_mut().zip(&split.fields) {
+            append(field, other, stage)?;
+        }
+    }
+    Ok(Some(whole))
+}
+
+/// Puts another field's samples after a field's own.
+fn append(field: &mut Field, other: &Field, stage: &Invocation) -> Result<(), DataError> {
+    if field.shape != other.shape {
+        return Err(unfit(
+            &stage.name,
+            format!("splits of the same shape, {:?}", field.shape),
+            other,
+        ));
+    }
+    field.classes = field.classes.max(other.classes);
+    field.origin = format!("{} + {}", field.origin, other.origin);
+    match (&mut field.values, &other.values) {
+        (Values::Bytes(bytes, affine), Values::Bytes(more, same)) if affine == same => {
+            Arc::make_mut(bytes).extend_from_slice(more);
+        }
+        (Values::Integers(integers), Values::Integers(more)) => {
+            Arc::make_mut(integers).extend_from_slice(more)
+        }
+        (Values::Bytes(..) | Values::Floats(_), Values::Bytes(..) | Values::Floats(_)) => {
+            let samples = |field: &Field| {
+                (0..field.stored())
+                    .flat_map(|row| field.sample(row))
+                    .collect::<Vec<_>>()
+            };
+            let values = [samples(field), samples(other)].concat();
+            field.values = Values::Floats(values.into());
+        }
+        _ => {
+            return Err(unfit(
+                &stage.name,
+                format!("splits of the same type, {}", field.dtype()),
+                other,
+            ));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{Arguments, DataError, Dataset, Invocation, image_sizes, map_samples, values_of};
 
 /// The largest height or width.
-const MAX_SIZE: i64 = 1 << 14;
+const MAX_SIZE: i64 = 1 << 16;
 
 /// For one output position: the two input positions and the weight of the second.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ pub(super) fn resize(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Da
                 resize_image(image, from_width, &rows, &columns, &mut resized);
             }
             resized
-        });
+        })?;
     }
     Ok(())
 }

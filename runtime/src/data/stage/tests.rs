@@ -229,3 +229,46 @@ fn stages_apply_to_every_split() {
         assert!(mean.abs() < 0.5, "{mean}");
     }
 }
+
+#[test]
+fn split_takes_all_there_is() {
+    let mut digits =
+        load(&Invocation::new("digits", []), Path::new("")).expect("inside the binary");
+    let (train, test) = (
+        digits.splits["train"].clone(),
+        digits.splits["test"].clone(),
+    );
+    apply_stages(&mut digits, &[stage("split", &[0.5])]).expect("fits");
+    assert_eq!(
+        digits.splits.values().map(Split::count).collect::<Vec<_>>(),
+        [899, 898]
+    );
+    let part = &digits.splits["test"];
+    let stored = train.count() as usize;
+    for row in part.order(0, 0).into_iter().map(|row| row as usize) {
+        for (field, both) in part
+            .fields
+            .iter()
+            .zip(train.fields.iter().zip(&test.fields))
+        {
+            let expected = if row < stored {
+                both.0.sample(row)
+            } else {
+                both.1.sample(row - stored)
+            };
+            assert_eq!(field.sample(row), expected);
+        }
+    }
+}
+
+#[test]
+fn what_fits_no_memory_is_an_error() {
+    let huge = error(
+        floats(&[60_000, 1, 1], &[0.0; 60_000]),
+        stage("resize", &[65_536.0, 65_536.0]),
+    );
+    assert_eq!(
+        huge,
+        "floats: there is no memory for 1 samples of f32[60000, 65536, 65536]"
+    );
+}
