@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod case;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;
 
 use super::rewrite::Rewrite;
