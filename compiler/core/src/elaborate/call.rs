@@ -196,7 +196,7 @@ impl Elaborator<'_> {
         if value.is_none() && param.default.as_ref().is_some_and(is_none) {
             return Ok(value);
         }
-        if let Some(value) = self.fits(&value, &ty.kind) {
+        if let Some(value) = self.as_declared(&value, &ty.kind) {
             return Ok(value);
         }
         let message = format!(
@@ -209,7 +209,7 @@ impl Elaborator<'_> {
     }
 
     /// The value, if it is of that static type.
-    fn fits(&mut self, value: &Value, ty: &TypeKind) -> Option<Value> {
+    fn as_declared(&mut self, value: &Value, ty: &TypeKind) -> Option<Value> {
         match ty {
             TypeKind::Static(kind) => self.fits_static(value, *kind),
             TypeKind::Tensor {
@@ -223,7 +223,7 @@ impl Elaborator<'_> {
                 };
                 let items: Option<Vec<Value>> = items
                     .iter()
-                    .map(|item| self.fits(item, &element.kind))
+                    .map(|item| self.as_declared(item, &element.kind))
                     .collect();
                 items.map(Value::list)
             }
@@ -234,7 +234,7 @@ impl Elaborator<'_> {
                 let items: Option<Vec<Value>> = items
                     .iter()
                     .zip(elements)
-                    .map(|(item, element)| self.fits(item, &element.kind))
+                    .map(|(item, element)| self.as_declared(item, &element.kind))
                     .collect();
                 items.map(|items| Value::Tuple(items.into()))
             }

@@ -67,6 +67,7 @@ impl Elaborator<'_> {
         self.datasets.clear();
         self.reported.clear();
         self.train_under_way = None;
+        self.statements = 0;
     }
 
     /// The types of a definition's arguments, where its signature fixes them all and its statics have defaults.

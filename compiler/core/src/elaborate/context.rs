@@ -48,6 +48,8 @@ pub(super) struct Elaborator<'w> {
     pub init: Unit,
     /// The number of the graph of initial values.
     pub init_number: u32,
+    /// How many statements have been run.
+    pub statements: u64,
     /// The number of the next graph.
     pub next_graph: u32,
     pub instances: Vec<Instance>,
@@ -180,6 +182,7 @@ impl<'w> Elaborator<'w> {
             unit: Unit::default(),
             init: Unit::default(),
             init_number: 0,
+            statements: 0,
             next_graph: 0,
             instances: Vec::new(),
             parameters: IndexMap::new(),

@@ -45,7 +45,12 @@ impl Emitter {
     /// Adds a node. The callers have checked that operands fit; where one has not, the failure is kept for a report.
     fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
         let added = self.graph.add(op, inputs, self.span);
-        self.checked(added)
+        let node = self.checked(added);
+        if fits(&self.graph.ty(node).shape) {
+            return node;
+        }
+        let refusal = format!("{} is too large a tensor", self.graph.ty(node));
+        self.checked(Err(TypeError(refusal)))
     }
 
     /// The node, or a stand-in where the builder refused; the refusal is kept for a report.
@@ -268,6 +273,19 @@ impl Emitter {
         let node = self.constant(scalar);
         self.broadcast(node, shape)
     }
+}
+
+/// The most elements of a tensor, for a batch of one.
+const MOST_ELEMENTS: i64 = 1 << 40;
+
+/// Whether a tensor of that shape is one that sizes can be computed with.
+pub(super) fn fits(shape: &[Dim]) -> bool {
+    let extent = |dim: &Dim| dim.batch.checked_add(dim.fixed);
+    let product = shape
+        .iter()
+        .try_fold(1_i64, |product, dim| product.checked_mul(extent(dim)?));
+    let small = |dim: &Dim| dim.batch.abs() < MOST_ELEMENTS && dim.fixed.abs() < MOST_ELEMENTS;
+    product.is_some_and(|product| product <= MOST_ELEMENTS) && shape.iter().all(small)
 }
 
 /// Zero of an element type.

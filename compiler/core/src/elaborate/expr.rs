@@ -363,8 +363,8 @@ impl Elaborator<'_> {
 
     fn range(&mut self, start: &Expr, end: &Expr) -> Checked<Value> {
         let (first, last) = self.range_bounds(start, end)?;
-        if last - first > LONGEST_RANGE {
-            let message = format!("a range of {} numbers", last - first);
+        if last.saturating_sub(first) > LONGEST_RANGE {
+            let message = format!("a range of {} numbers", last.saturating_sub(first));
             return Err(self.report(error(codes::LARGE, start.span.to(end.span), message)));
         }
         Ok(Value::list((first..last).map(Value::Int).collect()))

@@ -46,7 +46,11 @@ impl Elaborator<'_> {
         match &item.kind {
             BracketKind::Value(expr) => {
                 let index = self.known_int(expr)?;
-                let position = if index < 0 { index + length } else { index };
+                let position = if index < 0 {
+                    index.saturating_add(length)
+                } else {
+                    index
+                };
                 let found = usize::try_from(position)
                     .ok()
                     .and_then(|index| values.get(index));
@@ -163,7 +167,11 @@ impl Elaborator<'_> {
             let message = "an index from the end of an axis whose size only the run knows";
             return Err(self.report(error(codes::BATCH_DEPENDENT, expr.span, message)));
         };
-        let position = if index < 0 { index + extent } else { index };
+        let position = if index < 0 {
+            index.saturating_add(extent)
+        } else {
+            index
+        };
         if (0..extent).contains(&position) {
             return Ok(Step::At(position));
         }
@@ -197,11 +205,19 @@ impl Elaborator<'_> {
         } else {
             (-1, extent - 1)
         };
-        let clip = |bound: i64| (if bound < 0 { bound + extent } else { bound }).clamp(low, high);
+        let clip = |bound: i64| {
+            (if bound < 0 {
+                bound.saturating_add(extent)
+            } else {
+                bound
+            })
+            .clamp(low, high)
+        };
         let first = start.map_or(if step > 0 { low } else { high }, clip);
         let last = stop.map_or(if step > 0 { high } else { low }, clip);
         let distance = if step > 0 { last - first } else { first - last };
-        let count = (distance.max(0) + step.abs() - 1) / step.abs();
+        let count =
+            distance.max(0).saturating_add(step.saturating_abs() - 1) / step.saturating_abs();
         Ok(Step::Range {
             start: first,
             step,

@@ -5,6 +5,9 @@ use crate::graph::Dim;
 use dlm_grammar::ast::BinaryOp;
 use std::rc::Rc;
 
+/// The longest list, and the longest text, that arithmetic makes.
+const LONGEST_LIST: usize = 1 << 20;
+
 /// The result of a compile-time operation; an error is one sentence for the user.
 pub(super) type Folded = Result<Value, String>;
 
@@ -19,7 +22,9 @@ pub(super) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Option<Folded
         (Value::List(a), b) if is_number(b) => elementwise(op, a, |item| (item, b)),
         (a, Value::List(b)) if is_number(a) => elementwise(op, b, |item| (a, item)),
         (Value::Bool(a), Value::Bool(b)) => logic(op, *a, *b),
-        (Value::Text(a), Value::Text(b)) if op == BinaryOp::Add => {
+        (Value::Text(a), Value::Text(b))
+            if op == BinaryOp::Add && a.len() + b.len() <= LONGEST_LIST =>
+        {
             Some(Ok(Value::Text(Rc::from(format!("{a}{b}")))))
         }
         (Value::Int(a), Value::Int(b)) => Some(integers(op, *a, *b)),
@@ -37,8 +42,8 @@ pub(super) fn negate(value: &Value) -> Option<Folded> {
             .ok_or_else(|| overflow("-", *number, 0)),
         Value::Float(number) => Ok(Value::Float(-number)),
         Value::Extent(dim) => Ok(Value::Extent(Dim {
-            batch: -dim.batch,
-            fixed: -dim.fixed,
+            batch: dim.batch.saturating_neg(),
+            fixed: dim.fixed.saturating_neg(),
         })),
         Value::List(items) => items
             .iter()
@@ -162,12 +167,12 @@ fn extents(op: BinaryOp, left: &Value, right: &Value) -> Option<Folded> {
     let (a, b) = (left.as_dim()?, right.as_dim()?);
     let dim = match op {
         BinaryOp::Add => Dim {
-            batch: a.batch + b.batch,
-            fixed: a.fixed + b.fixed,
+            batch: a.batch.saturating_add(b.batch),
+            fixed: a.fixed.saturating_add(b.fixed),
         },
         BinaryOp::Subtract => Dim {
-            batch: a.batch - b.batch,
-            fixed: a.fixed - b.fixed,
+            batch: a.batch.saturating_sub(b.batch),
+            fixed: a.fixed.saturating_sub(b.fixed),
         },
         BinaryOp::Multiply => scaled(a, b.known()?).or_else(|| scaled(b, a.known()?))?,
         BinaryOp::Divide => divided(a, b)?,
@@ -206,6 +211,9 @@ fn divided(a: Dim, b: Dim) -> Option<Dim> {
 
 /// `+` joins lists, as in Python; other arithmetic is elementwise on lists of one length.
 fn lists(op: BinaryOp, a: &Rc<Vec<Value>>, b: &Rc<Vec<Value>>) -> Option<Folded> {
+    if op == BinaryOp::Add && a.len() + b.len() > LONGEST_LIST {
+        return Some(Err(format!("a list of more than {LONGEST_LIST} elements")));
+    }
     if op == BinaryOp::Add {
         return Some(Ok(Value::list(a.iter().chain(b.iter()).cloned().collect())));
     }

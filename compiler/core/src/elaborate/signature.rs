@@ -271,6 +271,10 @@ impl Elaborator<'_> {
     /// A value as a dimension.
     pub fn size_of(&mut self, value: &Value, at: Span) -> Checked<Dim> {
         match value.as_dim() {
+            Some(dim) if !super::emit::fits(&[dim]) => {
+                let message = format!("a dimension of {dim} is too large");
+                Err(self.report(error(codes::LARGE, at, message)))
+            }
             Some(dim) if dim.is_dynamic() || dim.fixed >= 0 => Ok(dim),
             Some(dim) => {
                 let message = format!("a dimension cannot be {dim}");
@@ -301,7 +305,18 @@ impl Elaborator<'_> {
         for dim in dims.iter().flatten() {
             shape.push(self.fixed_dim(dim)?);
         }
+        self.fits(&shape, ty.span)?;
         Ok(TensorType::new(element_type(*dtype), shape))
+    }
+
+    /// An error where a shape has more elements than sizes can be computed with.
+    pub fn fits(&mut self, shape: &[Dim], at: Span) -> Checked<()> {
+        if super::emit::fits(shape) {
+            return Ok(());
+        }
+        let shown = TensorType::new(graph::DType::F32, shape);
+        let message = format!("{shown} is too large a tensor");
+        Err(self.report(error(codes::LARGE, at, message)))
     }
 
     fn fixed_dim(&mut self, dim: &ast::Dim) -> Checked<Dim> {

@@ -13,6 +13,9 @@ use dlm_grammar::ast::{Body, BranchBody, Expr, ExprKind, Ident, Stmt, StmtKind};
 /// The most rounds that a loop is written out for.
 const MOST_ROUNDS: i64 = 4096;
 
+/// The most statements that a program is written out to.
+const MOST_STATEMENTS: u64 = 1_000_000;
+
 /// How a body ends.
 #[derive(Debug)]
 pub(super) enum Flow {
@@ -46,12 +49,25 @@ impl Elaborator<'_> {
     /// Runs one statement.
     pub fn run_statement(&mut self, stmt: &Stmt) -> Flow {
         self.at(stmt.span);
+        if let Err(poison) = self.work(stmt.span) {
+            return Flow::Failed(poison);
+        }
         let flow = self.statement(stmt);
         let refusals = std::mem::take(&mut self.emit().refusals);
         for refusal in refusals {
             self.report(error(codes::SHAPE, stmt.span, refusal));
         }
         flow
+    }
+
+    /// An error where a program is written out to more statements than any real one.
+    fn work(&mut self, span: Span) -> Checked<()> {
+        self.statements += 1;
+        if self.statements < MOST_STATEMENTS {
+            return Ok(());
+        }
+        let message = format!("loops and calls come to more than {MOST_STATEMENTS} statements");
+        Err(self.report(error(codes::TOO_MANY_ROUNDS, span, message)))
     }
 
     fn statement(&mut self, stmt: &Stmt) -> Flow {
@@ -287,10 +303,10 @@ impl Elaborator<'_> {
     fn loop_items(&mut self, iterable: &Expr) -> Checked<Vec<Value>> {
         if let ExprKind::Range { start, end } = &iterable.unparenthesized().kind {
             let (first, last) = self.range_bounds(start, end)?;
-            if last - first > MOST_ROUNDS {
+            if last.saturating_sub(first) > MOST_ROUNDS {
                 let message = format!(
                     "a loop of {} rounds; at most {MOST_ROUNDS} are written out",
-                    last - first
+                    last.saturating_sub(first)
                 );
                 return Err(self.report(error(codes::TOO_MANY_ROUNDS, iterable.span, message)));
             }

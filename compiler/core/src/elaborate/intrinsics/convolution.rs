@@ -128,6 +128,10 @@ fn shape(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<ConvolutionShape> {
     let kernel = kernel.unwrap_or_default();
     let axes = axes(e, a, &kernel)?;
     let groups = a.int(e, "groups", Some(1))?;
+    if !(1..=1 << 24).contains(&groups) {
+        let message = format!("{groups} groups");
+        return Err(e.report(error(codes::SHAPE, a.span, message)));
+    }
     Ok(ConvolutionShape { axes, groups })
 }
 

@@ -84,6 +84,10 @@ fn is_class(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let except = a
         .given_static("except")
         .and_then(|given| given.value.as_int());
+    if !(0..=1 << 31).contains(&classes) {
+        let message = format!("{classes} classes");
+        return Err(e.report(error(codes::SHAPE, a.span, message)));
+    }
     note_bound(e, ids, classes, except, a.span);
     let rank = e.type_of(ids).rank();
     let axis = one_axis(e, a, "axis", -1, rank + 1)?;

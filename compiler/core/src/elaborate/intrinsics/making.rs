@@ -43,6 +43,7 @@ fn shape(e: &mut Elaborator<'_>, a: &Arguments, skip: usize) -> Checked<Vec<Dim>
     for (value, span) in numbers(&given) {
         shape.push(e.size_of(&value, span)?);
     }
+    e.fits(&shape, a.span)?;
     Ok(shape)
 }
 
@@ -80,7 +81,8 @@ fn arange(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
             return Err(e.report(error(codes::NOT_COMPILE_TIME, a.span, message)));
         }
     };
-    let shape = vec![Dim::fixed((end - start).max(0))];
+    let shape = vec![Dim::fixed(end.saturating_sub(start).max(0))];
+    e.fits(&shape, a.span)?;
     let mut node = e.emit().iota(shape.clone(), 0);
     if start != 0 {
         let Ok(start) = i32::try_from(start) else {
@@ -116,7 +118,7 @@ fn counter(e: &mut Elaborator<'_>) -> NodeId {
 
 /// `_each[k, n]`: a tuple as it is, an int n times.
 fn each(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
-    let count = a.int(e, "n", None)?;
+    let count = a.int(e, "n", None)?.clamp(0, 8);
     let Some(given) = a.given_static("k").cloned() else {
         return Ok(Value::None);
     };

@@ -156,7 +156,11 @@ impl Elaborator<'_> {
     /// An axis, which may count from the end.
     pub fn axis(&mut self, number: i64, rank: usize, span: dlm_grammar::Span) -> Checked<usize> {
         let rank = rank as i64;
-        let axis = if number < 0 { number + rank } else { number };
+        let axis = if number < 0 {
+            number.saturating_add(rank)
+        } else {
+            number
+        };
         if (0..rank).contains(&axis) {
             return Ok(axis as usize);
         }

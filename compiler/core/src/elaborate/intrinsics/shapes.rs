@@ -61,6 +61,7 @@ fn shape_of(e: &mut Elaborator<'_>, a: &Arguments, of: &[Dim]) -> Checked<Vec<Di
         }
         shape.push(e.size_of(&value, span)?);
     }
+    e.fits(&shape, a.span)?;
     if let Some(open) = open {
         let rest = quotient(of, &shape);
         let Some(rest) = rest else {
@@ -200,6 +201,7 @@ fn expand(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
             _ => shape.push(e.size_of(value, *span)?),
         }
     }
+    e.fits(&shape, a.span)?;
     let fits = crate::graph::Graph::broadcast_shape(&own, &shape);
     if fits.as_ref() != Ok(&shape) {
         let wanted = crate::graph::TensorType::new(e.emit().dtype(x), shape);
@@ -278,7 +280,12 @@ fn split(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         }
         _ => None,
     };
-    let sizes = sizes.filter(|sizes| Some(sizes.iter().sum()) == own[axis].known());
+    let sizes = sizes.filter(|sizes| {
+        sizes
+            .iter()
+            .try_fold(0_i64, |sum, &size| sum.checked_add(size.max(0)))
+            == own[axis].known()
+    });
     let Some(sizes) = sizes else {
         let message = format!("`sizes` does not split axis {axis} of {}", e.type_of(x));
         return Err(e.report(error(codes::SHAPE, given.span, message)));
@@ -314,6 +321,11 @@ fn pad(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         let Some((before, after)) = ends else {
             return Err(wrong_static(e, pair, "a padding", "a pair of ints"));
         };
+        let most = 1 << 31;
+        if before.abs() > most || after.abs() > most {
+            let message = "a padding that is too large";
+            return Err(e.report(error(codes::LARGE, pair.span, message)));
+        }
         let axis = first + number;
         shape[axis].fixed += before + after;
         index[axis] = AxisIndex::affine(&[(axis, 1)], -before, 1);

@@ -1,0 +1,3 @@
+fn case(x: f32[3, 8]) -> f32[..] {
+ return glu(x)
+}
