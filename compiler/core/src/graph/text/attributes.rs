@@ -108,30 +108,13 @@ pub fn describe(op: &Op) -> (&'static str, Attributes) {
 /// What is wrong, in words.
 pub fn operation(name: &str, attributes: &Attributes, ty: &TensorType) -> Result<Op, String> {
     let get = |key: &str| {
-        attributes
-            .get(key)
-            .ok_or_else(|| format!("`{name}` needs `{key}`"))
+        let found = attributes.get(key);
+        found.ok_or_else(|| format!("`{name}` needs `{key}`"))
     };
+    if let Some(op) = of_table(name, ty, &get) {
+        return op;
+    }
     let shape = ty.shape.clone();
-    if let Some(op) = UnaryOp::from_name(name) {
-        return Ok(Op::Unary(op));
-    }
-    if let Some(op) = BinaryOp::from_name(name) {
-        return Ok(Op::Binary(op));
-    }
-    if let Some(op) = ReduceOp::from_name(name) {
-        return Ok(Op::Reduce {
-            op,
-            axes: numbers(get("axes")?)?,
-        });
-    }
-    if let Some(op) = RandomOp::from_name(name) {
-        return Ok(Op::Random {
-            op,
-            place: number(get("place")?)?,
-            shape,
-        });
-    }
     Ok(match name {
         "input" => {
             let kind = by_name(KINDS, as_word(get("kind")?)?).ok_or("no such kind of input")?;
@@ -149,20 +132,14 @@ pub fn operation(name: &str, attributes: &Attributes, ty: &TensorType) -> Result
         "batch_size" => Op::BatchSize,
         "select" => Op::Select,
         "cast" => Op::Cast(ty.dtype),
-        "contract" => {
-            let Attribute::List(operands) = get("index")? else {
-                return Err("`index` is a list of texts".into());
-            };
-            let operands = operands
+        "contract" => Op::Contract(Contraction {
+            shape,
+            reduced: dims(get("reduced")?)?,
+            operands: list(get("index")?)?
                 .iter()
                 .map(indices)
-                .collect::<Result<_, String>>()?;
-            Op::Contract(Contraction {
-                shape,
-                reduced: dims(get("reduced")?)?,
-                operands,
-            })
-        }
+                .collect::<Result<_, String>>()?,
+        }),
         "view" => Op::View(View {
             shape,
             index: indices(get("index")?)?,
@@ -184,6 +161,28 @@ pub fn operation(name: &str, attributes: &Attributes, ty: &TensorType) -> Result
         "gradient" => Op::Gradient,
         other => return Err(format!("there is no operation `{other}`")),
     })
+}
+
+/// An operation of one of the tables of names, if it is one.
+fn of_table<'a>(
+    name: &str,
+    ty: &TensorType,
+    get: &impl Fn(&str) -> Result<&'a Attribute, String>,
+) -> Option<Result<Op, String>> {
+    if let Some(op) = UnaryOp::from_name(name) {
+        return Some(Ok(Op::Unary(op)));
+    }
+    if let Some(op) = BinaryOp::from_name(name) {
+        return Some(Ok(Op::Binary(op)));
+    }
+    if let Some(op) = ReduceOp::from_name(name) {
+        let axes = get("axes").and_then(numbers);
+        return Some(axes.map(|axes| Op::Reduce { op, axes }));
+    }
+    let op = RandomOp::from_name(name)?;
+    let place = get("place").and_then(number);
+    let shape = ty.shape.clone();
+    Some(place.map(|place| Op::Random { op, place, shape }))
 }
 
 fn as_word(attribute: &Attribute) -> Result<&str, String> {

@@ -23,40 +23,40 @@ pub fn repeated(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) 
         return Ok(None);
     }
     let count = s.graph.count(inputs[0], &free, span)?;
-    let kept: Vec<usize> = (0..view.shape.len())
-        .filter(|axis| !free.contains(axis))
-        .collect();
-    let place = |axis: usize| kept.iter().position(|&own| own == axis).unwrap_or(0);
-    let rename = |index: &AxisIndex| {
-        let terms: Vec<(usize, i64)> = index
-            .terms
-            .iter()
-            .map(|term| (place(term.0), term.1))
-            .collect();
-        AxisIndex::affine(&terms, index.offset, index.divisor)
-    };
-    let narrow = View {
-        shape: kept.iter().map(|&axis| view.shape[axis]).collect(),
-        index: view.index.iter().map(rename).collect(),
-        fill: view.fill,
-    };
-    let narrow = s.graph.view(data.inputs[0], narrow, span)?;
-    let rest: Vec<usize> = rest.into_iter().map(place).collect();
+    let narrow = s
+        .graph
+        .view(data.inputs[0], without_axes(view, &free), span)?;
+    let lower = |axis: usize| axis - free.iter().filter(|&&gone| gone < axis).count();
     let sum = match rest.is_empty() {
         true => narrow,
-        false => s.add(
-            Op::Reduce {
-                op: ReduceOp::Sum,
-                axes: rest,
-            },
-            &[narrow],
-            span,
-        )?,
+        false => {
+            let axes = rest.into_iter().map(lower).collect();
+            s.add(
+                Op::Reduce {
+                    op: ReduceOp::Sum,
+                    axes,
+                },
+                &[narrow],
+                span,
+            )?
+        }
     };
     let shape = s.graph.shape(sum).to_vec();
     let count = s.graph.broadcast_to(count, &shape, span)?;
     s.add(Op::Binary(BinaryOp::Mul), &[sum, count], span)
         .map(Some)
+}
+
+/// The view without axes that none of its indices name.
+fn without_axes(view: &View, gone: &[usize]) -> View {
+    let lower = |axis: usize| axis - gone.iter().filter(|&&other| other < axis).count();
+    let kept = (0..view.shape.len()).filter(|axis| !gone.contains(axis));
+    let rename = |index: &AxisIndex| index.substitute(|axis| AxisIndex::variable(lower(axis)));
+    View {
+        shape: kept.map(|axis| view.shape[axis]).collect(),
+        index: view.index.iter().map(rename).collect(),
+        fill: view.fill,
+    }
 }
 
 /// A reduction of a reduction of the same kind is one.
