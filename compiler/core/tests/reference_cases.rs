@@ -122,8 +122,10 @@ fn difference(key: &str, case: &Case, got: &Tensor) -> Option<String> {
             got.shape, want.shape
         ));
     }
-    let far =
-        |(got, want): (&f64, &f64)| !((got - want).abs() <= case.atol + case.rtol * want.abs());
+    let far = |(got, want): (&f64, &f64)| {
+        let distance = (got - want).abs();
+        distance.is_nan() || distance > case.atol + case.rtol * want.abs()
+    };
     let wrong = got.data.iter().zip(&want.data).position(far);
     wrong.map(|index| {
         format!(
