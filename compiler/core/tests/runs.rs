@@ -103,6 +103,43 @@ fn the_command_line_changes_constants_statics_and_data() {
 }
 
 #[test]
+fn gradients_accumulate_over_steps() {
+    let text = format!(
+        "{HEAD}train run[steps=9] {{
+          let net = Net
+          let opt = sgd[lr=0.25, momentum=0.5, accumulate=2](net)
+          step (x, _) in numbers.train |> batch[2] {{ minimize net(x) ^ 2 with opt }}
+        }}"
+    );
+    let program = programs::train_ok("run.dlm", &text);
+    let graph = passes::run_passes(&program.step, passes::PASSES, |_, _| {}).expect("passes");
+    let mut values =
+        eval::evaluate(&program.init, 2, &eval::Inputs::new()).expect("initial values");
+    values.push(("x".into(), Tensor::new(&[2, 1, 28, 28], vec![0.5; 2 * 784])));
+    let mut inputs: eval::Inputs = values.into_iter().collect();
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let outputs = eval::evaluate(&graph, 2, &inputs).expect("a step");
+        inputs.extend(outputs);
+        let names = [
+            "net.w",
+            "opt.t",
+            "opt.net.w.velocity",
+            "opt.net.w.accumulated",
+        ];
+        seen.push(names.map(|name| inputs[name].data[0]));
+    }
+    // Gradients are 2 w: 4 in the first two steps, whose mean moves w from 2 to 1, then 2 in the next two.
+    let expected = [
+        [2.0, 0.0, 0.0, 4.0],
+        [1.0, 1.0, 4.0, 0.0],
+        [1.0, 1.0, 4.0, 2.0],
+        [0.0, 2.0, 4.0, 0.0],
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn averages_are_states_that_evaluations_read() {
     let text = format!(
         "{HEAD}train run[steps=9] {{

@@ -24,6 +24,8 @@ pub(super) struct Around {
     pub clip_value: Option<f64>,
     /// The largest norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// How many steps' gradients make one update, where more than one.
+    pub accumulate: Option<i64>,
     /// How much of the average stays at each update.
     pub ema: Option<f64>,
     /// Patterns of parameters that are not updated.
@@ -85,13 +87,8 @@ impl Elaborator<'_> {
                 ("clip_value", Some(limit)) => around.clip_value = Some(limit),
                 ("clip_norm", Some(limit)) => around.clip_norm = Some(limit),
                 ("ema", Some(decay)) => around.ema = Some(decay),
-                ("accumulate", Some(1.0)) => {}
-                ("accumulate", Some(_)) => {
-                    let message = "`accumulate` is not compiled yet";
-                    return Err(self.report(
-                        error(codes::NOT_YET, given.span, message)
-                            .help("a larger `batch` does the same"),
-                    ));
+                ("accumulate", Some(count)) if count >= 1.0 && count.fract() == 0.0 => {
+                    around.accumulate = (count > 1.0).then_some(count as i64);
                 }
                 ("freeze", _) => around.freeze = self.patterns(given)?,
                 ("no_decay", _) => around.no_decay = self.patterns(given)?,

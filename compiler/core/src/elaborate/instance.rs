@@ -300,7 +300,14 @@ impl Elaborator<'_> {
         if let Some(&node) = self.unit.versions.get(path) {
             return node;
         }
-        let node = match (self.parameters.get(path), self.states.get(path)) {
+        let node = self.stored_input(path);
+        self.unit.versions.insert(path.to_owned(), node);
+        node
+    }
+
+    /// The input that a parameter's or state's stored value is.
+    pub fn stored_input(&mut self, path: &str) -> NodeId {
+        match (self.parameters.get(path), self.states.get(path)) {
             (Some(record), _) => {
                 let ty = record.ty.clone();
                 let average = format!("ema.{path}");
@@ -316,9 +323,7 @@ impl Elaborator<'_> {
             }
             // Paths are registered before they are read.
             (None, None) => self.emit().float(f64::NAN),
-        };
-        self.unit.versions.insert(path.to_owned(), node);
-        node
+        }
     }
 
     /// Sets the newest version of a parameter or state.

@@ -38,7 +38,8 @@ impl Elaborator<'_> {
         Ok(())
     }
 
-    fn choose_node(&mut self, condition: NodeId, taken: NodeId, other: NodeId) -> NodeId {
+    /// One node or the other, by a scalar condition.
+    pub fn choose_node(&mut self, condition: NodeId, taken: NodeId, other: NodeId) -> NodeId {
         let shape = self.emit().shape(taken);
         let condition = self.emit().broadcast(condition, &shape);
         self.emit().select(condition, taken, other)

@@ -6,6 +6,7 @@
 //! Absent here: files (they come through [`SourceLoader`] and [`DataCatalog`]), passes over graphs, and anything
 //! about speed.
 
+mod accumulate;
 mod around;
 mod call;
 mod callable;

@@ -17,6 +17,9 @@ use crate::graph::{BinaryOp, DType, InputKind, NodeId, TensorType};
 use dlm_grammar::Span;
 use dlm_grammar::ast::{Argument, Expr, Ident, Type};
 
+/// A parameter's path and its gradient.
+pub(super) type Update = (String, NodeId);
+
 /// An optimizer of the run.
 #[derive(Clone, Debug)]
 pub(super) struct OptimizerRecord {
@@ -107,14 +110,17 @@ impl Elaborator<'_> {
         let around = self.around(&record.rule)?;
         let owned = self.owned(index, &record)?;
         let reach = reached(&self.unit.emitter.graph, node);
-        let mut updates: Vec<(String, NodeId)> = Vec::new();
+        let mut updates: Vec<Update> = Vec::new();
         for path in owned {
             let version = self.version_reached(&path, &reach);
             if let Some(version) = version.filter(|_| !matches_any(&around.freeze, &path)) {
                 updates.push((path, self.unit.emitter.gradient(node, version)));
             }
         }
-        self.update_all(&record, &around, updates, span)
+        match around.accumulate {
+            Some(count) => self.accumulate(&record, &around, updates, count, span),
+            None => self.update_all(&record, &around, updates, span),
+        }
     }
 
     /// The newest version of a parameter that the loss depends on.
@@ -181,11 +187,12 @@ impl Elaborator<'_> {
         Err(self.report(error(codes::TWO_OPTIMIZERS, span, message).label(other, "the other one")))
     }
 
-    fn update_all(
+    /// Updates each parameter with its gradient.
+    pub fn update_all(
         &mut self,
         record: &OptimizerRecord,
         around: &Around,
-        mut updates: Vec<(String, NodeId)>,
+        mut updates: Vec<Update>,
         span: Span,
     ) -> Checked<()> {
         if let Some(limit) = around.clip_value {
@@ -211,19 +218,7 @@ impl Elaborator<'_> {
     /// The number of this update, from 1.
     fn count_update(&mut self, optimizer: &str) -> NodeId {
         let path = format!("{optimizer}.t");
-        if !self.states.contains_key(&path) {
-            let ty = TensorType::scalar(DType::F32);
-            self.zero_state(&path, &ty);
-            let span = self.unit.emitter.span;
-            let record = StateRecord {
-                ty,
-                span,
-                made_by: span,
-                owner: StateOwner::Optimizer,
-            };
-            self.states.insert(path.clone(), record);
-        }
-        let before = self.version(&path);
+        let before = self.optimizer_zero(&path, TensorType::scalar(DType::F32));
         let one = self.emit().float(1.0);
         let count = self.emit().binary(BinaryOp::Add, before, one);
         self.set_version(&path, InputKind::State, count);

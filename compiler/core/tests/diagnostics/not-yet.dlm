@@ -6,8 +6,8 @@ block Net(x: f32[B, 1, 16, 16]) -> f32[B, 10] {
 
 train run[epochs=1] {
   let net = Net
-  let opt = sgd[lr=0.1, accumulate=4](net)
-  step (x, y) in images.train |> batch[8] {
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> map[relu] |> batch[8] {
     let loss = cross_entropy(net(x), y)
     minimize loss with opt
     report loss
