@@ -300,3 +300,39 @@ fn elaboration_is_quick_and_repeats_itself() {
             .all(|(a, b)| a.op == b.op && a.inputs == b.inputs)
     );
 }
+
+#[test]
+fn a_parameter_that_no_loss_reaches_is_a_warning_and_is_not_touched() {
+    let text = format!(
+        "{HEAD}block Pair(x: f32[B, 1, 28, 28]) -> f32, f32 {{
+          let a = Net
+          let b = Net
+          return a(x), b(x)
+        }}
+        train run[steps=9] {{
+          let net = Pair
+          let opt = sgd[lr=0.25](net)
+          step (x, _) in numbers.train |> batch[2] {{
+            let a, b = net(x)
+            minimize a ^ 2 + stop_grad(b) with opt
+          }}
+        }}"
+    );
+    let (elaborated, rendered) = programs::train("run.dlm", &text, &Settings::default());
+    assert!(
+        rendered.starts_with("warning: no loss reaches `net.b.w`"),
+        "{rendered}"
+    );
+    let program = elaborated.value.expect("a warning leaves a program");
+    let outputs = step(&program, 0.0);
+    assert_eq!(
+        (value(&outputs, "net.a.w"), value(&outputs, "net.b.w")),
+        (Some(1.0), None)
+    );
+    let (_, rendered) = programs::train(
+        "run.dlm",
+        &text.replace("sgd[lr=0.25]", "sgd[lr=0.25, freeze=[\"*.b.*\"]]"),
+        &Settings::default(),
+    );
+    assert_eq!(rendered, "");
+}

@@ -46,6 +46,8 @@ pub(super) struct ParameterRecord {
     /// The call that made it.
     pub made_by: Span,
     pub optimizer: Option<usize>,
+    /// Whether a loss reaches it, or it is frozen.
+    pub settled: bool,
 }
 
 /// A state.
@@ -273,6 +275,7 @@ impl Elaborator<'_> {
                     span: name.span,
                     made_by,
                     optimizer: None,
+                    settled: false,
                 };
                 self.parameters.insert(path.to_owned(), record);
             }

@@ -113,7 +113,11 @@ impl Elaborator<'_> {
         let mut updates: Vec<Update> = Vec::new();
         for path in owned {
             let version = self.version_reached(&path, &reach);
-            if let Some(version) = version.filter(|_| !matches_any(&around.freeze, &path)) {
+            let frozen = matches_any(&around.freeze, &path);
+            if let Some(parameter) = self.parameters.get_mut(&path) {
+                parameter.settled |= frozen || version.is_some();
+            }
+            if let Some(version) = version.filter(|_| !frozen) {
                 updates.push((path, self.unit.emitter.gradient(node, version)));
             }
         }

@@ -65,7 +65,7 @@ pub struct ParameterInfo {
     pub path: String,
     /// Its type; no dimension depends on the batch.
     pub ty: TensorType,
-    /// The optimizer that updates it, by name; none where no loss reaches it.
+    /// The optimizer that owns it, by name; none where no optimizer does.
     pub optimizer: Option<String>,
     /// Where `param` stands.
     pub span: Span,

@@ -230,7 +230,7 @@ impl Elaborator<'_> {
         let untrained: Vec<(String, Span)> = self
             .parameters
             .iter()
-            .filter(|(_, record)| record.optimizer.is_none())
+            .filter(|(_, record)| !record.settled)
             .map(|(path, record)| (path.clone(), record.made_by))
             .collect();
         for (path, made_by) in untrained {
