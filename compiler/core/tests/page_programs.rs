@@ -128,6 +128,14 @@ fn gan() {
 }
 
 #[test]
+fn a_file_may_hold_its_own_layers_and_optimizers() {
+    let text = include_str!("programs/own_library.dlm");
+    let program = programs::train_ok("own_library.dlm", text);
+    expand(&program);
+    insta::assert_snapshot!(summary(&program));
+}
+
+#[test]
 fn reference_trainings_elaborate() {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
