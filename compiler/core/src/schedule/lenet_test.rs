@@ -262,3 +262,32 @@ fn gradients_of_lenet_are_differences() {
         }
     }
 }
+
+/// The plan's results against the graph's.
+fn check_plan(graph: &Graph, target: &Target, most: usize, batch: i64, tolerance: f64) {
+    let plan = schedule(graph, target, most, &PersistentLayout::of(graph)).unwrap();
+    let values = inputs(graph, batch);
+    let want = eval::evaluate(graph, batch, &values).unwrap();
+    let kinds = graph.nodes.values().filter_map(|node| match &node.op {
+        Op::Input { kind, name, .. } => Some(((*kind, name.clone()), values[name].clone())),
+        _ => None,
+    });
+    let got = crate::plan::interpret(&plan, batch as usize, &kinds.collect()).unwrap();
+    for ((name, want), ((_, other), got)) in want.iter().zip(&got) {
+        assert_eq!(name, other);
+        assert_eq!(want.shape, got.shape, "{name}");
+        assert!(want.data.iter().any(|value| *value != 0.0), "{name} is zero");
+        for (place, (want, got)) in want.data.iter().zip(&got.data).enumerate() {
+            let close = (want - got).abs() <= tolerance * (1.0 + want.abs());
+            assert!(close, "{} {name}[{place}]: {got} for {want}", target.name);
+        }
+    }
+}
+
+#[test]
+fn plans_of_lenet_compute_what_the_graph_says() {
+    let graph = lenet();
+    check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
+    check_plan(&graph, &Target::vector128(), 4, 3, 2e-5);
+    check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
+}
