@@ -1,0 +1,4 @@
+//! What a program comes to, for people.
+
+pub mod layers;
+pub mod table;
