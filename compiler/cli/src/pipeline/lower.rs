@@ -1,0 +1,130 @@
+//! From a graph to machine code, and the program that runs it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use dlm_core::graph::Graph;
+use dlm_core::loops::Kernel;
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::Plan;
+use dlm_core::schedule::{PersistentLayout, ScheduleError, Target, schedule};
+use dlm_grammar::Diagnostic;
+use dlm_jit::{Code, Options};
+use dlm_runtime::program::Executable;
+
+use super::source::Source;
+use crate::failure::Failure;
+use crate::stages::Stages;
+
+dlm_grammar::codes! {
+    UNSUPPORTED = "unsupported", "an operation that has no machine code yet, in the form in which it is used";
+}
+
+/// A graph made executable.
+pub struct Compiled {
+    /// What runs when, and where everything lies.
+    pub plan: Plan,
+    /// The machine code.
+    pub code: Arc<Code>,
+    /// Both together, as the runtime takes them.
+    pub executable: Executable,
+}
+
+/// Runs all passes; `observe` sees the graph after each.
+///
+/// # Errors
+/// Where a pass fails. The graph before it is then in a file that the message names.
+pub fn optimise(
+    graph: &Graph,
+    stages: &mut Stages,
+    mut observe: impl FnMut(&'static str, &Graph),
+) -> Result<Graph, Failure> {
+    let mut before = graph.clone();
+    let mut done = 0;
+    let attempt = stages.time("passes", || {
+        catch_unwind(AssertUnwindSafe(|| {
+            run_passes(graph, PASSES, |name, after| {
+                observe(name, after);
+                before = after.clone();
+                done += 1;
+            })
+        }))
+    });
+    match attempt {
+        Ok(Ok(graph)) => Ok(graph),
+        Ok(Err(error)) => {
+            let place = keep_for_report(&before, done);
+            Err(Failure::internal(format!("{error}\n  {place}")))
+        }
+        Err(panic) => {
+            crate::terminal::complain(&format!("{}\n", keep_for_report(&before, done)));
+            resume_unwind(panic)
+        }
+    }
+}
+
+/// Writes the graph before a failing pass to a file, and says where and how to try again.
+fn keep_for_report(graph: &Graph, done: usize) -> String {
+    let names: Vec<&str> = PASSES[done.min(PASSES.len())..].iter().map(|pass| pass.name).collect();
+    let path = std::env::temp_dir().join(format!("dlmc-{}.ir", std::process::id()));
+    match std::fs::write(&path, graph.to_string()) {
+        Ok(()) => format!(
+            "the graph before the failing pass is in {path}; to try again: dlmc opt {path} --passes {passes}",
+            path = path.display(),
+            passes = names.join(",")
+        ),
+        Err(error) => format!("the graph before the failing pass could not be kept: {error}"),
+    }
+}
+
+/// Plans a graph that the passes have made ready, for batches of up to `batch`.
+///
+/// # Errors
+/// Where an operation has no lowering.
+pub fn plan(
+    graph: &Graph,
+    batch: usize,
+    persistent: &PersistentLayout,
+    source: &Source,
+    stages: &mut Stages,
+) -> Result<Plan, Failure> {
+    let planned = stages.time("schedule", || {
+        schedule(graph, &Target::vector128(), batch, persistent)
+    });
+    planned.map_err(|error| source.failure(&[unsupported(&error)]))
+}
+
+fn unsupported(error: &ScheduleError) -> Diagnostic {
+    Diagnostic::error(UNSUPPORTED, error.span, error.to_string())
+        .here("this cannot be compiled yet")
+}
+
+/// Makes machine code of a plan's kernels and links the two.
+///
+/// # Errors
+/// Where the machine lacks instructions, and for faults of the compiler.
+pub fn compile(plan: Plan, listings: bool, stages: &mut Stages) -> Result<Compiled, Failure> {
+    let kernels: Vec<Kernel> = plan.kernels.values().cloned().collect();
+    let options = Options {
+        listings,
+        ..Options::default()
+    };
+    let code = stages
+        .time("machine code", || dlm_jit::compile(&kernels, &options))
+        .map_err(jit_failure)?;
+    let executable = stages
+        .time("link", || dlm_jit::link(&plan, code.clone()))
+        .map_err(Failure::internal)?;
+    Ok(Compiled {
+        plan,
+        code,
+        executable,
+    })
+}
+
+fn jit_failure(error: dlm_jit::JitError) -> Failure {
+    match error {
+        dlm_jit::JitError::Machine { .. } | dlm_jit::JitError::Placement(_) => Failure::run(error),
+        _ => Failure::internal(error),
+    }
+}
