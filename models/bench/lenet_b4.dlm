@@ -1,5 +1,5 @@
 # LeNet-5, batches of 4: one training step with momentum on random images.
-data images = synthetic[16, x=f32[1, 28, 28], y=i32[10]]
+data images = synthetic[16, "f32[1, 28, 28]", "i32 0..10"]
 
 block LeNet[classes: int](x: f32[B, 1, 28, 28]) -> f32[B, classes] {
   return x |> Conv2d[6, 5]  |> relu |> max_pool2d[2]

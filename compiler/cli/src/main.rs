@@ -5,6 +5,11 @@ mod arguments;
 mod commands;
 mod crash;
 mod failure;
+mod files;
+mod peak;
+mod pipeline;
+mod report;
+mod stages;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
 //! What a program comes to, for people.
 
+pub mod kernels;
 pub mod layers;
 pub mod table;

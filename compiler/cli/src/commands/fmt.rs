@@ -57,10 +57,11 @@ pub fn run(arguments: &FmtArguments, shared: &Shared) -> Result<(), Failure> {
 
 /// Whether the file was not in the one layout; rewrites it unless only asked.
 fn format_file(path: &Path, only_check: bool, shared: &Shared) -> Result<bool, Failure> {
-    let source = Source::read(path, shared.color.applies())?;
-    let formatted = dlm_grammar::format(source.text(), source.file)
+    let mut source = Source::read(path, shared.color.applies())?;
+    let file = source.map.add(source.name(), source.text.as_str());
+    let formatted = dlm_grammar::format(&source.text, file)
         .map_err(|diagnostics| source.failure(&diagnostics))?;
-    let changed = formatted != source.text();
+    let changed = formatted != source.text;
     if changed && !only_check {
         crate::files::replace(path, formatted.as_bytes())?;
     }

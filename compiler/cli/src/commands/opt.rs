@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dlm_core::graph::parse_graph;
+use dlm_core::graph::text::parse;
 use dlm_core::passes::{PASSES, Pass, find, run_passes};
 
 use crate::arguments::Shared;
@@ -42,7 +42,7 @@ pub fn run(arguments: &OptArguments, _: &Shared) -> Result<(), Failure> {
     let path = &arguments.file;
     let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
     let place = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let graph = parse_graph(&text).map_err(|error| Failure::data(place(&error)))?;
+    let graph = parse(&text).map_err(|error| Failure::data(place(&error)))?;
     crate::crash::enter_stage("passes over textual IR");
     let graph = run_passes(&graph, passes, |_, _| {})
         .map_err(|error| Failure::data(place(&error)))?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dlm_grammar::{Diagnostic, FileId, SourceMap};
+use dlm_grammar::{Diagnostic, SourceMap};
 
 use crate::failure::Failure;
 
@@ -10,10 +10,10 @@ use crate::failure::Failure;
 pub struct Source {
     /// Every text of the compilation.
     pub map: SourceMap,
-    /// The program's file among them.
-    pub file: FileId,
     /// The program's file as the command line names it.
     pub path: PathBuf,
+    /// Its text.
+    pub text: String,
     coloured: bool,
 }
 
@@ -27,19 +27,17 @@ impl Source {
             std::io::ErrorKind::InvalidData => not_text(path),
             _ => Failure::unreadable(path, &error),
         })?;
-        let mut map = SourceMap::new();
-        let file = map.add(path.display().to_string(), text);
         Ok(Source {
-            map,
-            file,
+            map: SourceMap::new(),
             path: path.to_path_buf(),
+            text,
             coloured,
         })
     }
 
-    /// The program's text.
-    pub fn text(&self) -> &str {
-        self.map.text(self.file)
+    /// What messages call the file.
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// The folder that the program's paths are relative to.
@@ -56,17 +54,24 @@ impl Source {
             true => self.map.render_coloured(each),
             false => self.map.render(each),
         };
-        diagnostics.iter().map(render).collect()
+        let texts: Vec<String> = diagnostics.iter().map(render).collect();
+        texts.concat()
+    }
+
+    /// The diagnostics, and how many errors there are.
+    pub fn summary(&self, diagnostics: &[Diagnostic]) -> String {
+        let errors = diagnostics.iter().filter(|each| each.is_error()).count();
+        let name = self.name();
+        let count = match errors {
+            1 => format!("1 error in {name}\n"),
+            count => format!("{count} errors in {name}\n"),
+        };
+        self.render(diagnostics) + &count
     }
 
     /// The end of a command whose program has these errors.
     pub fn failure(&self, diagnostics: &[Diagnostic]) -> Failure {
-        let errors = diagnostics.iter().filter(|each| each.is_error()).count();
-        let summary = match errors {
-            1 => format!("1 error in {}\n", self.path.display()),
-            count => format!("{count} errors in {}\n", self.path.display()),
-        };
-        Failure::program(self.render(diagnostics) + &summary)
+        Failure::program(self.summary(diagnostics))
     }
 }
 

@@ -118,7 +118,7 @@ pub fn workspace() -> PathBuf {
 
 /// A small run on synthetic data: a file's text.
 pub const SMALL: &str = "\
-data points = synthetic[64, [8], 3]
+data points = synthetic[64, \"f32[8]\", \"i32 0..3\"]
 
 block Net(x: f32[B, 8]) -> f32[B, 3] {
   return x |> Linear[16] |> relu |> Linear[3]
