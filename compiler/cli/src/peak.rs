@@ -15,6 +15,9 @@ const TASKS: usize = 16;
 /// f32 lanes of one vector.
 const LANES: usize = 4;
 
+/// Steps of one measurement, which then lasts some milliseconds.
+pub const STEPS: u64 = 4;
+
 /// Floating-point operations of one step of [`plan`], two for each multiply-add.
 pub const FLOPS: f64 = (2 * LANES * ACCUMULATORS * ROUNDS * TASKS) as f64;
 

@@ -3,3 +3,4 @@
 pub mod kernels;
 pub mod layers;
 pub mod table;
+pub mod work;

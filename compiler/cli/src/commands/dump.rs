@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use dlm_core::graph::Graph;
 use dlm_core::passes::PASSES;
+use dlm_jit::Listing;
 
 use crate::arguments::Shared;
 use crate::commands::opt::unknown_pass;
 use crate::failure::Failure;
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
-use crate::pipeline::lower::{compile, optimise, plan};
+use crate::pipeline::lower::{listings, optimise, plan};
 use crate::pipeline::overrides::Overrides;
 use crate::report::kernels;
 use crate::stages::Stages;
@@ -98,13 +99,13 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
     let text = match emit {
         Emit::Plan => plan.to_string(),
         Emit::Loops => kernels::loops(&plan, wanted, &frontend.source.map),
-        Emit::Clif => {
-            let compiled = compile(plan, true, &mut stages)?;
-            kernels::listings(&compiled, wanted, &frontend.source.map, |listing| &listing.clif)
-        }
         _ => {
-            let compiled = compile(plan, true, &mut stages)?;
-            kernels::listings(&compiled, wanted, &frontend.source.map, |listing| &listing.assembly)
+            let code = listings(&plan, &mut stages)?;
+            let pick: fn(&Listing) -> &String = match emit {
+                Emit::Clif => |listing| &listing.clif,
+                _ => |listing| &listing.assembly,
+            };
+            kernels::listings(&plan, &code, wanted, &frontend.source.map, pick)
         }
     };
     if let (Some(name), true) = (wanted, text.is_empty()) {

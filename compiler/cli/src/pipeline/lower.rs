@@ -4,12 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use dlm_core::graph::Graph;
-use dlm_core::loops::Kernel;
+use dlm_core::loops::{Kernel, expand_math};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::Plan;
 use dlm_core::schedule::{PersistentLayout, ScheduleError, Target, schedule};
 use dlm_grammar::Diagnostic;
-use dlm_jit::{Code, Options};
+use dlm_jit::{Code, JitError, LinkError, Options};
 use dlm_runtime::program::Executable;
 
 use super::source::Source;
@@ -18,16 +18,6 @@ use crate::stages::Stages;
 
 dlm_grammar::codes! {
     UNSUPPORTED = "unsupported", "an operation that has no machine code yet, in the form in which it is used";
-}
-
-/// A graph made executable.
-pub struct Compiled {
-    /// What runs when, and where everything lies.
-    pub plan: Plan,
-    /// The machine code.
-    pub code: Arc<Code>,
-    /// Both together, as the runtime takes them.
-    pub executable: Executable,
 }
 
 /// Runs all passes; `observe` sees the graph after each.
@@ -99,32 +89,35 @@ fn unsupported(error: &ScheduleError) -> Diagnostic {
         .here("this cannot be compiled yet")
 }
 
-/// Makes machine code of a plan's kernels and links the two.
+/// Makes machine code of the plans' kernels, equal ones once, and a program of each plan.
 ///
 /// # Errors
-/// Where the machine lacks instructions, and for faults of the compiler.
-pub fn compile(plan: Plan, listings: bool, stages: &mut Stages) -> Result<Compiled, Failure> {
-    let kernels: Vec<Kernel> = plan.kernels.values().cloned().collect();
-    let options = Options {
-        listings,
-        ..Options::default()
-    };
-    let code = stages
-        .time("machine code", || dlm_jit::compile(&kernels, &options))
-        .map_err(jit_failure)?;
-    let executable = stages
-        .time("link", || dlm_jit::link(&plan, code.clone()))
-        .map_err(Failure::internal)?;
-    Ok(Compiled {
-        plan,
-        code,
-        executable,
-    })
+/// Where the machine lacks instructions, where a value cannot be fed or read, and for faults of the compiler.
+pub fn link(plans: &[&Plan], stages: &mut Stages) -> Result<Vec<Executable>, Failure> {
+    stages
+        .time("machine code", || dlm_jit::link(plans, &Options::default()))
+        .map_err(link_failure)
 }
 
-fn jit_failure(error: dlm_jit::JitError) -> Failure {
+/// The machine code of a plan's kernels as text.
+///
+/// # Errors
+/// As [`link`].
+pub fn listings(plan: &Plan, stages: &mut Stages) -> Result<Arc<Code>, Failure> {
+    let kernels: Vec<Kernel> = plan.kernels.values().map(expand_math).collect();
+    let options = Options {
+        listings: true,
+        ..Options::default()
+    };
+    stages
+        .time("machine code", || dlm_jit::compile(&kernels, &options))
+        .map_err(|error| link_failure(error.into()))
+}
+
+fn link_failure(error: LinkError) -> Failure {
     match error {
-        dlm_jit::JitError::Machine { .. } | dlm_jit::JitError::Placement(_) => Failure::run(error),
+        LinkError::Jit(JitError::Machine { .. } | JitError::Placement(_)) => Failure::run(error),
+        LinkError::Shape { .. } => Failure::data(error),
         _ => Failure::internal(error),
     }
 }

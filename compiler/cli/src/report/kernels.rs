@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use dlm_core::loops::Kernel;
 use dlm_core::plan::Plan;
 use dlm_grammar::SourceMap;
-use dlm_jit::Listing;
-
-use crate::pipeline::lower::Compiled;
+use dlm_jit::{Code, Listing};
 
 /// The loop nests of the kernels whose names contain `wanted`.
 pub fn loops(plan: &Plan, wanted: Option<&str>, sources: &SourceMap) -> String {
@@ -17,13 +15,14 @@ pub fn loops(plan: &Plan, wanted: Option<&str>, sources: &SourceMap) -> String {
 
 /// The generator's text of the kernels whose names contain `wanted`.
 pub fn listings(
-    compiled: &Compiled,
+    plan: &Plan,
+    code: &Code,
     wanted: Option<&str>,
     sources: &SourceMap,
     pick: impl Fn(&Listing) -> &String,
 ) -> String {
     let mut text = String::new();
-    for (number, kernel) in compiled.plan.kernels.values().enumerate() {
+    for (number, kernel) in plan.kernels.values().enumerate() {
         if !is_wanted(kernel, wanted) {
             continue;
         }
@@ -31,7 +30,7 @@ pub fn listings(
         for note in &kernel.notes {
             text += &format!("#   {note}\n");
         }
-        if let Some(listing) = compiled.code.listing(number) {
+        if let Some(listing) = code.listing(number) {
             text += pick(listing).trim_end();
             text += "\n\n";
         }
