@@ -1,4 +1,32 @@
-//! The `dlmc` command.
+//! The `dlmc` command: arguments, files and printing. What it does is done by the other crates.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod arguments;
+mod commands;
+mod crash;
+mod failure;
+mod files;
+mod peak;
+mod pipeline;
+mod report;
+mod stages;
+mod terminal;
+
+use std::process::ExitCode;
+
+/// Programs may nest 256 deep, and what walks them recurses; an unoptimised build needs more than a main thread's
+/// stack for that.
+const STACK_BYTES: usize = 256 << 20;
+
+fn main() -> ExitCode {
+    crash::install();
+    let work = || crash::guard(|| commands::run(arguments::parse()));
+    let worker = std::thread::Builder::new()
+        .name("dlmc".into())
+        .stack_size(STACK_BYTES)
+        .spawn(work);
+    match worker.map(|thread| thread.join()) {
+        Ok(Ok(code)) => code,
+        _ => crash::report("the main thread did not end as it should"),
+    }
+}

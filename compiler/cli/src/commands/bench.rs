@@ -1,0 +1,104 @@
+//! `dlmc bench`: how long the compiled program's step takes.
+
+mod measure;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use dlm_core::elaborate::TrainProgram;
+use dlm_core::schedule::PersistentLayout;
+use dlm_runtime::team::Team;
+
+use crate::arguments::Shared;
+use crate::failure::Failure;
+use crate::peak;
+use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
+use crate::pipeline::lower::{link, optimise, plan};
+use crate::pipeline::overrides::Overrides;
+use crate::report::layers::total_flops;
+use crate::stages::Stages;
+use crate::terminal;
+use measure::{Bench, Measured};
+
+const EXAMPLES: &str = "\
+Examples:
+  dlmc bench models/lenet.dlm                     a table for people
+  dlmc bench models/bench/lenet_b64.dlm --json    one object: ms_min, ms_median, gflops and more
+  dlmc bench models/lenet.dlm --infer             the forward pass of the evaluation
+
+GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
+three forward passes. The peak is that of fused multiply-adds in 128-bit registers on all threads,
+measured in the same run. Data are random numbers of the program's types, made ahead.";
+
+/// Measure the compiled program's step.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct BenchArguments {
+    /// The program
+    file: PathBuf,
+    /// Which `train` of the file [default: the first]
+    train: Option<String>,
+    /// Steps of one measurement [default: as many as take about 0.15 s]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Measure the forward pass of the first `eval` instead of the training step
+    #[arg(long)]
+    infer: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Compiles, measures and prints.
+pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
+    let mut stages = Stages::new(shared.verbose);
+    let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
+    let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
+    let part = part(&train, arguments.infer)?;
+    let layout: PersistentLayout = persistent_layout(&train);
+    let graph = optimise(part.graph, &mut stages, |_, _| {})?;
+    let init = optimise(&train.init, &mut stages, |_, _| {})?;
+    let step_plan = plan(&graph, part.batch, &layout, &frontend.source, &mut stages)?;
+    let init_plan = plan(&init, 1, &layout, &frontend.source, &mut stages)?;
+    let peak_plan = peak::plan().map_err(Failure::internal)?;
+    let programs = link(&[&step_plan, &init_plan, &peak_plan], &mut stages)?;
+    let [step, init, peak_program] = &programs[..] else {
+        return Err(Failure::internal("three plans gave other than three programs"));
+    };
+    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
+    let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
+    let peak = stages.time("measure the peak", || measure::peak(&team, peak_program))?;
+    let passes = if arguments.infer { 1.0 } else { 3.0 };
+    let flops = passes * total_flops(part.graph, part.batch as i64) as f64;
+    let result = show::BenchResult {
+        name: frontend.source.name(),
+        train: train.name.clone(),
+        batch: part.batch,
+        threads: team.workers(),
+        flops,
+        peak,
+        measured,
+    };
+    stages.show();
+    match arguments.json {
+        true => terminal::print(&format!("{}\n", result.json(&step_plan))),
+        false => terminal::print(&result.table(&step_plan)),
+    }
+}
+
+fn part(train: &TrainProgram, infer: bool) -> Result<Part<'_>, Failure> {
+    if !infer {
+        return Ok(Part::step(train));
+    }
+    match train.evals.first() {
+        Some(eval) => Part::find(train, &eval.split),
+        None => {
+            let name = &train.name;
+            Err(Failure::command_line(format!("`train {name}` has no `eval` to measure")))
+        }
+    }
+}

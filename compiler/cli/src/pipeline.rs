@@ -1,0 +1,8 @@
+//! From a file to a running program; what all commands share.
+
+pub mod catalog;
+pub mod folder;
+pub mod frontend;
+pub mod lower;
+pub mod overrides;
+pub mod source;

@@ -1,0 +1,123 @@
+//! Data as the compiler asks for it, answered by the runtime: the two know nothing of each other.
+
+use std::path::{Path, PathBuf};
+
+use dlm_core::elaborate::program::{SourceSpec, StageSpec, StaticArgument, StaticValue};
+use dlm_core::elaborate::world::{
+    DataCatalog, PartDescription, SourceDescription, SplitDescription,
+};
+use dlm_core::graph::DType;
+use dlm_runtime::data::{self, Argument, Invocation, Value};
+use dlm_runtime::tensor::DataType;
+
+/// Describes data sources, whose paths are relative to the program's folder or, from the command line, to the working
+/// directory.
+pub struct Catalog {
+    folder: PathBuf,
+}
+
+impl Catalog {
+    /// For a program in `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Catalog {
+        Catalog {
+            folder: folder.into(),
+        }
+    }
+
+    /// What a source's paths are relative to.
+    pub fn base(&self, source: &SourceSpec) -> &Path {
+        match source.from_command_line {
+            true => Path::new("."),
+            false => &self.folder,
+        }
+    }
+}
+
+impl DataCatalog for Catalog {
+    fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String> {
+        let base = self.base(source);
+        let found =
+            data::describe(&source_invocation(source), base).map_err(|error| error.to_string())?;
+        let parts = found.parts.iter().map(part_description).collect();
+        let splits = found.splits.iter().map(split_description).collect();
+        Ok(SourceDescription { parts, splits })
+    }
+}
+
+fn part_description(part: &data::PartDescription) -> PartDescription {
+    PartDescription {
+        dtype: element_type(part.dtype),
+        shape: part.shape.iter().map(|&size| signed(size)).collect(),
+        classes: part.classes.map(signed),
+    }
+}
+
+fn split_description(split: &data::SplitDescription) -> SplitDescription {
+    SplitDescription {
+        name: split.name.clone(),
+        count: signed(split.count),
+        class_counts: split.class_counts.iter().map(|&count| signed(count)).collect(),
+        vocab: None,
+    }
+}
+
+/// Sizes of data that fits a machine fit an `i64`.
+fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// The compiler's element type for the runtime's.
+pub fn element_type(dtype: DataType) -> DType {
+    match dtype {
+        DataType::F32 => DType::F32,
+        DataType::Bf16 => DType::Bf16,
+        DataType::I32 => DType::I32,
+        DataType::I64 => DType::I64,
+        DataType::U8 => DType::U8,
+        DataType::Bool => DType::Bool,
+    }
+}
+
+/// The runtime's element type for the compiler's.
+pub fn data_type(dtype: DType) -> DataType {
+    match dtype {
+        DType::F32 => DataType::F32,
+        DType::Bf16 => DataType::Bf16,
+        DType::I32 => DataType::I32,
+        DType::I64 => DataType::I64,
+        DType::U8 => DataType::U8,
+        DType::Bool => DataType::Bool,
+    }
+}
+
+/// A source as the runtime takes it.
+pub fn source_invocation(source: &SourceSpec) -> Invocation {
+    invocation(&source.name, &source.arguments)
+}
+
+/// A stage as the runtime takes it.
+pub fn stage_invocation(stage: &StageSpec) -> Invocation {
+    invocation(&stage.name, &stage.arguments)
+}
+
+fn invocation(name: &str, arguments: &[StaticArgument]) -> Invocation {
+    let argument = |argument: &StaticArgument| Argument {
+        name: argument.name.clone(),
+        value: value(&argument.value),
+    };
+    Invocation {
+        name: name.to_string(),
+        arguments: arguments.iter().map(argument).collect(),
+    }
+}
+
+fn value(given: &StaticValue) -> Value {
+    match given {
+        StaticValue::None => Value::None,
+        StaticValue::Int(number) => Value::Int(*number),
+        StaticValue::Float(number) => Value::Float(*number),
+        StaticValue::Bool(truth) => Value::Bool(*truth),
+        StaticValue::Text(text) => Value::Text(text.clone()),
+        StaticValue::List(values) => Value::List(values.iter().map(value).collect()),
+    }
+}

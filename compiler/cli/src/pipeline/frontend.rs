@@ -1,0 +1,215 @@
+//! From a file to checked programs.
+
+use std::path::Path;
+
+use dlm_core::elaborate::program::Feed;
+use dlm_core::elaborate::{
+    self, CallRequest, Callable, Elaborated, Settings, TrainProgram, World, codes,
+};
+use dlm_core::graph::Graph;
+use dlm_core::schedule::PersistentLayout;
+use dlm_grammar::ast::{File, ItemKind};
+use dlm_grammar::{Diagnostic, suggest};
+
+use super::catalog::Catalog;
+use super::folder::Folder;
+use super::overrides::Overrides;
+use super::source::Source;
+use crate::arguments::Shared;
+use crate::failure::Failure;
+use crate::stages::Stages;
+
+/// A program's file, to be elaborated.
+pub struct Frontend {
+    /// Its text.
+    pub source: Source,
+    /// The data that it can name.
+    pub catalog: Catalog,
+    folder: Folder,
+    settings: Settings,
+}
+
+impl Frontend {
+    /// Reads a program's file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or an override is malformed.
+    pub fn load(path: &Path, overrides: &Overrides, shared: &Shared) -> Result<Frontend, Failure> {
+        let source = Source::read(path, shared.color.applies())?;
+        let folder = source.folder();
+        Ok(Frontend {
+            settings: overrides.settings()?,
+            catalog: Catalog::new(&folder),
+            folder: Folder::new(&folder),
+            source,
+        })
+    }
+
+    /// The syntax tree.
+    ///
+    /// # Errors
+    /// Every error of the text's form.
+    pub fn tree(&mut self) -> Result<File, Failure> {
+        let file = self.source.map.add(self.source.name(), self.source.text.as_str());
+        let parsed = dlm_grammar::parse(&self.source.text, file);
+        parsed.map_err(|diagnostics| self.source.failure(&diagnostics))
+    }
+
+    /// The run of that name, or the file's first; warnings are printed.
+    ///
+    /// # Errors
+    /// Every error of the program.
+    pub fn train(&mut self, name: Option<&str>, stages: &mut Stages) -> Result<TrainProgram, Failure> {
+        if let Some(name) = name {
+            self.known_train(name)?;
+        }
+        let elaborated = stages.time("elaborate", || self.elaborate_train(name));
+        self.accept(elaborated)
+    }
+
+    /// The run of that name with everything that is said about it.
+    pub fn elaborate_train(&mut self, name: Option<&str>) -> Elaborated<TrainProgram> {
+        let (file, text) = (self.source.name(), self.source.text.clone());
+        let main = elaborate::Source { name: &file, text: &text };
+        let world = World {
+            loader: &self.folder,
+            catalog: &self.catalog,
+            settings: &self.settings,
+        };
+        elaborate::train(&mut self.source.map, main, world, name)
+    }
+
+    /// A function or block, to be called alone.
+    ///
+    /// # Errors
+    /// Every error of the program.
+    pub fn callable(
+        &mut self,
+        name: &str,
+        request: &CallRequest,
+        stages: &mut Stages,
+    ) -> Result<Callable, Failure> {
+        let elaborated = stages.time("elaborate", || self.elaborate_callable(name, request));
+        self.accept(elaborated)
+    }
+
+    /// A function or block with everything that is said about it.
+    pub fn elaborate_callable(
+        &mut self,
+        name: &str,
+        request: &CallRequest,
+    ) -> Elaborated<Callable> {
+        let (file, text) = (self.source.name(), self.source.text.clone());
+        let main = elaborate::Source { name: &file, text: &text };
+        let world = World {
+            loader: &self.folder,
+            catalog: &self.catalog,
+            settings: &self.settings,
+        };
+        elaborate::callable(&mut self.source.map, main, world, name, request)
+    }
+
+    fn accept<T>(&self, elaborated: Elaborated<T>) -> Result<T, Failure> {
+        let diagnostics = elaborated.diagnostics;
+        let Some(value) = elaborated.value else {
+            return Err(match diagnostics.iter().all(|each| !each.is_error() || is_of_command_line(each)) {
+                true => Failure::CommandLine(self.source.render(&diagnostics)),
+                false => self.source.failure(&diagnostics),
+            });
+        };
+        crate::terminal::complain(&self.source.render(&diagnostics));
+        Ok(value)
+    }
+
+    /// A name on the command line that no `train` has is the command line's error.
+    fn known_train(&mut self, name: &str) -> Result<(), Failure> {
+        let tree = self.tree()?;
+        let names = train_names(&tree);
+        if names.is_empty() || names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let hint = match suggest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has: {}", names.join(", ")),
+        };
+        let file = self.source.name();
+        Err(Failure::command_line(format!("{file} has no `train {name}`; {hint}")))
+    }
+}
+
+/// The names of a file's runs, in order.
+pub fn train_names(tree: &File) -> Vec<String> {
+    let name = |kind: &ItemKind| match kind {
+        ItemKind::Train(train) => Some(train.name.name.clone()),
+        _ => None,
+    };
+    tree.items.iter().filter_map(|item| name(&item.kind)).collect()
+}
+
+fn is_of_command_line(diagnostic: &Diagnostic) -> bool {
+    [codes::OVERRIDE, codes::NO_ENTRY].contains(&diagnostic.code)
+}
+
+/// Where a run's parameters and states lie: the same place in all of its programs.
+pub fn persistent_layout(train: &TrainProgram) -> PersistentLayout {
+    let parameters = train.parameters.iter().map(|each| (each.path.as_str(), &each.ty));
+    let states = train.states.iter().map(|each| (each.path.as_str(), &each.ty));
+    PersistentLayout::new(parameters.chain(states))
+}
+
+/// One of a run's programs.
+pub struct Part<'a> {
+    /// What it computes, before any pass.
+    pub graph: &'a Graph,
+    /// The largest batch it is compiled for.
+    pub batch: usize,
+    /// Where its batches come from.
+    pub feeds: &'a [Feed],
+}
+
+impl<'a> Part<'a> {
+    /// The training step.
+    pub fn step(train: &'a TrainProgram) -> Part<'a> {
+        Part {
+            graph: &train.step,
+            batch: batch_size(&train.feeds),
+            feeds: &train.feeds,
+        }
+    }
+
+    /// The part of that name: `step`, `init` or an evaluation's split.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn find(train: &'a TrainProgram, name: &str) -> Result<Part<'a>, Failure> {
+        let eval = train.evals.iter().find(|eval| eval.split == name);
+        match (name, eval) {
+            ("step", _) => Ok(Part::step(train)),
+            ("init", _) => Ok(Part {
+                graph: &train.init,
+                batch: 1,
+                feeds: &[],
+            }),
+            (_, Some(eval)) => Ok(Part {
+                graph: &eval.graph,
+                batch: batch_size(&eval.feeds),
+                feeds: &eval.feeds,
+            }),
+            (_, None) => {
+                let splits = train.evals.iter().map(|eval| eval.split.as_str());
+                let known: Vec<&str> = ["step", "init"].into_iter().chain(splits).collect();
+                let known = known.join(", ");
+                let run = &train.name;
+                Err(Failure::command_line(format!(
+                    "`train {run}` has no part `{name}`; it has: {known}"
+                )))
+            }
+        }
+    }
+}
+
+/// The samples of a batch: those of the first feed.
+pub fn batch_size(feeds: &[Feed]) -> usize {
+    let size = feeds.first().map_or(1, |feed| feed.batch);
+    usize::try_from(size).unwrap_or(1).max(1)
+}

@@ -1,0 +1,123 @@
+//! From a graph to machine code, and the program that runs it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use dlm_core::graph::Graph;
+use dlm_core::loops::{Kernel, expand_math};
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::Plan;
+use dlm_core::schedule::{PersistentLayout, ScheduleError, Target, schedule};
+use dlm_grammar::Diagnostic;
+use dlm_jit::{Code, JitError, LinkError, Options};
+use dlm_runtime::program::Executable;
+
+use super::source::Source;
+use crate::failure::Failure;
+use crate::stages::Stages;
+
+dlm_grammar::codes! {
+    UNSUPPORTED = "unsupported", "an operation that has no machine code yet, in the form in which it is used";
+}
+
+/// Runs all passes; `observe` sees the graph after each.
+///
+/// # Errors
+/// Where a pass fails. The graph before it is then in a file that the message names.
+pub fn optimise(
+    graph: &Graph,
+    stages: &mut Stages,
+    mut observe: impl FnMut(&'static str, &Graph),
+) -> Result<Graph, Failure> {
+    let mut before = graph.clone();
+    let mut done = 0;
+    let attempt = stages.time("passes", || {
+        catch_unwind(AssertUnwindSafe(|| {
+            run_passes(graph, PASSES, |name, after| {
+                observe(name, after);
+                before = after.clone();
+                done += 1;
+            })
+        }))
+    });
+    match attempt {
+        Ok(Ok(graph)) => Ok(graph),
+        Ok(Err(error)) => {
+            let place = keep_for_report(&before, done);
+            Err(Failure::internal(format!("{error}\n  {place}")))
+        }
+        Err(panic) => {
+            crate::terminal::complain(&format!("{}\n", keep_for_report(&before, done)));
+            resume_unwind(panic)
+        }
+    }
+}
+
+/// Writes the graph before a failing pass to a file, and says where and how to try again.
+fn keep_for_report(graph: &Graph, done: usize) -> String {
+    let names: Vec<&str> = PASSES[done.min(PASSES.len())..].iter().map(|pass| pass.name).collect();
+    let path = std::env::temp_dir().join(format!("dlmc-{}.ir", std::process::id()));
+    match std::fs::write(&path, graph.to_string()) {
+        Ok(()) => format!(
+            "the graph before the failing pass is in {path}; to try again: dlmc opt {path} --passes {passes}",
+            path = path.display(),
+            passes = names.join(",")
+        ),
+        Err(error) => format!("the graph before the failing pass could not be kept: {error}"),
+    }
+}
+
+/// Plans a graph that the passes have made ready, for batches of up to `batch`.
+///
+/// # Errors
+/// Where an operation has no lowering.
+pub fn plan(
+    graph: &Graph,
+    batch: usize,
+    persistent: &PersistentLayout,
+    source: &Source,
+    stages: &mut Stages,
+) -> Result<Plan, Failure> {
+    let planned = stages.time("schedule", || {
+        schedule(graph, &Target::vector128(), batch, persistent)
+    });
+    planned.map_err(|error| source.failure(&[unsupported(&error)]))
+}
+
+fn unsupported(error: &ScheduleError) -> Diagnostic {
+    Diagnostic::error(UNSUPPORTED, error.span, error.to_string())
+        .here("this cannot be compiled yet")
+}
+
+/// Makes machine code of the plans' kernels, equal ones once, and a program of each plan.
+///
+/// # Errors
+/// Where the machine lacks instructions, where a value cannot be fed or read, and for faults of the compiler.
+pub fn link(plans: &[&Plan], stages: &mut Stages) -> Result<Vec<Executable>, Failure> {
+    stages
+        .time("machine code", || dlm_jit::link(plans, &Options::default()))
+        .map_err(link_failure)
+}
+
+/// The machine code of a plan's kernels as text.
+///
+/// # Errors
+/// As [`link`].
+pub fn listings(plan: &Plan, stages: &mut Stages) -> Result<Arc<Code>, Failure> {
+    let kernels: Vec<Kernel> = plan.kernels.values().map(expand_math).collect();
+    let options = Options {
+        listings: true,
+        ..Options::default()
+    };
+    stages
+        .time("machine code", || dlm_jit::compile(&kernels, &options))
+        .map_err(|error| link_failure(error.into()))
+}
+
+fn link_failure(error: LinkError) -> Failure {
+    match error {
+        LinkError::Jit(JitError::Machine { .. } | JitError::Placement(_)) => Failure::run(error),
+        LinkError::Shape { .. } => Failure::data(error),
+        _ => Failure::internal(error),
+    }
+}

@@ -1,0 +1,81 @@
+//! A program's text, and what is said about it.
+
+use std::path::{Path, PathBuf};
+
+use dlm_grammar::{Diagnostic, SourceMap};
+
+use crate::failure::Failure;
+
+/// A program's file with all texts that its diagnostics can point into.
+pub struct Source {
+    /// Every text of the compilation.
+    pub map: SourceMap,
+    /// The program's file as the command line names it.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    coloured: bool,
+}
+
+impl Source {
+    /// Reads a program's file.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it is no text.
+    pub fn read(path: &Path, coloured: bool) -> Result<Source, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidData => not_text(path),
+            _ => Failure::unreadable(path, &error),
+        })?;
+        Ok(Source {
+            map: SourceMap::new(),
+            path: path.to_path_buf(),
+            text,
+            coloured,
+        })
+    }
+
+    /// What messages call the file.
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The folder that the program's paths are relative to.
+    pub fn folder(&self) -> PathBuf {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        }
+    }
+
+    /// Diagnostics as the user sees them.
+    pub fn render(&self, diagnostics: &[Diagnostic]) -> String {
+        let render = |each: &Diagnostic| match self.coloured {
+            true => self.map.render_coloured(each),
+            false => self.map.render(each),
+        };
+        let texts: Vec<String> = diagnostics.iter().map(render).collect();
+        texts.concat()
+    }
+
+    /// The diagnostics, and how many errors there are.
+    pub fn summary(&self, diagnostics: &[Diagnostic]) -> String {
+        let errors = diagnostics.iter().filter(|each| each.is_error()).count();
+        let name = self.name();
+        let count = match errors {
+            1 => format!("1 error in {name}\n"),
+            count => format!("{count} errors in {name}\n"),
+        };
+        self.render(diagnostics) + &count
+    }
+
+    /// The end of a command whose program has these errors.
+    pub fn failure(&self, diagnostics: &[Diagnostic]) -> Failure {
+        Failure::program(self.summary(diagnostics))
+    }
+}
+
+/// The file is there, but its content is no program.
+fn not_text(path: &Path) -> Failure {
+    Failure::data(format!("`{}` is not text (UTF-8)", path.display()))
+}

@@ -1,0 +1,6 @@
+//! What a program comes to, for people.
+
+pub mod kernels;
+pub mod layers;
+pub mod table;
+pub mod work;

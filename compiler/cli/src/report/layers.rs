@@ -1,0 +1,127 @@
+//! A graph as a person who wrote the program sees it: a row for each call in the source, with what comes out, its
+//! parameters and its arithmetic.
+
+use dlm_core::graph::{Graph, InputKind, Node, Op, TensorType};
+use dlm_grammar::{SourceMap, Span};
+
+/// What one place of the source computes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// The place.
+    pub span: Span,
+    /// What stands there.
+    pub text: String,
+    /// The path of its parameters (`net.conv2d_1`); empty where it has none.
+    pub path: String,
+    /// The type of what it gives.
+    pub output: TensorType,
+    /// How many numbers it learns.
+    pub parameters: i64,
+    /// Two for each multiply-add of its products, for one sample.
+    pub flops: i64,
+}
+
+/// The layers of a graph before any pass, in the order of computation.
+pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut paths: Vec<String> = Vec::new();
+    for node in graph.nodes.values().filter(|node| !is_outside(&node.op)) {
+        if layers.last().is_none_or(|layer| layer.span != node.span) {
+            layers.push(Layer {
+                span: node.span,
+                text: excerpt(sources, node.span),
+                path: String::new(),
+                output: node.ty.clone(),
+                parameters: 0,
+                flops: 0,
+            });
+            paths.clear();
+        }
+        let Some(layer) = layers.last_mut() else {
+            continue;
+        };
+        layer.flops += flops(node, 1);
+        match &node.op {
+            Op::Input { name, ty, .. } => {
+                layer.parameters += ty.elements(1);
+                paths.push(name.clone());
+                layer.path = common_path(&paths);
+            }
+            _ => layer.output = node.ty.clone(),
+        }
+    }
+    layers
+}
+
+/// The floating-point operations of a node's products: two for each multiply-add. Sums and elementwise arithmetic do
+/// not count, as in most tables of networks.
+pub fn flops(node: &Node, batch: i64) -> i64 {
+    let Op::Contract(contraction) = &node.op else {
+        return 0;
+    };
+    if contraction.operands.len() < 2 {
+        return 0;
+    }
+    let extents = contraction.shape.iter().chain(&contraction.reduced);
+    2 * extents.map(|dim| dim.at(batch)).product::<i64>()
+}
+
+/// The operations of all products of a graph.
+pub fn total_flops(graph: &Graph, batch: i64) -> i64 {
+    graph.nodes.values().map(|node| flops(node, batch)).sum()
+}
+
+/// Nodes that are no layer's work: constants and what comes in, parameters excepted.
+fn is_outside(op: &Op) -> bool {
+    match op {
+        Op::Input { kind, .. } => *kind != InputKind::Parameter,
+        Op::Constant(_) | Op::BatchSize | Op::Gradient => true,
+        _ => false,
+    }
+}
+
+/// The longest dotted path that all of these begin with, but not a whole one.
+fn common_path(paths: &[String]) -> String {
+    let Some((first, rest)) = paths.split_first() else {
+        return String::new();
+    };
+    let mut parts: Vec<&str> = first.split('.').collect();
+    parts.pop();
+    for path in rest {
+        let shared = parts.iter().zip(path.split('.'));
+        let count = shared.take_while(|(a, b)| **a == *b).count();
+        parts.truncate(count);
+    }
+    parts.join(".")
+}
+
+/// What stands at a place, on one line and not too long.
+fn excerpt(sources: &SourceMap, span: Span) -> String {
+    const LONGEST: usize = 40;
+    let text = sources.text(span.file);
+    let range = span.start as usize..span.end as usize;
+    let words: Vec<&str> = text.get(range).unwrap_or("").split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_path_is_the_instance() {
+        let check = |paths: &[&str], want: &str| {
+            let paths: Vec<String> = paths.iter().map(|path| path.to_string()).collect();
+            assert_eq!(common_path(&paths), want);
+        };
+        check(&[], "");
+        check(&["w"], "");
+        check(&["net.conv2d_1.weight"], "net.conv2d_1");
+        check(&["net.conv2d_1.weight", "net.conv2d_1.bias"], "net.conv2d_1");
+        check(&["net.a.1.weight", "net.a.12.weight"], "net.a");
+    }
+}

@@ -1,0 +1,60 @@
+//! What is being done, and how long it took.
+
+use std::time::{Duration, Instant};
+
+use crate::terminal;
+
+/// The stages of one command, timed.
+pub struct Stages {
+    begin: Instant,
+    done: Vec<(&'static str, Duration)>,
+    shown: bool,
+}
+
+impl Stages {
+    /// No stage yet; they are printed at the end where `shown`.
+    pub fn new(shown: bool) -> Stages {
+        Stages {
+            begin: Instant::now(),
+            done: Vec::new(),
+            shown,
+        }
+    }
+
+    /// Does a stage. Stages of one name are added up.
+    pub fn time<T>(&mut self, name: &'static str, work: impl FnOnce() -> T) -> T {
+        crate::crash::enter_stage(name);
+        let begin = Instant::now();
+        let result = work();
+        self.add(name, begin.elapsed());
+        result
+    }
+
+    /// Notes the time of a stage that was measured elsewhere.
+    pub fn add(&mut self, name: &'static str, time: Duration) {
+        match self.done.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += time,
+            None => self.done.push((name, time)),
+        }
+    }
+
+    /// The time since the command began.
+    pub fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// Prints the table to standard error, if it is wanted.
+    pub fn show(&self) {
+        if self.shown {
+            terminal::complain(&self.table());
+        }
+    }
+
+    fn table(&self) -> String {
+        let row = |name: &str, time: Duration| {
+            format!("  {name:<24} {:>9.2} ms\n", time.as_secs_f64() * 1e3)
+        };
+        let rows: String = self.done.iter().map(|(name, time)| row(name, *time)).collect();
+        format!("stages:\n{rows}{}", row("since the start", self.elapsed()))
+    }
+}

@@ -1,0 +1,223 @@
+//! Wrong input: a clear message, the right exit code, no panic's text, nothing half-written.
+
+mod common;
+
+use common::{Outcome, Place, SMALL};
+
+fn check(text: &str) -> Outcome {
+    Place::new().with("p.dlm", text).dlmc(&["check", "p.dlm"])
+}
+
+/// The message names the file, and the line that stands in `at` as `LINE:COLUMN`.
+fn says(outcome: &Outcome, parts: &[&str]) {
+    for part in parts {
+        assert!(outcome.stderr.contains(part), "no {part:?} in:\n{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn wrong_shapes_are_shown_where_they_stand() {
+    let text = "fn f(a: f32[2, 3], b: f32[4, 5]) -> f32[2, 5] {\n  return a @ b\n}\n";
+    says(&check(text).bad(1), &["p.dlm:2:", "return a @ b", "3", "4"]);
+}
+
+#[test]
+fn an_unknown_name_gets_a_near_one() {
+    let text = SMALL.replace("relu", "rellu");
+    says(&check(&text).bad(1), &["p.dlm:4:", "rellu", "did you mean `relu`?"]);
+}
+
+#[test]
+fn several_errors_come_at_once() {
+    let text = SMALL.replace("relu", "rellu").replace("sgd", "sdg");
+    let outcome = check(&text).bad(1);
+    says(&outcome, &["rellu", "sdg", "2 errors in p.dlm"]);
+}
+
+#[test]
+fn every_file_is_checked_where_one_is_wrong() {
+    let place = Place::new()
+        .with("a.dlm", SMALL.replace("relu", "rellu"))
+        .with("b.dlm", SMALL.replace("sgd", "sdg"));
+    says(&place.dlmc(&["check", "a.dlm", "b.dlm"]).bad(1), &["rellu", "sdg"]);
+}
+
+#[test]
+fn an_empty_file_has_nothing_to_run() {
+    let place = Place::new().with("p.dlm", "");
+    let outcome = place.dlmc(&["run", "p.dlm"]).bad(1);
+    says(&outcome, &["p.dlm", "train"]);
+    assert_eq!(place.files(), ["p.dlm"]);
+}
+
+#[test]
+fn ten_thousand_parentheses_are_an_error_and_no_crash() {
+    for (open, close) in [("(", ")"), ("[", "]"), ("-", ""), ("not ", "")] {
+        let text = format!("let a = {}1{}\n", open.repeat(10_000), close.repeat(10_000));
+        says(&check(&text).bad(1), &["p.dlm:1:"]);
+    }
+    let text = format!("fn f(x: f32) -> f32 {{ return {}x{} }}", "(".repeat(10_000), ")".repeat(10_000));
+    says(&check(&text).bad(1), &["nest"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_an_error() {
+    let place = Place::new().with("p.dlm", [0xff, 0xfe, 0x00, 0x80]);
+    says(&place.dlmc(&["check", "p.dlm"]).bad(1), &["not text"]);
+}
+
+#[test]
+fn a_folder_is_no_program() {
+    let place = Place::new().with("folder/p.dlm", SMALL);
+    for command in [vec!["run", "folder"], vec!["check", "folder"], vec!["fmt", "folder"]] {
+        says(&place.dlmc(&command).bad(2), &["folder", "cannot read"]);
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    says(&Place::new().dlmc(&["run", "none.dlm"]).bad(2), &["none.dlm", "no such file"]);
+}
+
+#[test]
+fn unknown_commands_options_and_passes_get_near_ones() {
+    let place = Place::new().with("p.dlm", SMALL);
+    says(&place.dlmc(&["rum", "p.dlm"]).bad(2), &["rum", "run"]);
+    says(&place.dlmc(&["run", "p.dlm", "--sed", "a=1"]).bad(2), &["--sed", "--set"]);
+    says(&place.dlmc(&["run", "p.dlm", "--set", "a"]).bad(2), &["--set"]);
+    says(&place.dlmc(&["run", "p.dlm", "--set", "smal.epochs=2"]).bad(2), &["smal"]);
+    says(&place.dlmc(&["run", "p.dlm", "smal"]).bad(2), &["smal", "small"]);
+    says(&place.dlmc(&["dump", "p.dlm", "--emit", "grap"]).bad(2), &["grap"]);
+    says(&place.dlmc(&["opt", "p.dlm", "--passes", "simplfy"]).bad(2), &["simplify"]);
+    says(&place.dlmc(&["run", "p.dlm", "--threads", "0"]).bad(2), &["--threads"]);
+}
+
+#[test]
+fn imports_stay_in_the_folder() {
+    let place = Place::new()
+        .with("secret.dlm", "let a = 1")
+        .with("inner/p.dlm", "import \"../secret.dlm\" as secret\n");
+    says(&place.dlmc(&["check", "inner/p.dlm"]).bad(1), &["p.dlm:1:", "../secret.dlm"]);
+}
+
+/// An IDX file: magic number, sizes, bytes.
+fn idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    for size in sizes {
+        file.extend(size.to_be_bytes());
+    }
+    file.extend(bytes);
+    file
+}
+
+const MNIST: &str = "\
+data images = mnist[\"data\"]
+
+train t[epochs=1] {
+  let net = Linear[10]
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> batch[4] {
+    let loss = cross_entropy(net(x |> flatten), y)
+    minimize loss with opt
+    report loss
+  }
+}
+";
+
+/// A folder like MNIST's of eight small images, with these training labels.
+fn mnist(labels: &[u8]) -> Place {
+    let images = idx(&[8, 4, 4], &[7; 128]);
+    Place::new()
+        .with("p.dlm", MNIST)
+        .with("data/train-images-idx3-ubyte", &images)
+        .with("data/train-labels-idx1-ubyte", idx(&[labels.len() as u32], labels))
+        .with("data/t10k-images-idx3-ubyte", &images)
+        .with("data/t10k-labels-idx1-ubyte", idx(&[8], &[1; 8]))
+}
+
+fn fails_without_results(place: &Place, code: i32, parts: &[&str]) {
+    let before = place.files();
+    says(&place.dlmc(&["run", "p.dlm"]).bad(code), parts);
+    assert_eq!(place.files(), before, "nothing is written");
+}
+
+#[test]
+fn small_idx_files_train() {
+    let place = mnist(&[0, 1, 2, 3, 4, 5, 6, 7]);
+    place.dlmc(&["run", "p.dlm"]).good();
+    assert!(place.path("runs/t/model.safetensors").exists());
+}
+
+#[test]
+fn missing_idx_files_are_named() {
+    let place = Place::new().with("p.dlm", MNIST);
+    fails_without_results(&place, 1, &["data", "p.dlm:1:"]);
+    let place = mnist(&[1; 8]);
+    std::fs::remove_file(place.path("data/train-labels-idx1-ubyte")).expect("it is there");
+    fails_without_results(&place, 1, &["train-labels-idx1-ubyte"]);
+}
+
+#[test]
+fn truncated_idx_files_are_named() {
+    let place = mnist(&[1; 8]);
+    let path = place.path("data/train-images-idx3-ubyte");
+    let whole = std::fs::read(&path).expect("it is there");
+    for length in [0, 3, 9, 16, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).expect("it can be written");
+        fails_without_results(&place, 1, &["train-images-idx3-ubyte"]);
+    }
+}
+
+#[test]
+fn a_label_out_of_range_is_named() {
+    let place = mnist(&[1, 2, 3, 200, 1, 1, 1, 1]);
+    fails_without_results(&place, 1, &["200", "train-labels-idx1-ubyte"]);
+}
+
+#[test]
+fn files_of_different_length_are_named() {
+    fails_without_results(&mnist(&[1; 7]), 1, &["7", "8"]);
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_ends_the_run() {
+    let place = Place::new().with("p.dlm", SMALL.replace("lr=0.1", "lr=1e38"));
+    let outcome = place.dlmc(&["run", "p.dlm", "--set", "small.epochs=20"]).bad(3);
+    says(&outcome, &["loss", "step"]);
+    assert!(!place.path("runs/small/model.safetensors").exists());
+}
+
+#[test]
+fn results_that_cannot_be_written_are_a_failed_run() {
+    let place = Place::new().with("p.dlm", SMALL).with("out", "a file");
+    says(&place.dlmc(&["run", "p.dlm", "--out", "out"]).bad(3), &["out"]);
+    assert_eq!(place.files(), ["out", "p.dlm"]);
+}
+
+#[test]
+fn initial_values_that_do_not_fit_are_named() {
+    let place = Place::new()
+        .with("p.dlm", SMALL)
+        .with("w.safetensors", "no tensors at all");
+    let run = |place: &Place| place.dlmc(&["run", "p.dlm", "--init", "w.safetensors"]);
+    says(&run(&place).bad(1), &["w.safetensors"]);
+    let place = Place::new().with("p.dlm", SMALL);
+    says(&run(&place).bad(2), &["w.safetensors"]);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    use std::process::{Command, Stdio};
+    let place = Place::new().with("p.dlm", SMALL);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dlmc"))
+        .args(["dump", "p.dlm", "--emit", "plan"])
+        .current_dir(place.path("."))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be started");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""));
+}
