@@ -1,0 +1,82 @@
+//! `dlmc run`: trains and evaluates.
+
+mod observe;
+mod prepare;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use dlm_runtime::session::{Session, SessionError};
+use dlm_runtime::team::Team;
+
+use crate::arguments::Shared;
+use crate::failure::Failure;
+use crate::pipeline::frontend::Frontend;
+use crate::pipeline::overrides::Overrides;
+use crate::stages::Stages;
+use observe::Display;
+
+const EXAMPLES: &str = "\
+Examples:
+  dlmc run models/lenet.dlm                                train the file's first `train`
+  dlmc run models/lenet.dlm lenet --set lenet.epochs=2     that one, for two epochs
+  dlmc run models/lenet.dlm --data 'images=mnist[\"mnist\"] |> normalize[0.1307, 0.3081]'
+  dlmc run models/lenet.dlm --init runs/lenet/model.safetensors --out runs/more
+
+The folder (runs/TRAIN unless --out names another) then holds metrics.csv and model.safetensors.";
+
+/// Train and evaluate.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArguments {
+    /// The program
+    file: PathBuf,
+    /// Which `train` of the file [default: the first]
+    train: Option<String>,
+    /// Start from these parameters; `W.safetensors,GLOB` takes only the paths that match
+    #[arg(long, value_name = "W.safetensors[,GLOB]")]
+    init: Option<String>,
+    /// The folder for metrics.csv and model.safetensors [default: runs/TRAIN]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write what every N-th step reports [default: the program's, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    log_every: Option<u64>,
+    /// Print only errors
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Compiles, loads the data, trains.
+pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
+    let mut stages = Stages::new(shared.verbose);
+    let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
+    let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
+    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&train.name));
+    let mut plan = prepare::plan(&train, &frontend, arguments.log_every, out.clone(), &mut stages)?;
+    if let Some(init) = &arguments.init {
+        plan.initial = prepare::initial(init, &train)?;
+    }
+    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let mut session = stages.time("start", || Session::new(&team, plan)).map_err(failure)?;
+    let total = prepare::total_steps(&train, &session);
+    let mut display = Display::new(arguments.quiet, shared.verbose, total);
+    let result = session.run(&mut display);
+    display.finish();
+    stages.show();
+    display.show_start();
+    result.map_err(failure)?;
+    if !arguments.quiet {
+        crate::terminal::print(&format!("saved {}\n", out.join("model.safetensors").display()))?;
+    }
+    Ok(())
+}
+
+fn failure(error: SessionError) -> Failure {
+    match error {
+        SessionError::Data(error) => Failure::data(error),
+        other => Failure::run(other),
+    }
+}

@@ -1,0 +1,227 @@
+//! From an elaborated run to the session's plan: programs, data, settings.
+
+use std::path::{Path, PathBuf};
+
+use dlm_core::elaborate::TrainProgram;
+use dlm_core::elaborate::program::{DataSpec, EvalProgram, Feed, MetricKind, StateOwner};
+use dlm_core::graph::Graph;
+use dlm_core::schedule::PersistentLayout;
+use dlm_runtime::checkpoint;
+use dlm_runtime::data::{Dataset, IndexBound, Invocation, apply_stages, load};
+use dlm_runtime::program::{Executable, Report, ReportKind};
+use dlm_runtime::session::{self, EvaluationPlan, Session, Settings};
+use dlm_runtime::tensor::Tensors;
+
+use crate::failure::Failure;
+use crate::pipeline::catalog::{source_invocation, stage_invocation};
+use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
+use crate::pipeline::lower::{link, optimise, plan as schedule};
+use crate::stages::Stages;
+
+/// Everything that a session needs.
+///
+/// # Errors
+/// Where the program can't be compiled or its data not be read.
+pub fn plan(
+    train: &TrainProgram,
+    frontend: &Frontend,
+    log_every: Option<u64>,
+    directory: PathBuf,
+    stages: &mut Stages,
+) -> Result<session::Plan, Failure> {
+    let datasets = stages.time("data", || datasets(train, frontend))?;
+    let layout = persistent_layout(train);
+    let mut programs = programs(train, frontend, &layout, stages)?;
+    let (init, step) = (programs.remove(0), programs.remove(0));
+    let evaluations = train.evals.iter().zip(programs);
+    let evaluations = evaluations
+        .map(|(eval, program)| evaluation(eval, program, train, &datasets))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    Ok(session::Plan {
+        steps: vec![step],
+        choice: None,
+        feeds: feeds(&train.feeds, train, &datasets)?,
+        evaluations,
+        init: Some(init),
+        initial: Tensors::default(),
+        persistent: Vec::new(),
+        model: model_paths(train),
+        settings: settings(train, log_every),
+        directory: Some(directory),
+    })
+}
+
+/// Init, step and evaluations, compiled together so that equal kernels are one.
+fn programs(
+    train: &TrainProgram,
+    frontend: &Frontend,
+    layout: &PersistentLayout,
+    stages: &mut Stages,
+) -> Result<Vec<Executable>, Failure> {
+    let mut parts: Vec<(&Graph, usize)> = Vec::new();
+    for name in ["init", "step"] {
+        let part = Part::find(train, name)?;
+        parts.push((part.graph, part.batch));
+    }
+    for eval in &train.evals {
+        let part = Part::find(train, &eval.split)?;
+        parts.push((part.graph, part.batch));
+    }
+    let mut plans = Vec::with_capacity(parts.len());
+    for (graph, batch) in parts {
+        let graph = optimise(graph, stages, |_, _| {})?;
+        plans.push(schedule(&graph, batch, layout, &frontend.source, stages)?);
+    }
+    link(&plans.iter().collect::<Vec<_>>(), stages)
+}
+
+fn datasets(train: &TrainProgram, frontend: &Frontend) -> Result<Vec<Dataset>, Failure> {
+    let dataset = |spec: &DataSpec| {
+        let base: &Path = frontend.catalog.base(&spec.source);
+        let mut dataset = load(&source_invocation(&spec.source), base).map_err(Failure::data)?;
+        apply_stages(&mut dataset, &invocations(&spec.stages)).map_err(Failure::data)?;
+        Ok(dataset)
+    };
+    train.datasets.iter().map(dataset).collect()
+}
+
+fn invocations(stages: &[dlm_core::elaborate::program::StageSpec]) -> Vec<Invocation> {
+    stages.iter().map(stage_invocation).collect()
+}
+
+/// Feeds take one split each, with the stages that follow it.
+fn feeds(feeds: &[Feed], train: &TrainProgram, datasets: &[Dataset]) -> Result<Vec<session::Feed>, Failure> {
+    feeds.iter().map(|feed| self::feed(feed, train, datasets)).collect()
+}
+
+fn feed(feed: &Feed, train: &TrainProgram, datasets: &[Dataset]) -> Result<session::Feed, Failure> {
+    let mut dataset = datasets[feed.dataset].clone();
+    dataset.splits.retain(|name, _| *name == feed.split);
+    apply_stages(&mut dataset, &invocations(&feed.stages)).map_err(Failure::data)?;
+    let Some(split) = dataset.splits.get(&feed.split) else {
+        let name = &train.datasets[feed.dataset].name;
+        return Err(Failure::data(format!("`{name}` has no split `{}`", feed.split)));
+    };
+    let input = |input: &dlm_core::elaborate::program::FeedInput| session::FeedInput {
+        part: input.part,
+        name: input.name.clone(),
+        bound: input.bound.map(|bound| IndexBound { below: bound.below, except: bound.except }),
+    };
+    Ok(session::Feed {
+        split: split.clone(),
+        batch: feed.batch.max(1) as u64,
+        drop_last: feed.drop_last,
+        inputs: feed.inputs.iter().map(input).collect(),
+    })
+}
+
+fn evaluation(
+    eval: &EvalProgram,
+    program: Executable,
+    train: &TrainProgram,
+    datasets: &[Dataset],
+) -> Result<EvaluationPlan, Failure> {
+    if let Some(joined) = eval.metrics.iter().find(|each| matches!(each.kind, MetricKind::Joined { .. })) {
+        let name = &joined.name;
+        return Err(Failure::data(format!("`{name}` is a metric of the whole set, which `run` can't compute yet")));
+    }
+    let program = with_kinds(program, eval)?;
+    let feeds = feeds(&eval.feeds, train, datasets)?;
+    Ok(EvaluationPlan { split: eval.split.clone(), program, feeds, joined: Vec::new() })
+}
+
+/// The program whose reports are summed or averaged as the metrics say.
+fn with_kinds(program: Executable, eval: &EvalProgram) -> Result<Executable, Failure> {
+    let sums = |report: &Report| {
+        let metric = eval.metrics.iter().find(|metric| metric.name == report.slot.name);
+        metric.is_some_and(|metric| matches!(metric.kind, MetricKind::Sum))
+    };
+    if program.reports.iter().any(|report| sums(report) != (report.kind == ReportKind::Sum)) {
+        // Integers are summed by the runtime whatever their kind, which is the only metric that is a sum.
+        let floats = program.reports.iter().filter(|report| sums(report));
+        if let Some(report) = floats.into_iter().find(|report| report.slot.dtype.is_float()) {
+            return Err(Failure::internal(format!("`{}` is a sum of floats", report.slot.name)));
+        }
+    }
+    Ok(program)
+}
+
+fn model_paths(train: &TrainProgram) -> Vec<String> {
+    let parameters = train.parameters.iter().map(|each| each.path.clone());
+    let states = train.states.iter().filter(|state| state.owner != StateOwner::Optimizer);
+    parameters.chain(states.map(|state| state.path.clone())).collect()
+}
+
+fn settings(train: &TrainProgram, log_every: Option<u64>) -> Settings {
+    let count = |value: Option<i64>| value.map(|value| value.max(0) as u64);
+    Settings {
+        epochs: count(train.settings.epochs),
+        steps: count(train.settings.steps),
+        seed: train.settings.seed as u64,
+        log_every: log_every.unwrap_or(train.settings.log_every.max(1) as u64),
+    }
+}
+
+/// The parameters of `FILE` or `FILE,GLOB`, each of which the run must have, in its shape.
+///
+/// # Errors
+/// For a file that can't be read, and for missing, unknown or misshapen values.
+pub fn initial(text: &str, train: &TrainProgram) -> Result<Tensors, Failure> {
+    let (path, glob) = text.split_once(',').unwrap_or((text, "*"));
+    let read = checkpoint::read(Path::new(path)).map_err(Failure::data)?;
+    let given: Tensors = read.into_iter().filter(|(name, _)| matches_glob(glob, name)).collect();
+    let known = |name: &str| {
+        let parameter = train.parameters.iter().find(|each| each.path == name).map(|each| &each.ty);
+        parameter.or_else(|| train.states.iter().find(|each| each.path == name).map(|each| &each.ty))
+    };
+    for (name, tensor) in &given {
+        let Some(ty) = known(name) else {
+            return Err(Failure::data(format!("`{path}` has `{name}`, which the run has not")));
+        };
+        let wanted: Vec<u64> = ty.shape.iter().map(|dim| dim.at(1) as u64).collect();
+        if tensor.shape() != wanted {
+            let found = tensor.shape();
+            return Err(Failure::data(format!("`{path}`: `{name}` has shape {found:?}, the run wants {wanted:?}")));
+        }
+    }
+    let missing = train.parameters.iter().find(|each| matches_glob(glob, &each.path) && !given.contains_key(&each.path));
+    match missing {
+        Some(each) => Err(Failure::data(format!("`{path}` lacks `{}`", each.path))),
+        None => Ok(given),
+    }
+}
+
+/// `*` stands for any characters, dots too.
+fn matches_glob(glob: &str, name: &str) -> bool {
+    let Some((head, rest)) = glob.split_once('*') else { return glob == name };
+    let Some(mut tail) = name.strip_prefix(head) else { return false };
+    loop {
+        if matches_glob(rest, tail) {
+            return true;
+        }
+        let mut characters = tail.chars();
+        if characters.next().is_none() {
+            return false;
+        }
+        tail = characters.as_str();
+    }
+}
+
+/// The steps of the whole run.
+pub fn total_steps(_train: &TrainProgram, session: &Session<'_>) -> u64 {
+    session.clock().steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches_glob;
+
+    #[test]
+    fn stars_match_across_dots() {
+        assert!(matches_glob("*", "net.conv.weight"));
+        assert!(matches_glob("net.*.weight", "net.a.b.weight"));
+        assert!(matches_glob("net.enc*", "net.encoder.bias"));
+        assert!(!matches_glob("net.*.bias", "net.a.weight"));
+        assert!(!matches_glob("", "net"));
+    }
+}
