@@ -239,6 +239,7 @@ fn measure(case: &Case, effort: Effort) -> (f64, String, f64) {
     let options = Options {
         listings: true,
         effort: Some(effort),
+        backend: Some(dlm_jit::Backend::Cranelift),
     };
     let started = Instant::now();
     let code = compile(std::slice::from_ref(&case.kernel), &options).expect("compiles");
