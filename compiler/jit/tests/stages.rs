@@ -99,6 +99,11 @@ fn check_plan(graph: &Graph, plan: &Plan, batch: usize, what: &str) {
     assert_eq!(wanted.len(), found.len(), "{what}");
     for ((name, wanted), ((_, _), found)) in wanted.iter().zip(&found) {
         assert_eq!(wanted.shape, found.shape, "{what}: {name}");
+        assert_eq!(wanted.data.len(), found.data.len(), "{what}: {name}");
+        assert!(
+            wanted.data.iter().any(|element| *element != 0.0),
+            "{what}: {name} is zero"
+        );
         for (place, (wanted, found)) in wanted.data.iter().zip(&found.data).enumerate() {
             let near = (wanted - found).abs() <= 1e-4 * (1.0 + wanted.abs());
             assert!(
@@ -134,6 +139,7 @@ fn check(graphs: &[Graph]) {
             };
             for workers in [1, 3] {
                 let found = by_team(&plan, &batches, workers, &options);
+                assert_eq!(expected.len(), found.len());
                 for (expected, found) in expected.iter().zip(&found) {
                     assert_eq!(
                         expected, found,
@@ -185,4 +191,22 @@ fn dropout() {
 fn embeddings_and_attention() {
     let block = "block Net(ids: i32[B, T]) -> f32[B, T, 10] {\n  return ids |> Embedding[10, 8] |> TransformerLayer[2, causal=true] |> Linear[10]\n}";
     check(&program("synthetic[]", block, "Net", "adam[lr=1e-2]"));
+}
+
+#[test]
+fn recurrent_layers() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  let t = x |> rearrange[\"b c t n -> b t (c n)\"]
+                   return (t |> Lstm[6])[:, 7] |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+#[test]
+fn attention_over_rows() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  return x |> rearrange[\"b c t n -> b t (c n)\"]
+                   |> TransformerLayer[2, causal=true] |> flatten |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "adam[lr=1e-2]"));
 }
