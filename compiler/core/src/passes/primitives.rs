@@ -12,20 +12,23 @@ use crate::graph::{
 };
 use dlm_grammar::Span;
 
-/// The pass.
+/// The pass. Joins along the batch and scatters into a row for each sample stay as they are: the scheduler says where
+/// the program has them.
 ///
 /// # Errors
-/// Where a concatenation runs along the batch.
+/// Where a part does not type, which is a fault of the pass.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
     let mut rewrite = Rewrite::new(graph);
     for (id, node) in graph.nodes.iter() {
         let inputs = rewrite.inputs(id)?;
         let new = match &node.op {
-            Op::Concat { axis } => concat(&mut rewrite.new, &inputs, *axis, node.span)?,
+            Op::Concat { axis } if joins_known_extents(graph, id, *axis) => {
+                concat(&mut rewrite.new, &inputs, *axis, node.span)?
+            }
             Op::CumulativeSum { axis, reverse } => {
                 cumulative_sum(&mut rewrite.new, inputs[0], *axis, *reverse, node.span)?
             }
-            Op::ScatterAdd { rows } => {
+            Op::ScatterAdd { rows } if rows.known().is_some() => {
                 scatter_add(&mut rewrite.new, inputs[0], inputs[1], *rows, node.span)?
             }
             _ => rewrite.copy(id)?,
@@ -33,6 +36,11 @@ pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
         rewrite.set(id, new);
     }
     rewrite.finish()
+}
+
+fn joins_known_extents(graph: &Graph, join: NodeId, axis: usize) -> bool {
+    let mut operands = graph.nodes[join].inputs.iter();
+    operands.all(|&operand| graph.shape(operand)[axis].known().is_some())
 }
 
 fn concat(
