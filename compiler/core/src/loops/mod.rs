@@ -16,6 +16,7 @@ mod names;
 pub mod text;
 mod tidy;
 pub mod types;
+mod verify;
 mod visit;
 
 pub use affine::Affine;
@@ -28,3 +29,4 @@ pub use kernel::{
     VectorBinary, VectorUnary,
 };
 pub use tidy::tidy;
+pub use verify::{VerifyError, verify, verify_emittable};

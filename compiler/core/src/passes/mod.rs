@@ -7,6 +7,7 @@ mod autodiff;
 mod cse;
 mod dead_code;
 mod decompose;
+mod primitives;
 mod rewrite;
 mod simplify;
 
@@ -34,6 +35,11 @@ pub const PASSES: &[Pass] = &[
         name: "autodiff",
         summary: "expands gradients by reverse mode, one sweep for each loss",
         run: autodiff::run,
+    },
+    Pass {
+        name: "primitives",
+        summary: "says joins, prefix sums and scatters by operations that kernels are made for",
+        run: primitives::run,
     },
     Pass {
         name: "decompose",
@@ -147,7 +153,7 @@ mod tests {
         );
         check(
             "quantize",
-            "there is no pass `quantize`; there are simplify, autodiff, decompose, simplify-gradients, cse, dead-code",
+            "there is no pass `quantize`; there are simplify, autodiff, primitives, decompose, simplify-gradients, cse, dead-code",
         );
     }
 }

@@ -3,7 +3,7 @@
 use cranelift::prelude::{FloatCC, InstBuilder, IntCC, types};
 use cranelift_codegen::ir;
 use dlm_core::loops::{
-    Comparison, Instruction, IntOp, Type, Value, VectorBinary as B, VectorUnary as U,
+    Comparison, Instruction, IntOp, LoadKind, Type, Value, VectorBinary as B, VectorUnary as U,
 };
 use smallvec::smallvec;
 
@@ -113,6 +113,9 @@ impl<'a> Emitter<'a, '_> {
 
     /// The machine overwrites the first factor, so it should be one that is spent.
     fn fma(&mut self, a: Value, b: Value, c: Value) -> Result<Parts, JitError> {
+        if let Some(results) = self.fma_with_splat(a, b, c)? {
+            return Ok(results);
+        }
         let (first, second) = (self.operand(a)?, self.operand(b)?);
         let sums = self.operand(c)?;
         let (a_spent, b_spent) = (self.is_spent(a), self.is_spent(b));
@@ -127,6 +130,39 @@ impl<'a> Emitter<'a, '_> {
             results.push(self.builder.ins().fma(x, y, sums[part]));
         }
         Ok(results)
+    }
+
+    /// A factor loaded into all lanes for two parts of this product alone is loaded once for each: the machine does
+    /// that in one instruction and may overwrite the result, where a shared one takes three and a register more.
+    fn fma_with_splat(&mut self, a: Value, b: Value, c: Value) -> Result<Option<Parts>, JitError> {
+        let (splat, other) = match (self.is_own_splat(a), self.is_own_splat(b)) {
+            (true, _) => (a, b),
+            (_, true) => (b, a),
+            _ => return Ok(None),
+        };
+        let Slot::Pending(instruction) = self.slots[splat] else {
+            return Ok(None);
+        };
+        let (other, sums) = (self.operand(other)?, self.operand(c)?);
+        let mut results = Parts::new();
+        for part in 0..sums.len() {
+            let factor = self.instruction(splat, instruction)?[0];
+            results.push(self.builder.ins().fma(factor, other[part], sums[part]));
+        }
+        self.remaining[splat] = 0;
+        Ok(Some(results))
+    }
+
+    fn is_own_splat(&self, value: Value) -> bool {
+        let splat = matches!(
+            self.slots[value],
+            Slot::Pending(Instruction::Load {
+                kind: LoadKind::Splat,
+                ..
+            })
+        );
+        let ty = self.type_of(value);
+        splat && self.remaining[value] == 1 && is_wide(ty) && part_count(ty) == 2
     }
 
     fn int(&mut self, op: IntOp, a: Value, b: Value) -> Result<ir::Value, JitError> {

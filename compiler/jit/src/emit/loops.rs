@@ -26,8 +26,6 @@ struct Stretch {
     initials: Vec<ir::Value>,
     /// Rounds of the source in one of the machine's.
     rounds: i64,
-    /// Whether the first round is known to be run.
-    entered: bool,
     /// The bound that the counter stays below.
     end: ir::Value,
 }
@@ -83,7 +81,7 @@ impl<'a> Emitter<'a, '_> {
         rounds: i64,
     ) -> Result<Vec<ir::Value>, JitError> {
         self.enter(statement, begin, initials);
-        let nexts = self.rounds(statement, rounds)?;
+        let nexts = self.rounds(statement, rounds, self.facts.constants[statement.begin])?;
         self.leave();
         Ok(nexts)
     }
@@ -108,7 +106,6 @@ impl<'a> Emitter<'a, '_> {
                 begin,
                 initials,
                 rounds: unroll,
-                entered: rounds.is_some_and(|rounds| rounds >= unroll),
                 end: bound,
             },
         )?;
@@ -119,18 +116,21 @@ impl<'a> Emitter<'a, '_> {
             begin: counter,
             initials: results,
             rounds: 1,
-            entered: false,
             end,
         };
         Ok(self.stretch(statement, rest)?.1)
     }
 
     /// Emits one machine loop; gives the counter and the carried values after it.
+    ///
+    /// The test stands in a block of its own before the body, so that what a round computes has one use, the next
+    /// round: the generator merges loads only into what is used once, all the way to the end of the chain.
     fn stretch(
         &mut self,
         statement: &'a LoopStatement,
         stretch: Stretch,
     ) -> Result<(ir::Value, Vec<ir::Value>), JitError> {
+        let test = self.builder.create_block();
         let (body, exit) = (self.builder.create_block(), self.builder.create_block());
         let pointers = self.travelling(statement)?;
         let mut starts = vec![stretch.begin];
@@ -139,14 +139,14 @@ impl<'a> Emitter<'a, '_> {
         for base in &pointers {
             starts.push(self.start_of(statement, base, stretch.begin)?);
         }
-        let params = self.params(body, &starts);
-        let results = self.params(exit, &starts[..carried]);
-        self.branch(
-            stretch.entered,
-            (starts[0], stretch.end),
-            (body, &starts),
-            (exit, carried),
-        );
+        let params = self.params(test, &starts);
+        self.jump(test, &starts);
+        self.builder.switch_to_block(test);
+        let more = self
+            .builder
+            .ins()
+            .icmp(IntCC::SignedLessThan, params[0], stretch.end);
+        self.builder.ins().brif(more, body, &[], exit, &[]);
         self.builder.switch_to_block(body);
         self.enter(statement, params[0], params[1..carried].to_vec());
         for (base, &pointer) in pointers.iter().zip(&params[carried..]) {
@@ -155,46 +155,23 @@ impl<'a> Emitter<'a, '_> {
             }
         }
         self.hoist_bases(&statement.body, self.level - 1)?;
-        let mut nexts = vec![ir::Value::from_u32(0)];
-        nexts.extend(self.rounds(statement, stretch.rounds)?);
+        let sums = self.rounds(statement, stretch.rounds, None)?;
         let advance = statement.step.wrapping_mul(stretch.rounds);
+        let mut nexts = vec![self.builder.ins().iadd_imm_s(params[0], advance)];
+        nexts.extend(sums);
         for (base, &pointer) in pointers.iter().zip(&params[carried..]) {
             let bytes = self.bytes_a_step(statement, base).wrapping_mul(advance);
             nexts.push(self.builder.ins().iadd_imm_s(pointer, bytes));
         }
-        nexts[0] = self.builder.ins().iadd_imm_s(params[0], advance);
-        self.branch(
-            false,
-            (nexts[0], stretch.end),
-            (body, &nexts),
-            (exit, carried),
-        );
+        self.jump(test, &nexts);
         self.leave();
         self.builder.switch_to_block(exit);
-        Ok((results[0], results[1..].to_vec()))
+        Ok((params[0], params[1..carried].to_vec()))
     }
 
-    /// Goes to the body while the counter is below the bound, else to the exit with the first `carried` values.
-    fn branch(
-        &mut self,
-        certain: bool,
-        (counter, bound): (ir::Value, ir::Value),
-        (body, arguments): (ir::Block, &[ir::Value]),
-        (exit, carried): (ir::Block, usize),
-    ) {
+    fn jump(&mut self, block: ir::Block, arguments: &[ir::Value]) {
         let arguments: Vec<BlockArg> = arguments.iter().map(|&v| BlockArg::Value(v)).collect();
-        if certain {
-            self.builder.ins().jump(body, &arguments);
-            return;
-        }
-        let more = self
-            .builder
-            .ins()
-            .icmp(IntCC::SignedLessThan, counter, bound);
-        let leaving = &arguments[..carried];
-        self.builder
-            .ins()
-            .brif(more, body, &arguments, exit, leaving);
+        self.builder.ins().jump(block, &arguments);
     }
 
     fn params(&mut self, block: ir::Block, like: &[ir::Value]) -> Vec<ir::Value> {
@@ -224,15 +201,23 @@ impl<'a> Emitter<'a, '_> {
         self.level -= 2;
     }
 
-    /// Emits the body `count` times and gives the carried values after the last.
+    /// Emits the body `count` times and gives the carried values after the last. The counter is a constant from
+    /// `begin` on where that is given.
     fn rounds(
         &mut self,
         statement: &'a LoopStatement,
         count: i64,
+        begin: Option<i64>,
     ) -> Result<Vec<ir::Value>, JitError> {
         let mut nexts = Vec::new();
         for round in 0..count {
-            self.shifts[statement.variable] = round.wrapping_mul(statement.step);
+            let ahead = round.wrapping_mul(statement.step);
+            match begin {
+                Some(begin) => {
+                    self.slots[statement.variable] = Slot::Constant(begin.wrapping_add(ahead));
+                }
+                None => self.shifts[statement.variable] = ahead,
+            }
             self.scopes.push(Scope::default());
             for carried in &statement.carried {
                 self.remaining[carried.argument] = self.facts.uses[carried.argument];

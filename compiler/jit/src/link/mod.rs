@@ -6,7 +6,7 @@ mod slots;
 use std::any::Any;
 use std::sync::Arc;
 
-use dlm_core::loops::{Kernel, expand_math};
+use dlm_core::loops::{Kernel, VerifyError, expand_math, verify_emittable};
 use dlm_core::plan::{self, BufferId, Call, Layout, Plan, ScalarArgument, Space, TaskGroup, Tasks};
 use dlm_runtime::program::{self, Executable, KernelIndex, Program};
 
@@ -18,6 +18,9 @@ pub enum LinkError {
     /// Its kernels cannot be compiled.
     #[error(transparent)]
     Jit(#[from] JitError),
+    /// A kernel breaks a rule of loop IR.
+    #[error(transparent)]
+    Kernel(VerifyError),
     /// The plan breaks a rule of plans.
     #[error("plan `{plan}`: {faults}")]
     Plan {
@@ -57,6 +60,9 @@ pub fn link(plans: &[&Plan], options: &Options) -> Result<Vec<Executable>, LinkE
     for plan in plans {
         starts.push(kernels.len());
         kernels.extend(plan.kernels.values().map(expand_math));
+    }
+    for kernel in &kernels {
+        verify_emittable(kernel).map_err(LinkError::Kernel)?;
     }
     let code = compile(&kernels, options)?;
     let link = |(plan, start): (&&Plan, usize)| {

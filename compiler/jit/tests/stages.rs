@@ -1,0 +1,212 @@
+//! Programs of the language through every stage: what the graph says, what the plan does, and what machine code does,
+//! for each instruction set's schedule and each emitter that this machine can run.
+
+mod running;
+
+use std::collections::BTreeMap;
+
+use dlm_core::elaborate::program::SourceSpec;
+use dlm_core::elaborate::world::{PartDescription, SourceDescription, SplitDescription};
+use dlm_core::elaborate::{DataCatalog, NoWorld, Settings, Source, World, train};
+use dlm_core::graph::{DType, Graph, eval};
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::{Order, Plan, interpret, parse_plan, print_with_kernels};
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use dlm_grammar::SourceMap;
+use dlm_jit::{Backend, Options};
+use running::{by_evaluator, by_team, value};
+
+/// Small images with ten classes, and short texts of small words.
+struct Catalog;
+
+impl DataCatalog for Catalog {
+    fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String> {
+        let part = |dtype, shape: &[i64]| PartDescription {
+            dtype,
+            shape: shape.to_vec(),
+            classes: Some(10),
+        };
+        let parts = match source.name.as_str() {
+            "digits" => vec![part(DType::F32, &[1, 8, 8]), part(DType::I32, &[])],
+            _ => vec![part(DType::I32, &[6]), part(DType::I32, &[6])],
+        };
+        let split = |name: &str| SplitDescription {
+            name: name.into(),
+            count: 100,
+            class_counts: vec![10; 10],
+            vocab: Some(10),
+        };
+        Ok(SourceDescription {
+            parts,
+            splits: vec![split("train"), split("test")],
+        })
+    }
+}
+
+/// The step and evaluation of a net in a program with that data.
+fn program(data: &str, blocks: &str, net: &str, optimizer: &str) -> Vec<Graph> {
+    let text = format!(
+        "data d = {data}\n{blocks}\ntrain t[epochs=1, seed=1] {{\n  let net = {net}\n  let opt = {optimizer}(net)\n  \
+         step (x, y) in d.train |> batch[20] {{\n    let loss = cross_entropy(net(x), y)\n    \
+         minimize loss with opt\n    report loss\n  }}\n  eval (x, y) in d.test |> batch[20] {{\n    \
+         report cross_entropy(net(x), y)\n  }}\n}}\n"
+    );
+    let (mut sources, settings) = (SourceMap::new(), Settings::default());
+    let world = World {
+        loader: &NoWorld,
+        catalog: &Catalog,
+        settings: &settings,
+    };
+    let elaborated = train(
+        &mut sources,
+        Source {
+            name: "test.dlm",
+            text: &text,
+        },
+        world,
+        None,
+    );
+    let program = elaborated
+        .value
+        .unwrap_or_else(|| panic!("{:?}\n{text}", elaborated.diagnostics));
+    let graphs =
+        std::iter::once(program.step).chain(program.evals.into_iter().map(|eval| eval.graph));
+    graphs
+        .map(|graph| {
+            run_passes(&graph, PASSES, |_, _| {}).unwrap_or_else(|error| panic!("{error}"))
+        })
+        .collect()
+}
+
+/// Holds the plan's evaluator to the graph's, within f32's rounding.
+fn check_plan(graph: &Graph, plan: &Plan, batch: usize, what: &str) {
+    let ports = plan.inputs.iter().enumerate();
+    let inputs: BTreeMap<_, _> = ports
+        .map(|(number, port)| {
+            (
+                (port.kind, port.name.clone()),
+                value(plan, port, batch, number),
+            )
+        })
+        .collect();
+    let by_name = inputs
+        .iter()
+        .map(|((_, name), value)| (name.clone(), value.clone()))
+        .collect();
+    let wanted = eval::evaluate(graph, batch as i64, &by_name)
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    let found = interpret(plan, batch, &inputs).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!(wanted.len(), found.len(), "{what}");
+    for ((name, wanted), ((_, _), found)) in wanted.iter().zip(&found) {
+        assert_eq!(wanted.shape, found.shape, "{what}: {name}");
+        assert_eq!(wanted.data.len(), found.data.len(), "{what}: {name}");
+        assert!(
+            wanted.data.iter().any(|element| *element != 0.0),
+            "{what}: {name} is zero"
+        );
+        for (place, (wanted, found)) in wanted.data.iter().zip(&found.data).enumerate() {
+            let near = (wanted - found).abs() <= 1e-4 * (1.0 + wanted.abs());
+            assert!(
+                near,
+                "{what}: {name}[{place}] is {found}, the graph says {wanted}"
+            );
+        }
+    }
+}
+
+fn check(graphs: &[Graph]) {
+    for (graph, target) in graphs.iter().flat_map(|graph| {
+        [Target::vector128(), Target::avx2(), Target::avx512()]
+            .into_iter()
+            .map(move |target| (graph, target))
+    }) {
+        let what = format!("{} for {}", graph.name, target.name);
+        let layout = PersistentLayout::of(graph);
+        let plan =
+            schedule(graph, &target, 20, &layout).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(
+            parse_plan(&print_with_kernels(&plan)).as_ref() == Ok(&plan),
+            "{what}: does not read back"
+        );
+        check_plan(graph, &plan, 20, &what);
+        check_plan(graph, &plan, 3, &what);
+        let batches = [11, 20];
+        let expected = by_evaluator(&plan, &batches, Order::Backward);
+        for backend in Backend::available() {
+            let options = Options {
+                backend: Some(backend),
+                ..Options::default()
+            };
+            for workers in [1, 3] {
+                let found = by_team(&plan, &batches, workers, &options);
+                assert_eq!(expected.len(), found.len());
+                for (expected, found) in expected.iter().zip(&found) {
+                    assert_eq!(
+                        expected, found,
+                        "{what} by {backend:?} with {workers} workers"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dense_layers_with_adam() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {\n  return x |> flatten |> Linear[24] |> tanh |> Linear[10]\n}";
+    check(&program(
+        "digits[]",
+        block,
+        "Net",
+        "adam[lr=1e-2, decay=1e-3]",
+    ));
+}
+
+#[test]
+fn convolutions_with_momentum() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {\n  return x |> Conv2d[6, 3] |> relu |> max_pool2d[2] \
+                 |> Conv2d[5, 3, pad=1, stride=2] |> relu |> flatten |> Linear[10]\n}";
+    check(&program(
+        "digits[]",
+        block,
+        "Net",
+        "sgd[lr=0.1, momentum=0.9]",
+    ));
+}
+
+#[test]
+fn batch_normalisation() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {\n  return x |> Conv2d[4, 3, bias=false] |> BatchNorm |> relu \
+                 |> global_avg_pool |> Linear[10]\n}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+#[test]
+fn dropout() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {\n  return x |> flatten |> Linear[12] |> relu |> dropout[0.25] |> Linear[10]\n}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+#[test]
+fn embeddings_and_attention() {
+    let block = "block Net(ids: i32[B, T]) -> f32[B, T, 10] {\n  return ids |> Embedding[10, 8] |> TransformerLayer[2, causal=true] |> Linear[10]\n}";
+    check(&program("synthetic[]", block, "Net", "adam[lr=1e-2]"));
+}
+
+#[test]
+fn recurrent_layers() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  let t = x |> rearrange[\"b c t n -> b t (c n)\"]
+                   return (t |> Lstm[6])[:, 7] |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+#[test]
+fn attention_over_rows() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  return x |> rearrange[\"b c t n -> b t (c n)\"]
+                   |> TransformerLayer[2, causal=true] |> flatten |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "adam[lr=1e-2]"));
+}
