@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, call, check, dump, fmt, opt, run};
+use crate::commands::{bench, call, dump, opt, run};
 use crate::terminal::ColorChoice;
 
 const EXIT_CODES: &str = "\
@@ -43,8 +43,6 @@ pub struct Shared {
 pub enum Command {
     /// Train and evaluate
     Run(run::RunArguments),
-    /// Show every error at once; then each block's shapes, parameters, FLOPs and memory
-    Check(check::CheckArguments),
     /// Run one function or block on given tensors
     Call(call::CallArguments),
     /// Print a stage of the compilation
@@ -53,8 +51,6 @@ pub enum Command {
     Opt(opt::OptArguments),
     /// Measure the compiled program's step
     Bench(bench::BenchArguments),
-    /// Bring files into the one layout
-    Fmt(fmt::FmtArguments),
 }
 
 impl Shared {

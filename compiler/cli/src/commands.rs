@@ -2,9 +2,7 @@
 
 pub mod bench;
 pub mod call;
-pub mod check;
 pub mod dump;
-pub mod fmt;
 pub mod opt;
 pub mod run;
 
@@ -17,12 +15,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let shared = &arguments.shared;
     let result = match &arguments.command {
         Command::Run(arguments) => run::run(arguments, shared),
-        Command::Check(arguments) => check::run(arguments, shared),
         Command::Call(arguments) => call::run(arguments, shared),
         Command::Dump(arguments) => dump::run(arguments, shared),
         Command::Opt(arguments) => opt::run(arguments, shared),
         Command::Bench(arguments) => bench::run(arguments, shared),
-        Command::Fmt(arguments) => fmt::run(arguments, shared),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {
+    stages::start();
     crash::install();
     let work = || crash::guard(|| commands::run(arguments::parse()));
     let worker = std::thread::Builder::new()

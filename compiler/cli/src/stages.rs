@@ -4,6 +4,18 @@ use std::time::{Duration, Instant};
 
 use crate::terminal;
 
+static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+
+/// Notes that the process has begun.
+pub fn start() {
+    START.get_or_init(Instant::now);
+}
+
+/// The time since the process began.
+pub fn since_start() -> Duration {
+    START.get().map_or(Duration::ZERO, Instant::elapsed)
+}
+
 /// The stages of one command, timed.
 pub struct Stages {
     begin: Instant,

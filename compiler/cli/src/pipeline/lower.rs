@@ -9,7 +9,7 @@ use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::Plan;
 use dlm_core::schedule::{PersistentLayout, ScheduleError, Target, schedule};
 use dlm_grammar::Diagnostic;
-use dlm_jit::{Code, JitError, LinkError, Options};
+use dlm_jit::{Backend, Code, JitError, LinkError, Options};
 use dlm_runtime::program::Executable;
 
 use super::source::Source;
@@ -79,9 +79,18 @@ pub fn plan(
     stages: &mut Stages,
 ) -> Result<Plan, Failure> {
     let planned = stages.time("schedule", || {
-        schedule(graph, &Target::vector128(), batch, persistent)
+        schedule(graph, &target(), batch, persistent)
     });
     planned.map_err(|error| source.failure(&[unsupported(&error)]))
+}
+
+/// The constants of the instruction set that code is made for.
+pub fn target() -> Target {
+    match Backend::host() {
+        Backend::Cranelift => Target::vector128(),
+        Backend::Avx2 => Target::avx2(),
+        Backend::Avx512 => Target::avx512(),
+    }
 }
 
 fn unsupported(error: &ScheduleError) -> Diagnostic {

@@ -55,10 +55,11 @@ impl Target {
         }
     }
 
-    /// 256-bit vectors, 32 registers: wider ones are executed as two halves on today's machines.
+    /// 512-bit vectors, 32 registers.
     pub fn avx512() -> Target {
         Target {
             name: "avx512",
+            register_lanes: 16,
             registers: 32,
             accumulators: 24,
             ..Target::avx2()

@@ -6,14 +6,13 @@ use dlm_core::elaborate::TrainProgram;
 use dlm_core::elaborate::program::{DataSpec, EvalProgram, Feed, MetricKind, StateOwner};
 use dlm_core::graph::Graph;
 use dlm_core::schedule::PersistentLayout;
-use dlm_runtime::checkpoint;
+use dlm_runtime::checkpoint::{self, Tensors};
 use dlm_runtime::data::{Dataset, IndexBound, Invocation, apply_stages, load};
-use dlm_runtime::program::{Executable, Report, ReportKind};
+use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
 use dlm_runtime::session::{self, EvaluationPlan, Session, Settings};
-use dlm_runtime::tensor::Tensors;
 
 use crate::failure::Failure;
-use crate::pipeline::catalog::{source_invocation, stage_invocation};
+use crate::pipeline::catalog::{data_type, source_invocation, stage_invocation};
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{link, optimise, plan as schedule};
 use crate::stages::Stages;
@@ -44,7 +43,7 @@ pub fn plan(
         evaluations,
         init: Some(init),
         initial: Tensors::default(),
-        persistent: Vec::new(),
+        persistent: slots(&layout),
         model: model_paths(train),
         settings: settings(train, log_every),
         directory: Some(directory),
@@ -125,25 +124,21 @@ fn evaluation(
         let name = &joined.name;
         return Err(Failure::data(format!("`{name}` is a metric of the whole set, which `run` can't compute yet")));
     }
-    let program = with_kinds(program, eval)?;
     let feeds = feeds(&eval.feeds, train, datasets)?;
     Ok(EvaluationPlan { split: eval.split.clone(), program, feeds, joined: Vec::new() })
 }
 
-/// The program whose reports are summed or averaged as the metrics say.
-fn with_kinds(program: Executable, eval: &EvalProgram) -> Result<Executable, Failure> {
-    let sums = |report: &Report| {
-        let metric = eval.metrics.iter().find(|metric| metric.name == report.slot.name);
-        metric.is_some_and(|metric| matches!(metric.kind, MetricKind::Sum))
+/// Where every parameter and state lies, also those that no program reads.
+fn slots(layout: &PersistentLayout) -> Vec<Slot> {
+    let slot = |(name, offset, ty): (&str, usize, &dlm_core::graph::TensorType)| Slot {
+        name: name.into(),
+        dtype: data_type(ty.dtype),
+        shape: ty.shape.iter().map(|dim| Dimension::Fixed(dim.at(1).max(0) as u64)).collect(),
+        layout: Layout::Plain,
+        space: Space::Persistent,
+        offset_bytes: offset as u64,
     };
-    if program.reports.iter().any(|report| sums(report) != (report.kind == ReportKind::Sum)) {
-        // Integers are summed by the runtime whatever their kind, which is the only metric that is a sum.
-        let floats = program.reports.iter().filter(|report| sums(report));
-        if let Some(report) = floats.into_iter().find(|report| report.slot.dtype.is_float()) {
-            return Err(Failure::internal(format!("`{}` is a sum of floats", report.slot.name)));
-        }
-    }
-    Ok(program)
+    layout.iter().map(slot).collect()
 }
 
 fn model_paths(train: &TrainProgram) -> Vec<String> {

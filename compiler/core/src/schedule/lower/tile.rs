@@ -79,7 +79,7 @@ fn widths(cx: &Context<'_>, in_blocks: bool, vectors: bool) -> Vec<usize> {
     match (in_blocks, vectors) {
         (true, _) if cx.block <= register => vec![cx.block],
         (true, _) => vec![register, cx.block],
-        (false, true) => vec![2 * register],
+        (false, true) => vec![(2 * register).min(16)],
         (false, false) => vec![1],
     }
 }
@@ -106,7 +106,7 @@ fn plain(
             .rev()
             .max_by_key(|&axis| extents[axis].min(4));
         if let Some(axis) =
-            widest.filter(|&axis| axis + 1 < extents.len() || width != 2 * cx.target.register_lanes)
+            widest.filter(|&axis| axis + 1 < extents.len() || width == 1)
         {
             factors[axis] = side_by_side(extents[axis]);
         }
