@@ -48,12 +48,20 @@ impl Failure {
 
     /// A file that the command line names cannot be read.
     pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
-        Failure::command_line(format!("cannot read `{}`: {}", path.display(), reason(error)))
+        Failure::command_line(format!(
+            "cannot read `{}`: {}",
+            path.display(),
+            reason(error)
+        ))
     }
 
     /// A result cannot be written.
     pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
-        Failure::run(format!("cannot write `{}`: {}", path.display(), reason(error)))
+        Failure::run(format!(
+            "cannot write `{}`: {}",
+            path.display(),
+            reason(error)
+        ))
     }
 
     /// Tells the user, and gives the exit code.

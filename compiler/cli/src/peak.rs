@@ -61,7 +61,9 @@ fn kernel() -> String {
     let next = |n: usize| first + ACCUMULATORS + n;
     let result = |n: usize| first + 2 * ACCUMULATORS + n;
     let list = |value: &dyn Fn(usize) -> usize| {
-        let names: Vec<String> = (0..ACCUMULATORS).map(|n| format!("v{}", value(n))).collect();
+        let names: Vec<String> = (0..ACCUMULATORS)
+            .map(|n| format!("v{}", value(n)))
+            .collect();
         names.join(", ")
     };
     let carried: Vec<String> = (0..ACCUMULATORS)
@@ -87,11 +89,20 @@ fn kernel() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "      v{to}: f32x{LANES} = fma v{from}, v4, v5");
     }
-    let _ = writeln!(text, "      next {}\n    }} give {}", list(&next), list(&result));
+    let _ = writeln!(
+        text,
+        "      next {}\n    }} give {}",
+        list(&next),
+        list(&result)
+    );
     let mut sum = result(0);
     for n in 1..ACCUMULATORS {
         let total = first + 3 * ACCUMULATORS + n;
-        let _ = writeln!(text, "    v{total}: f32x{LANES} = add v{sum}, v{}", result(n));
+        let _ = writeln!(
+            text,
+            "    v{total}: f32x{LANES} = add v{sum}, v{}",
+            result(n)
+        );
         sum = total;
     }
     let _ = writeln!(text, "    store b0[v6 * {LANES}], v{sum}\n  }}\n}}");
@@ -106,6 +117,10 @@ mod tests {
     fn the_text_is_a_plan_with_one_kernel() {
         let plan = plan().expect("parses");
         assert_eq!(plan.kernels.len(), 1);
-        assert!(plan.kernels.values().all(|kernel| kernel.body.size() > ACCUMULATORS));
+        assert!(
+            plan.kernels
+                .values()
+                .all(|kernel| kernel.body.size() > ACCUMULATORS)
+        );
     }
 }

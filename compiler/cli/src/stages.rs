@@ -66,7 +66,11 @@ impl Stages {
         let row = |name: &str, time: Duration| {
             format!("  {name:<24} {:>9.2} ms\n", time.as_secs_f64() * 1e3)
         };
-        let rows: String = self.done.iter().map(|(name, time)| row(name, *time)).collect();
+        let rows: String = self
+            .done
+            .iter()
+            .map(|(name, time)| row(name, *time))
+            .collect();
         format!("stages:\n{rows}{}", row("since the start", self.elapsed()))
     }
 }

@@ -35,9 +35,21 @@ fn cases_agree_with_the_reference() {
         }
     }
     println!("{} cases agree: {}", passed.len(), passed.join(" "));
-    println!("{} are not supported yet:\n  {}", unsupported.len(), unsupported.join("\n  "));
-    assert!(wrong.is_empty(), "{} are wrong:\n  {}", wrong.len(), wrong.join("\n  "));
-    let lost: Vec<_> = MUST_PASS.iter().filter(|name| !passed.iter().any(|p| p == *name)).collect();
+    println!(
+        "{} are not supported yet:\n  {}",
+        unsupported.len(),
+        unsupported.join("\n  ")
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong:\n  {}",
+        wrong.len(),
+        wrong.join("\n  ")
+    );
+    let lost: Vec<_> = MUST_PASS
+        .iter()
+        .filter(|name| !passed.iter().any(|p| p == *name))
+        .collect();
     assert!(lost.is_empty(), "these no longer pass: {lost:?}");
     assert!(!passed.is_empty(), "no case was compared at all");
 }
@@ -57,12 +69,24 @@ fn check_case(folder: &Path, name: &str) -> Verdict {
     let program = folder.join(format!("{name}.dlm"));
     let given = folder.join(format!("{name}.safetensors"));
     let text = std::fs::read_to_string(&program).expect("the case can be read");
-    let entry = if text.contains("block Case") { "Case" } else { "case" };
+    let entry = if text.contains("block Case") {
+        "Case"
+    } else {
+        "case"
+    };
     let bytes = std::fs::read(&given).expect("the case can be read");
     let metadata = metadata(&bytes);
     let place = Place::new();
     let (program, given) = (program.display().to_string(), given.display().to_string());
-    let mut arguments = vec!["call", &program, entry, "--in", &given, "--out", "r.safetensors"];
+    let mut arguments = vec![
+        "call",
+        &program,
+        entry,
+        "--in",
+        &given,
+        "--out",
+        "r.safetensors",
+    ];
     arguments.push("--grad");
     if metadata.get("mode").map(String::as_str) == Some("eval") {
         arguments.push("--eval");
@@ -71,18 +95,28 @@ fn check_case(folder: &Path, name: &str) -> Verdict {
     match outcome.code {
         Some(0) => compare(&bytes, &place, &metadata),
         Some(1) => Verdict::Unsupported(first_error(&outcome.stderr)),
-        code => Verdict::Wrong(format!("exit code {code:?}: {}", first_error(&outcome.stderr))),
+        code => Verdict::Wrong(format!(
+            "exit code {code:?}: {}",
+            first_error(&outcome.stderr)
+        )),
     }
 }
 
 fn first_error(text: &str) -> String {
     let line = text.lines().find(|line| line.contains("error"));
-    line.or(text.lines().next()).unwrap_or("no message").to_string()
+    line.or(text.lines().next())
+        .unwrap_or("no message")
+        .to_string()
 }
 
 fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).expect("a safetensors file");
-    metadata.metadata().clone().unwrap_or_default().into_iter().collect()
+    metadata
+        .metadata()
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect()
 }
 
 fn compare(want: &[u8], place: &Place, metadata: &BTreeMap<String, String>) -> Verdict {
@@ -100,7 +134,11 @@ fn compare(want: &[u8], place: &Place, metadata: &BTreeMap<String, String>) -> V
             return Verdict::Wrong(format!("no `{key}` in the results"));
         };
         if found.shape() != expected.shape() {
-            return Verdict::Wrong(format!("`{key}` is {:?}, not {:?}", found.shape(), expected.shape()));
+            return Verdict::Wrong(format!(
+                "`{key}` is {:?}, not {:?}",
+                found.shape(),
+                expected.shape()
+            ));
         }
         let (found, expected) = (numbers(&found), numbers(&expected));
         if expected.iter().all(|value| *value == 0.0) && found.iter().all(|value| *value == 0.0) {
@@ -138,10 +176,18 @@ fn numbers(tensor: &safetensors::tensor::TensorView<'_>) -> Vec<f64> {
     let data = tensor.data();
     let words = |size: usize| data.chunks_exact(size);
     match tensor.dtype() {
-        Dtype::F32 => words(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("four")))).collect(),
-        Dtype::F64 => words(8).map(|b| f64::from_le_bytes(b.try_into().expect("eight"))).collect(),
-        Dtype::I32 => words(4).map(|b| f64::from(i32::from_le_bytes(b.try_into().expect("four")))).collect(),
-        Dtype::I64 => words(8).map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f64).collect(),
+        Dtype::F32 => words(4)
+            .map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("four"))))
+            .collect(),
+        Dtype::F64 => words(8)
+            .map(|b| f64::from_le_bytes(b.try_into().expect("eight")))
+            .collect(),
+        Dtype::I32 => words(4)
+            .map(|b| f64::from(i32::from_le_bytes(b.try_into().expect("four"))))
+            .collect(),
+        Dtype::I64 => words(8)
+            .map(|b| i64::from_le_bytes(b.try_into().expect("eight")) as f64)
+            .collect(),
         Dtype::U8 | Dtype::BOOL => data.iter().map(|byte| f64::from(*byte)).collect(),
         other => panic!("no case has {other:?}"),
     }

@@ -11,7 +11,11 @@ fn check(text: &str) -> Outcome {
 /// The message names the file, and the line that stands in `at` as `LINE:COLUMN`.
 fn says(outcome: &Outcome, parts: &[&str]) {
     for part in parts {
-        assert!(outcome.stderr.contains(part), "no {part:?} in:\n{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(part),
+            "no {part:?} in:\n{}",
+            outcome.stderr
+        );
     }
 }
 
@@ -24,7 +28,10 @@ fn wrong_shapes_are_shown_where_they_stand() {
 #[test]
 fn an_unknown_name_gets_a_near_one() {
     let text = SMALL.replace("relu", "rellu");
-    says(&check(&text).bad(1), &["p.dlm:4:", "rellu", "did you mean `relu`?"]);
+    says(
+        &check(&text).bad(1),
+        &["p.dlm:4:", "rellu", "did you mean `relu`?"],
+    );
 }
 
 #[test]
@@ -39,7 +46,10 @@ fn every_file_is_checked_where_one_is_wrong() {
     let place = Place::new()
         .with("a.dlm", SMALL.replace("relu", "rellu"))
         .with("b.dlm", SMALL.replace("sgd", "sdg"));
-    says(&place.dlmc(&["check", "a.dlm", "b.dlm"]).bad(1), &["rellu", "sdg"]);
+    says(
+        &place.dlmc(&["check", "a.dlm", "b.dlm"]).bad(1),
+        &["rellu", "sdg"],
+    );
 }
 
 #[test]
@@ -56,7 +66,11 @@ fn ten_thousand_parentheses_are_an_error_and_no_crash() {
         let text = format!("let a = {}1{}\n", open.repeat(10_000), close.repeat(10_000));
         says(&check(&text).bad(1), &["p.dlm:1:"]);
     }
-    let text = format!("fn f(x: f32) -> f32 {{ return {}x{} }}", "(".repeat(10_000), ")".repeat(10_000));
+    let text = format!(
+        "fn f(x: f32) -> f32 {{ return {}x{} }}",
+        "(".repeat(10_000),
+        ")".repeat(10_000)
+    );
     says(&check(&text).bad(1), &["nest"]);
 }
 
@@ -69,27 +83,57 @@ fn bytes_that_are_no_text_are_an_error() {
 #[test]
 fn a_folder_is_no_program() {
     let place = Place::new().with("folder/p.dlm", SMALL);
-    for command in [vec!["run", "folder"], vec!["check", "folder"], vec!["fmt", "folder"]] {
+    for command in [
+        vec!["run", "folder"],
+        vec!["check", "folder"],
+        vec!["fmt", "folder"],
+    ] {
         says(&place.dlmc(&command).bad(2), &["folder", "cannot read"]);
     }
 }
 
 #[test]
 fn a_missing_file_is_named() {
-    says(&Place::new().dlmc(&["run", "none.dlm"]).bad(2), &["none.dlm", "no such file"]);
+    says(
+        &Place::new().dlmc(&["run", "none.dlm"]).bad(2),
+        &["none.dlm", "no such file"],
+    );
 }
 
 #[test]
 fn unknown_commands_options_and_passes_get_near_ones() {
     let place = Place::new().with("p.dlm", SMALL);
     says(&place.dlmc(&["rum", "p.dlm"]).bad(2), &["rum", "run"]);
-    says(&place.dlmc(&["run", "p.dlm", "--sed", "a=1"]).bad(2), &["--sed", "--set"]);
-    says(&place.dlmc(&["run", "p.dlm", "--set", "a"]).bad(2), &["--set"]);
-    says(&place.dlmc(&["run", "p.dlm", "--set", "smal.epochs=2"]).bad(2), &["smal"]);
-    says(&place.dlmc(&["run", "p.dlm", "smal"]).bad(2), &["smal", "small"]);
-    says(&place.dlmc(&["dump", "p.dlm", "--emit", "grap"]).bad(2), &["grap"]);
-    says(&place.dlmc(&["opt", "p.dlm", "--passes", "simplfy"]).bad(2), &["simplify"]);
-    says(&place.dlmc(&["run", "p.dlm", "--threads", "0"]).bad(2), &["--threads"]);
+    says(
+        &place.dlmc(&["run", "p.dlm", "--sed", "a=1"]).bad(2),
+        &["--sed", "--set"],
+    );
+    says(
+        &place.dlmc(&["run", "p.dlm", "--set", "a"]).bad(2),
+        &["--set"],
+    );
+    says(
+        &place
+            .dlmc(&["run", "p.dlm", "--set", "smal.epochs=2"])
+            .bad(2),
+        &["smal"],
+    );
+    says(
+        &place.dlmc(&["run", "p.dlm", "smal"]).bad(2),
+        &["smal", "small"],
+    );
+    says(
+        &place.dlmc(&["dump", "p.dlm", "--emit", "grap"]).bad(2),
+        &["grap"],
+    );
+    says(
+        &place.dlmc(&["opt", "p.dlm", "--passes", "simplfy"]).bad(2),
+        &["simplify"],
+    );
+    says(
+        &place.dlmc(&["run", "p.dlm", "--threads", "0"]).bad(2),
+        &["--threads"],
+    );
 }
 
 #[test]
@@ -97,7 +141,10 @@ fn imports_stay_in_the_folder() {
     let place = Place::new()
         .with("secret.dlm", "let a = 1")
         .with("inner/p.dlm", "import \"../secret.dlm\" as secret\n");
-    says(&place.dlmc(&["check", "inner/p.dlm"]).bad(1), &["p.dlm:1:", "../secret.dlm"]);
+    says(
+        &place.dlmc(&["check", "inner/p.dlm"]).bad(1),
+        &["p.dlm:1:", "../secret.dlm"],
+    );
 }
 
 /// An IDX file: magic number, sizes, bytes.
@@ -130,7 +177,10 @@ fn mnist(labels: &[u8]) -> Place {
     Place::new()
         .with("p.dlm", MNIST)
         .with("data/train-images-idx3-ubyte", &images)
-        .with("data/train-labels-idx1-ubyte", idx(&[labels.len() as u32], labels))
+        .with(
+            "data/train-labels-idx1-ubyte",
+            idx(&[labels.len() as u32], labels),
+        )
         .with("data/t10k-images-idx3-ubyte", &images)
         .with("data/t10k-labels-idx1-ubyte", idx(&[8], &[1; 8]))
 }
@@ -182,7 +232,9 @@ fn files_of_different_length_are_named() {
 #[test]
 fn a_loss_that_is_not_a_number_ends_the_run() {
     let place = Place::new().with("p.dlm", SMALL.replace("lr=0.1", "lr=1e38"));
-    let outcome = place.dlmc(&["run", "p.dlm", "--set", "small.epochs=20"]).bad(3);
+    let outcome = place
+        .dlmc(&["run", "p.dlm", "--set", "small.epochs=20"])
+        .bad(3);
     says(&outcome, &["loss", "step"]);
     assert!(!place.path("runs/small/model.safetensors").exists());
 }
@@ -190,7 +242,10 @@ fn a_loss_that_is_not_a_number_ends_the_run() {
 #[test]
 fn results_that_cannot_be_written_are_a_failed_run() {
     let place = Place::new().with("p.dlm", SMALL).with("out", "a file");
-    says(&place.dlmc(&["run", "p.dlm", "--out", "out"]).bad(3), &["out"]);
+    says(
+        &place.dlmc(&["run", "p.dlm", "--out", "out"]).bad(3),
+        &["out"],
+    );
     assert_eq!(place.files(), ["out", "p.dlm"]);
 }
 

@@ -20,7 +20,9 @@ fn runs_agree_with_the_reference() {
         let place = Place::new();
         let program = folder.join(format!("{name}.dlm")).display().to_string();
         let init = folder.join("init.safetensors").display().to_string();
-        place.dlmc(&["run", &program, "--init", &init, "--out", "out", "--quiet"]).good();
+        place
+            .dlmc(&["run", &program, "--init", &init, "--out", "out", "--quiet"])
+            .good();
         let want = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("it is there");
         let want = SafeTensors::deserialize(&want).expect("a safetensors file");
         compare_losses(name, &place, &want);
@@ -32,7 +34,8 @@ fn compare_losses(name: &str, place: &Place, want: &SafeTensors<'_>) {
     let rows = std::fs::read_to_string(place.path("out/metrics.csv")).expect("it was written");
     let loss = |row: &str| {
         let cells: Vec<&str> = row.split(',').collect();
-        (cells[2] == "train" && cells[3] == "loss").then(|| cells[4].parse::<f32>().expect("a number"))
+        (cells[2] == "train" && cells[3] == "loss")
+            .then(|| cells[4].parse::<f32>().expect("a number"))
     };
     let got: Vec<f32> = rows.lines().skip(1).filter_map(loss).collect();
     let want = floats(want, "loss");
@@ -47,11 +50,18 @@ fn compare_weights(name: &str, place: &Place, want: &SafeTensors<'_>) {
     let got = std::fs::read(place.path("out/model.safetensors")).expect("it was written");
     let got = SafeTensors::deserialize(&got).expect("a safetensors file");
     let mut compared = 0;
-    for key in want.names().into_iter().filter_map(|key| key.strip_prefix("final.")) {
+    for key in want
+        .names()
+        .into_iter()
+        .filter_map(|key| key.strip_prefix("final."))
+    {
         let (got, want) = (floats(&got, key), floats(want, &format!("final.{key}")));
         assert_eq!(got.len(), want.len(), "{name}: {key}");
         for (index, (got, want)) in got.iter().zip(&want).enumerate() {
-            assert!((got - want).abs() <= 2e-3, "{name}: {key}[{index}] is {got}, not {want}");
+            assert!(
+                (got - want).abs() <= 2e-3,
+                "{name}: {key}[{index}] is {got}, not {want}"
+            );
         }
         compared += 1;
     }
@@ -61,7 +71,9 @@ fn compare_weights(name: &str, place: &Place, want: &SafeTensors<'_>) {
 fn floats(file: &SafeTensors<'_>, key: &str) -> Vec<f32> {
     let tensor = file.tensor(key).unwrap_or_else(|_| panic!("no `{key}`"));
     let words = tensor.data().chunks_exact(4);
-    words.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four"))).collect()
+    words
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four")))
+        .collect()
 }
 
 #[test]
@@ -71,9 +83,22 @@ fn results_do_not_depend_on_threads() {
     for threads in ["1", "2", "3", "4", "7"] {
         let place = Place::new();
         let steps = "lenet.steps=100";
-        let arguments = ["run", &program, "--set", steps, "--out", "out", "--quiet", "--threads", threads];
+        let arguments = [
+            "run",
+            &program,
+            "--set",
+            steps,
+            "--out",
+            "out",
+            "--quiet",
+            "--threads",
+            threads,
+        ];
         place.dlmc(&arguments).good();
-        models.push((threads, std::fs::read(place.path("out/model.safetensors")).expect("it was written")));
+        models.push((
+            threads,
+            std::fs::read(place.path("out/model.safetensors")).expect("it was written"),
+        ));
     }
     let first = &models[0].1;
     assert!(first.len() > 100_000, "the model has its parameters");

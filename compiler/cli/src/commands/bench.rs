@@ -66,7 +66,9 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let peak_plan = peak::plan().map_err(Failure::internal)?;
     let programs = link(&[&step_plan, &init_plan, &peak_plan], &mut stages)?;
     let [step, init, peak_program] = &programs[..] else {
-        return Err(Failure::internal("three plans gave other than three programs"));
+        return Err(Failure::internal(
+            "three plans gave other than three programs",
+        ));
     };
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
@@ -98,7 +100,9 @@ fn part(train: &TrainProgram, infer: bool) -> Result<Part<'_>, Failure> {
         Some(eval) => Part::find(train, &eval.split),
         None => {
             let name = &train.name;
-            Err(Failure::command_line(format!("`train {name}` has no `eval` to measure")))
+            Err(Failure::command_line(format!(
+                "`train {name}` has no `eval` to measure"
+            )))
         }
     }
 }

@@ -78,9 +78,17 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
         .pop()
         .ok_or_else(|| Failure::internal("one plan gave no program"))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
-    let results = stages.time("run", || Call { executable: &executable, layout: &layout }.run(&team, &given))?;
+    let results = stages.time("run", || {
+        Call {
+            executable: &executable,
+            layout: &layout,
+        }
+        .run(&team, &given)
+    })?;
     stages.show();
-    let kept = results.iter().filter(|(key, _)| !key.starts_with("state_out.") || !arguments.eval);
+    let kept = results
+        .iter()
+        .filter(|(key, _)| !key.starts_with("state_out.") || !arguments.eval);
     let written = checkpoint::write(
         &arguments.output,
         kept.map(|(key, tensor)| (key.as_str(), tensor)),
@@ -91,7 +99,11 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
 /// The types of the tensors under `in.NAME`, and of the cotangent.
 fn argument_types(given: &Tensors) -> BTreeMap<String, TensorType> {
     let ty = |tensor: &Tensor| {
-        let shape: Vec<Dim> = tensor.shape().iter().map(|&size| Dim::fixed(size as i64)).collect();
+        let shape: Vec<Dim> = tensor
+            .shape()
+            .iter()
+            .map(|&size| Dim::fixed(size as i64))
+            .collect();
         // Indices in files are often 64-bit; the language's integers are 32-bit.
         let dtype = match element_type(tensor.dtype()) {
             dlm_core::graph::DType::I64 => dlm_core::graph::DType::I32,
@@ -127,8 +139,14 @@ fn check_indices(arguments: &[ArgumentInfo], given: &Tensors) -> Result<(), Fail
 
 /// Where its parameters and states lie.
 fn layout(callable: &Callable) -> PersistentLayout {
-    let parameters = callable.parameters.iter().map(|each| (each.path.as_str(), &each.ty));
-    let states = callable.states.iter().map(|each| (each.path.as_str(), &each.ty));
+    let parameters = callable
+        .parameters
+        .iter()
+        .map(|each| (each.path.as_str(), &each.ty));
+    let states = callable
+        .states
+        .iter()
+        .map(|each| (each.path.as_str(), &each.ty));
     PersistentLayout::new(parameters.chain(states))
 }
 
@@ -147,7 +165,10 @@ impl Call<'_> {
         let mut persistent = Buffer::zeroed(program.persistent_bytes).map_err(memory)?;
         let mut arena = arena_of(program).map_err(memory)?;
         for slot in &program.persistent {
-            let keys = [format!("param.{}", slot.name), format!("state.{}", slot.name)];
+            let keys = [
+                format!("param.{}", slot.name),
+                format!("state.{}", slot.name),
+            ];
             put(slot, batch, given, &keys, &mut persistent)?;
         }
         for slot in &program.inputs {
@@ -162,7 +183,8 @@ impl Call<'_> {
             arena: &mut arena,
             scratch: &mut Scratch::default(),
         };
-        team.execute(program, memory, batch, |_| ()).map_err(Failure::run)?;
+        team.execute(program, memory, batch, |_| ())
+            .map_err(Failure::run)?;
         let mut results = Tensors::new();
         for slot in &program.outputs {
             let buffer = match slot.space {
@@ -172,15 +194,23 @@ impl Call<'_> {
             results.insert(slot.name.clone(), load(slot, batch, buffer));
         }
         for slot in self.states(given) {
-            results.insert(format!("state_out.{}", slot.name), load(&slot, batch, &persistent));
+            results.insert(
+                format!("state_out.{}", slot.name),
+                load(&slot, batch, &persistent),
+            );
         }
         Ok(results)
     }
 
     /// The states that were given, as they lie in memory.
     fn states(&self, given: &Tensors) -> Vec<Slot> {
-        let states = self.layout.iter().filter(|(path, ..)| given.contains_key(&format!("state.{path}")));
-        states.map(|(path, offset, ty)| persistent_slot(path, offset, ty)).collect()
+        let states = self
+            .layout
+            .iter()
+            .filter(|(path, ..)| given.contains_key(&format!("state.{path}")));
+        states
+            .map(|(path, offset, ty)| persistent_slot(path, offset, ty))
+            .collect()
     }
 }
 
@@ -189,7 +219,11 @@ pub fn persistent_slot(path: &str, offset: usize, ty: &TensorType) -> Slot {
     Slot {
         name: path.to_string(),
         dtype: data_type(ty.dtype),
-        shape: ty.shape.iter().map(|dim| Dimension::Fixed(dim.at(1) as u64)).collect(),
+        shape: ty
+            .shape
+            .iter()
+            .map(|dim| Dimension::Fixed(dim.at(1) as u64))
+            .collect(),
         layout: Layout::Plain,
         space: Space::Persistent,
         offset_bytes: offset as u64,
@@ -205,7 +239,10 @@ fn put(
     buffer: &mut Buffer,
 ) -> Result<(), Failure> {
     let Some(tensor) = keys.iter().find_map(|key| given.get(key)) else {
-        return Err(Failure::data(format!("the input has no tensor `{}`", keys[0])));
+        return Err(Failure::data(format!(
+            "the input has no tensor `{}`",
+            keys[0]
+        )));
     };
     store(slot, batch, tensor, buffer).map_err(|error| match error {
         CallError::Run(error) => Failure::run(error),

@@ -109,7 +109,9 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
         }
     };
     if let (Some(name), true) = (wanted, text.is_empty()) {
-        return Err(Failure::command_line(format!("no kernel's name contains `{name}`")));
+        return Err(Failure::command_line(format!(
+            "no kernel's name contains `{name}`"
+        )));
     }
     stages.show();
     terminal::print(&text)
@@ -141,7 +143,10 @@ fn print_passes(
         let after = after.to_string();
         let changed = after != before;
         if wanted == name || wanted == "all" || (wanted == "changed" && changed) {
-            printed += &format!("# {name}{}\n{after}\n", if changed { "" } else { " (no change)" });
+            printed += &format!(
+                "# {name}{}\n{after}\n",
+                if changed { "" } else { " (no change)" }
+            );
         }
         before = after;
     })?;

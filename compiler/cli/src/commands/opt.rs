@@ -32,7 +32,9 @@ pub struct OptArguments {
 
 /// The examples, and every pass with its line.
 fn long_help() -> String {
-    let rows = PASSES.iter().map(|pass| format!("  {:<20} {}\n", pass.name, pass.summary));
+    let rows = PASSES
+        .iter()
+        .map(|pass| format!("  {:<20} {}\n", pass.name, pass.summary));
     format!("{EXAMPLES}\n\nPasses:\n{}", rows.collect::<String>())
 }
 
@@ -44,8 +46,8 @@ pub fn run(arguments: &OptArguments, _: &Shared) -> Result<(), Failure> {
     let place = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let graph = parse(&text).map_err(|error| Failure::data(place(&error)))?;
     crate::crash::enter_stage("passes over textual IR");
-    let graph = run_passes(&graph, passes, |_, _| {})
-        .map_err(|error| Failure::data(place(&error)))?;
+    let graph =
+        run_passes(&graph, passes, |_, _| {}).map_err(|error| Failure::data(place(&error)))?;
     terminal::print(&graph.to_string())
 }
 

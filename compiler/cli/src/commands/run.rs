@@ -54,13 +54,24 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     let mut stages = Stages::new(shared.verbose);
     let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
     let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
-    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&train.name));
-    let mut plan = prepare::plan(&train, &frontend, arguments.log_every, out.clone(), &mut stages)?;
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("runs").join(&train.name));
+    let mut plan = prepare::plan(
+        &train,
+        &frontend,
+        arguments.log_every,
+        out.clone(),
+        &mut stages,
+    )?;
     if let Some(init) = &arguments.init {
         plan.initial = prepare::initial(init, &train)?;
     }
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
-    let mut session = stages.time("start", || Session::new(&team, plan)).map_err(failure)?;
+    let mut session = stages
+        .time("start", || Session::new(&team, plan))
+        .map_err(failure)?;
     let total = prepare::total_steps(&train, &session);
     let mut display = Display::new(arguments.quiet, shared.verbose, total);
     let result = session.run(&mut display);
@@ -69,7 +80,10 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     display.show_start();
     result.map_err(failure)?;
     if !arguments.quiet {
-        crate::terminal::print(&format!("saved {}\n", out.join("model.safetensors").display()))?;
+        crate::terminal::print(&format!(
+            "saved {}\n",
+            out.join("model.safetensors").display()
+        ))?;
     }
     Ok(())
 }

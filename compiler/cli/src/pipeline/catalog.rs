@@ -56,7 +56,11 @@ fn split_description(split: &data::SplitDescription) -> SplitDescription {
     SplitDescription {
         name: split.name.clone(),
         count: signed(split.count),
-        class_counts: split.class_counts.iter().map(|&count| signed(count)).collect(),
+        class_counts: split
+            .class_counts
+            .iter()
+            .map(|&count| signed(count))
+            .collect(),
         vocab: None,
     }
 }

@@ -50,7 +50,10 @@ impl Frontend {
     /// # Errors
     /// Every error of the text's form.
     pub fn tree(&mut self) -> Result<File, Failure> {
-        let file = self.source.map.add(self.source.name(), self.source.text.as_str());
+        let file = self
+            .source
+            .map
+            .add(self.source.name(), self.source.text.as_str());
         let parsed = dlm_grammar::parse(&self.source.text, file);
         parsed.map_err(|diagnostics| self.source.failure(&diagnostics))
     }
@@ -59,7 +62,11 @@ impl Frontend {
     ///
     /// # Errors
     /// Every error of the program.
-    pub fn train(&mut self, name: Option<&str>, stages: &mut Stages) -> Result<TrainProgram, Failure> {
+    pub fn train(
+        &mut self,
+        name: Option<&str>,
+        stages: &mut Stages,
+    ) -> Result<TrainProgram, Failure> {
         if let Some(name) = name {
             self.known_train(name)?;
         }
@@ -70,7 +77,10 @@ impl Frontend {
     /// The run of that name with everything that is said about it.
     pub fn elaborate_train(&mut self, name: Option<&str>) -> Elaborated<TrainProgram> {
         let (file, text) = (self.source.name(), self.source.text.clone());
-        let main = elaborate::Source { name: &file, text: &text };
+        let main = elaborate::Source {
+            name: &file,
+            text: &text,
+        };
         let world = World {
             loader: &self.folder,
             catalog: &self.catalog,
@@ -100,7 +110,10 @@ impl Frontend {
         request: &CallRequest,
     ) -> Elaborated<Callable> {
         let (file, text) = (self.source.name(), self.source.text.clone());
-        let main = elaborate::Source { name: &file, text: &text };
+        let main = elaborate::Source {
+            name: &file,
+            text: &text,
+        };
         let world = World {
             loader: &self.folder,
             catalog: &self.catalog,
@@ -112,10 +125,15 @@ impl Frontend {
     fn accept<T>(&self, elaborated: Elaborated<T>) -> Result<T, Failure> {
         let diagnostics = elaborated.diagnostics;
         let Some(value) = elaborated.value else {
-            return Err(match diagnostics.iter().all(|each| !each.is_error() || is_of_command_line(each)) {
-                true => Failure::CommandLine(self.source.render(&diagnostics)),
-                false => self.source.failure(&diagnostics),
-            });
+            return Err(
+                match diagnostics
+                    .iter()
+                    .all(|each| !each.is_error() || is_of_command_line(each))
+                {
+                    true => Failure::CommandLine(self.source.render(&diagnostics)),
+                    false => self.source.failure(&diagnostics),
+                },
+            );
         };
         crate::terminal::complain(&self.source.render(&diagnostics));
         Ok(value)
@@ -133,7 +151,9 @@ impl Frontend {
             None => format!("it has: {}", names.join(", ")),
         };
         let file = self.source.name();
-        Err(Failure::command_line(format!("{file} has no `train {name}`; {hint}")))
+        Err(Failure::command_line(format!(
+            "{file} has no `train {name}`; {hint}"
+        )))
     }
 }
 
@@ -143,7 +163,10 @@ pub fn train_names(tree: &File) -> Vec<String> {
         ItemKind::Train(train) => Some(train.name.name.clone()),
         _ => None,
     };
-    tree.items.iter().filter_map(|item| name(&item.kind)).collect()
+    tree.items
+        .iter()
+        .filter_map(|item| name(&item.kind))
+        .collect()
 }
 
 fn is_of_command_line(diagnostic: &Diagnostic) -> bool {
@@ -152,8 +175,14 @@ fn is_of_command_line(diagnostic: &Diagnostic) -> bool {
 
 /// Where a run's parameters and states lie: the same place in all of its programs.
 pub fn persistent_layout(train: &TrainProgram) -> PersistentLayout {
-    let parameters = train.parameters.iter().map(|each| (each.path.as_str(), &each.ty));
-    let states = train.states.iter().map(|each| (each.path.as_str(), &each.ty));
+    let parameters = train
+        .parameters
+        .iter()
+        .map(|each| (each.path.as_str(), &each.ty));
+    let states = train
+        .states
+        .iter()
+        .map(|each| (each.path.as_str(), &each.ty));
     PersistentLayout::new(parameters.chain(states))
 }
 

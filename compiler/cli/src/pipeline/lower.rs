@@ -55,7 +55,10 @@ pub fn optimise(
 
 /// Writes the graph before a failing pass to a file, and says where and how to try again.
 fn keep_for_report(graph: &Graph, done: usize) -> String {
-    let names: Vec<&str> = PASSES[done.min(PASSES.len())..].iter().map(|pass| pass.name).collect();
+    let names: Vec<&str> = PASSES[done.min(PASSES.len())..]
+        .iter()
+        .map(|pass| pass.name)
+        .collect();
     let path = std::env::temp_dir().join(format!("dlmc-{}.ir", std::process::id()));
     match std::fs::write(&path, graph.to_string()) {
         Ok(()) => format!(
@@ -78,9 +81,7 @@ pub fn plan(
     source: &Source,
     stages: &mut Stages,
 ) -> Result<Plan, Failure> {
-    let planned = stages.time("schedule", || {
-        schedule(graph, &target(), batch, persistent)
-    });
+    let planned = stages.time("schedule", || schedule(graph, &target(), batch, persistent));
     planned.map_err(|error| source.failure(&[unsupported(&error)]))
 }
 

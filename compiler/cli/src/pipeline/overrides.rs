@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn halves_are_errors() {
         for text in ["", "=", "a", "a=", "=b", " = "] {
-            assert!(pairs("--set", "x=1", &[text.to_string()]).is_err(), "{text:?}");
+            assert!(
+                pairs("--set", "x=1", &[text.to_string()]).is_err(),
+                "{text:?}"
+            );
         }
     }
 }

@@ -9,8 +9,13 @@ use dlm_jit::{Code, Listing};
 
 /// The loop nests of the kernels whose names contain `wanted`.
 pub fn loops(plan: &Plan, wanted: Option<&str>, sources: &SourceMap) -> String {
-    let kernels = plan.kernels.values().filter(|kernel| is_wanted(kernel, wanted));
-    kernels.map(|kernel| format!("{}{kernel}\n", origin(kernel, sources))).collect()
+    let kernels = plan
+        .kernels
+        .values()
+        .filter(|kernel| is_wanted(kernel, wanted));
+    kernels
+        .map(|kernel| format!("{}{kernel}\n", origin(kernel, sources)))
+        .collect()
 }
 
 /// The generator's text of the kernels whose names contain `wanted`.
@@ -48,10 +53,19 @@ fn origin(kernel: &Kernel, sources: &SourceMap) -> String {
     for &span in &kernel.spans {
         let position = sources.position(span);
         if position.file != "?" && !position.file.starts_with('<') {
-            let line = sources.text(span.file).lines().nth(position.line - 1).unwrap_or("");
-            lines.insert((position.file.to_string(), position.line, line.trim().to_string()));
+            let line = sources
+                .text(span.file)
+                .lines()
+                .nth(position.line - 1)
+                .unwrap_or("");
+            lines.insert((
+                position.file.to_string(),
+                position.line,
+                line.trim().to_string(),
+            ));
         }
     }
-    let comment = |(file, line, text): &(String, usize, String)| format!("# {file}:{line}  {text}\n");
+    let comment =
+        |(file, line, text): &(String, usize, String)| format!("# {file}:{line}  {text}\n");
     lines.iter().map(comment).collect()
 }

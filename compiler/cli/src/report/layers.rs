@@ -121,7 +121,10 @@ mod tests {
         check(&[], "");
         check(&["w"], "");
         check(&["net.conv2d_1.weight"], "net.conv2d_1");
-        check(&["net.conv2d_1.weight", "net.conv2d_1.bias"], "net.conv2d_1");
+        check(
+            &["net.conv2d_1.weight", "net.conv2d_1.bias"],
+            "net.conv2d_1",
+        );
         check(&["net.a.1.weight", "net.a.12.weight"], "net.a");
     }
 }

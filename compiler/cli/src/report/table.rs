@@ -9,8 +9,13 @@ pub struct Table {
 impl Table {
     /// A table with these headings; one that begins with `<` is of a column set left.
     pub fn new(headings: &[&str]) -> Table {
-        let left = headings.iter().map(|heading| heading.starts_with('<')).collect();
-        let names = headings.iter().map(|heading| heading.trim_start_matches('<').to_string());
+        let left = headings
+            .iter()
+            .map(|heading| heading.starts_with('<'))
+            .collect();
+        let names = headings
+            .iter()
+            .map(|heading| heading.trim_start_matches('<').to_string());
         Table {
             left,
             rows: vec![names.collect()],
@@ -97,6 +102,9 @@ mod tests {
             numbers.map(grouped),
             ["0", "999", "1,000", "-1,000", "1,234,567", "100,000"]
         );
-        assert_eq!([1023, 1024, 1536 << 10].map(bytes), ["1023 bytes", "1.0 KiB", "1.5 MiB"]);
+        assert_eq!(
+            [1023, 1024, 1536 << 10].map(bytes),
+            ["1023 bytes", "1.0 KiB", "1.5 MiB"]
+        );
     }
 }

@@ -12,8 +12,11 @@ pub fn flops_of_site(plan: &Plan, group: &TaskGroup, call: &Call, batch: usize) 
     let tasks: Vec<TaskScalars> = task_scalars(group.tasks, batch);
     let mut sum = 0.0;
     for task in tasks {
-        let arguments: Vec<i64> =
-            call.scalars.iter().map(|&argument| task.value(argument, batch)).collect();
+        let arguments: Vec<i64> = call
+            .scalars
+            .iter()
+            .map(|&argument| task.value(argument, batch))
+            .collect();
         sum += flops(kernel, &arguments)? * task.times as f64;
     }
     Some(sum)

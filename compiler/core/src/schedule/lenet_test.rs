@@ -276,7 +276,10 @@ fn check_plan(graph: &Graph, target: &Target, most: usize, batch: i64, tolerance
     for ((name, want), ((_, other), got)) in want.iter().zip(&got) {
         assert_eq!(name, other);
         assert_eq!(want.shape, got.shape, "{name}");
-        assert!(want.data.iter().any(|value| *value != 0.0), "{name} is zero");
+        assert!(
+            want.data.iter().any(|value| *value != 0.0),
+            "{name} is zero"
+        );
         for (place, (want, got)) in want.data.iter().zip(&got.data).enumerate() {
             let close = (want - got).abs() <= tolerance * (1.0 + want.abs());
             assert!(close, "{} {name}[{place}]: {got} for {want}", target.name);

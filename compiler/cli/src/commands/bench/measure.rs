@@ -100,14 +100,28 @@ impl<'a> Bench<'a> {
         };
         let set = |memory: &mut StepMemory<'_>| {
             for slot in &init.scalars {
-                set_scalar(memory, slot, if slot.name == "seed" { seed as f64 } else { 0.0 });
+                set_scalar(
+                    memory,
+                    slot,
+                    if slot.name == "seed" {
+                        seed as f64
+                    } else {
+                        0.0
+                    },
+                );
             }
         };
-        self.team.execute(init, memory, 1, set).map_err(Failure::run)
+        self.team
+            .execute(init, memory, 1, set)
+            .map_err(Failure::run)
     }
 
     fn feed(&mut self, input: &FeedInput, number: u32) -> Result<(), Failure> {
-        let slot = self.program.inputs.iter().find(|slot| slot.name == input.name);
+        let slot = self
+            .program
+            .inputs
+            .iter()
+            .find(|slot| slot.name == input.name);
         // What the program ignores has no place.
         let Some(slot) = slot else {
             return Ok(());
@@ -161,9 +175,12 @@ impl<'a> Bench<'a> {
         let begin = Instant::now();
         let done = match timing {
             Some(timing) => {
-                self.team.run_steps_timed(self.program, memory, count, &mut driver, timing)
+                self.team
+                    .run_steps_timed(self.program, memory, count, &mut driver, timing)
             }
-            None => self.team.run_steps(self.program, memory, count, &mut driver),
+            None => self
+                .team
+                .run_steps(self.program, memory, count, &mut driver),
         };
         let time = begin.elapsed();
         done.map_err(Failure::run)?;
@@ -220,7 +237,11 @@ fn random_tensor(
             let values: Vec<u8> = (0..count).map(|_| stream.below(2) as u8).collect();
             Tensor::new(dtype, shape, values)
         }
-        other => return Err(Failure::internal(format!("no random data of type {other} for {ty}"))),
+        other => {
+            return Err(Failure::internal(format!(
+                "no random data of type {other} for {ty}"
+            )));
+        }
     };
     tensor.map_err(Failure::internal)
 }
@@ -242,7 +263,8 @@ pub fn peak(team: &Team, program: &Executable) -> Result<f64, Failure> {
         };
         let mut driver = |_: u64, _: &mut StepMemory<'_>| ControlFlow::Continue(1);
         let begin = Instant::now();
-        team.run_steps(program, memory, peak::STEPS, &mut driver).map_err(Failure::run)?;
+        team.run_steps(program, memory, peak::STEPS, &mut driver)
+            .map_err(Failure::run)?;
         best = best.min(begin.elapsed().as_secs_f64());
     }
     Ok(peak::FLOPS * peak::STEPS as f64 / best / 1e9)

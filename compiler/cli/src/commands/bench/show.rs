@@ -92,7 +92,14 @@ impl BenchResult {
             100.0 * self.gflops() / self.peak,
             self.peak,
         );
-        let mut table = Table::new(&["phase", "<group", "<kernel", "us", "share", "GFLOP/s a thread"]);
+        let mut table = Table::new(&[
+            "phase",
+            "<group",
+            "<kernel",
+            "us",
+            "share",
+            "GFLOP/s a thread",
+        ]);
         for row in self.rows(plan) {
             table.row([
                 row.call.phase.to_string(),
@@ -100,7 +107,8 @@ impl BenchResult {
                 row.call.kernel.clone(),
                 format!("{:.1}", row.microseconds),
                 format!("{:.1} %", 100.0 * row.share),
-                row.gflops.map_or_else(String::new, |gflops| format!("{gflops:.1}")),
+                row.gflops
+                    .map_or_else(String::new, |gflops| format!("{gflops:.1}")),
             ]);
         }
         text += &table.render();
@@ -124,7 +132,9 @@ impl BenchResult {
                 call,
                 microseconds: nanoseconds / 1e3,
                 share: call.nanoseconds as f64 / total.max(1) as f64,
-                gflops: flops.filter(|_| nanoseconds > 0.0).map(|flops| flops / nanoseconds),
+                gflops: flops
+                    .filter(|_| nanoseconds > 0.0)
+                    .map(|flops| flops / nanoseconds),
             }
         };
         let mut rows: Vec<Row<'_>> = calls.iter().zip(work).map(row).collect();

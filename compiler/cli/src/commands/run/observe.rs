@@ -50,7 +50,10 @@ impl Display {
     /// How long the process took until the first step was done.
     pub fn show_start(&self) {
         if let Some(time) = self.first_step.filter(|_| self.verbose) {
-            let text = format!("{:>9.1} ms  from process start to the first finished step\n", time.as_secs_f64() * 1e3);
+            let text = format!(
+                "{:>9.1} ms  from process start to the first finished step\n",
+                time.as_secs_f64() * 1e3
+            );
             crate::terminal::complain(&text);
         }
     }
@@ -69,7 +72,11 @@ impl Observer for Display {
         if self.first_step.is_none() {
             self.first_step = Some(crate::stages::since_start());
         }
-        let every = if self.bar.is_some() { DRAW_EVERY } else { LINES_EVERY };
+        let every = if self.bar.is_some() {
+            DRAW_EVERY
+        } else {
+            LINES_EVERY
+        };
         if self.quiet || self.shown.elapsed() < every {
             return;
         }
@@ -85,15 +92,22 @@ impl Observer for Display {
             None => {
                 let left = self.total.saturating_sub(done) as f64 / done.max(1) as f64;
                 let left = left * self.begin.elapsed().as_secs_f64();
-                println!("step {done}/{}  {reports}  {rate:.0} samples/s  {left:.0} s left", self.total);
+                println!(
+                    "step {done}/{}  {reports}  {rate:.0} samples/s  {left:.0} s left",
+                    self.total
+                );
             }
         }
     }
 
     fn evaluated(&mut self, evaluation: &Evaluation) {
         if !self.quiet {
-            let scalars: Vec<(String, f64)> =
-                evaluation.values.iter().filter(|value| !value.0.contains('[')).cloned().collect();
+            let scalars: Vec<(String, f64)> = evaluation
+                .values
+                .iter()
+                .filter(|value| !value.0.contains('['))
+                .cloned()
+                .collect();
             let (epoch, split) = (evaluation.epoch + 1, &evaluation.split);
             self.line(&format!("epoch {epoch}  {split}  {}", values(&scalars)));
         }
@@ -101,7 +115,9 @@ impl Observer for Display {
 }
 
 fn values(values: &[(String, f64)]) -> String {
-    let each = values.iter().map(|(name, value)| format!("{name} {value:.4}"));
+    let each = values
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.4}"));
     each.collect::<Vec<_>>().join("  ")
 }
 

@@ -89,8 +89,15 @@ fn invocations(stages: &[dlm_core::elaborate::program::StageSpec]) -> Vec<Invoca
 }
 
 /// Feeds take one split each, with the stages that follow it.
-fn feeds(feeds: &[Feed], train: &TrainProgram, datasets: &[Dataset]) -> Result<Vec<session::Feed>, Failure> {
-    feeds.iter().map(|feed| self::feed(feed, train, datasets)).collect()
+fn feeds(
+    feeds: &[Feed],
+    train: &TrainProgram,
+    datasets: &[Dataset],
+) -> Result<Vec<session::Feed>, Failure> {
+    feeds
+        .iter()
+        .map(|feed| self::feed(feed, train, datasets))
+        .collect()
 }
 
 fn feed(feed: &Feed, train: &TrainProgram, datasets: &[Dataset]) -> Result<session::Feed, Failure> {
@@ -99,12 +106,18 @@ fn feed(feed: &Feed, train: &TrainProgram, datasets: &[Dataset]) -> Result<sessi
     apply_stages(&mut dataset, &invocations(&feed.stages)).map_err(Failure::data)?;
     let Some(split) = dataset.splits.get(&feed.split) else {
         let name = &train.datasets[feed.dataset].name;
-        return Err(Failure::data(format!("`{name}` has no split `{}`", feed.split)));
+        return Err(Failure::data(format!(
+            "`{name}` has no split `{}`",
+            feed.split
+        )));
     };
     let input = |input: &dlm_core::elaborate::program::FeedInput| session::FeedInput {
         part: input.part,
         name: input.name.clone(),
-        bound: input.bound.map(|bound| IndexBound { below: bound.below, except: bound.except }),
+        bound: input.bound.map(|bound| IndexBound {
+            below: bound.below,
+            except: bound.except,
+        }),
     };
     Ok(session::Feed {
         split: split.clone(),
@@ -120,12 +133,23 @@ fn evaluation(
     train: &TrainProgram,
     datasets: &[Dataset],
 ) -> Result<EvaluationPlan, Failure> {
-    if let Some(joined) = eval.metrics.iter().find(|each| matches!(each.kind, MetricKind::Joined { .. })) {
+    if let Some(joined) = eval
+        .metrics
+        .iter()
+        .find(|each| matches!(each.kind, MetricKind::Joined { .. }))
+    {
         let name = &joined.name;
-        return Err(Failure::data(format!("`{name}` is a metric of the whole set, which `run` can't compute yet")));
+        return Err(Failure::data(format!(
+            "`{name}` is a metric of the whole set, which `run` can't compute yet"
+        )));
     }
     let feeds = feeds(&eval.feeds, train, datasets)?;
-    Ok(EvaluationPlan { split: eval.split.clone(), program, feeds, joined: Vec::new() })
+    Ok(EvaluationPlan {
+        split: eval.split.clone(),
+        program,
+        feeds,
+        joined: Vec::new(),
+    })
 }
 
 /// Where every parameter and state lies, also those that no program reads.
@@ -133,7 +157,11 @@ fn slots(layout: &PersistentLayout) -> Vec<Slot> {
     let slot = |(name, offset, ty): (&str, usize, &dlm_core::graph::TensorType)| Slot {
         name: name.into(),
         dtype: data_type(ty.dtype),
-        shape: ty.shape.iter().map(|dim| Dimension::Fixed(dim.at(1).max(0) as u64)).collect(),
+        shape: ty
+            .shape
+            .iter()
+            .map(|dim| Dimension::Fixed(dim.at(1).max(0) as u64))
+            .collect(),
         layout: Layout::Plain,
         space: Space::Persistent,
         offset_bytes: offset as u64,
@@ -143,8 +171,13 @@ fn slots(layout: &PersistentLayout) -> Vec<Slot> {
 
 fn model_paths(train: &TrainProgram) -> Vec<String> {
     let parameters = train.parameters.iter().map(|each| each.path.clone());
-    let states = train.states.iter().filter(|state| state.owner != StateOwner::Optimizer);
-    parameters.chain(states.map(|state| state.path.clone())).collect()
+    let states = train
+        .states
+        .iter()
+        .filter(|state| state.owner != StateOwner::Optimizer);
+    parameters
+        .chain(states.map(|state| state.path.clone()))
+        .collect()
 }
 
 fn settings(train: &TrainProgram, log_every: Option<u64>) -> Settings {
@@ -164,22 +197,42 @@ fn settings(train: &TrainProgram, log_every: Option<u64>) -> Settings {
 pub fn initial(text: &str, train: &TrainProgram) -> Result<Tensors, Failure> {
     let (path, glob) = text.split_once(',').unwrap_or((text, "*"));
     let read = checkpoint::read(Path::new(path)).map_err(Failure::data)?;
-    let given: Tensors = read.into_iter().filter(|(name, _)| matches_glob(glob, name)).collect();
+    let given: Tensors = read
+        .into_iter()
+        .filter(|(name, _)| matches_glob(glob, name))
+        .collect();
     let known = |name: &str| {
-        let parameter = train.parameters.iter().find(|each| each.path == name).map(|each| &each.ty);
-        parameter.or_else(|| train.states.iter().find(|each| each.path == name).map(|each| &each.ty))
+        let parameter = train
+            .parameters
+            .iter()
+            .find(|each| each.path == name)
+            .map(|each| &each.ty);
+        parameter.or_else(|| {
+            train
+                .states
+                .iter()
+                .find(|each| each.path == name)
+                .map(|each| &each.ty)
+        })
     };
     for (name, tensor) in &given {
         let Some(ty) = known(name) else {
-            return Err(Failure::data(format!("`{path}` has `{name}`, which the run has not")));
+            return Err(Failure::data(format!(
+                "`{path}` has `{name}`, which the run has not"
+            )));
         };
         let wanted: Vec<u64> = ty.shape.iter().map(|dim| dim.at(1) as u64).collect();
         if tensor.shape() != wanted {
             let found = tensor.shape();
-            return Err(Failure::data(format!("`{path}`: `{name}` has shape {found:?}, the run wants {wanted:?}")));
+            return Err(Failure::data(format!(
+                "`{path}`: `{name}` has shape {found:?}, the run wants {wanted:?}"
+            )));
         }
     }
-    let missing = train.parameters.iter().find(|each| matches_glob(glob, &each.path) && !given.contains_key(&each.path));
+    let missing = train
+        .parameters
+        .iter()
+        .find(|each| matches_glob(glob, &each.path) && !given.contains_key(&each.path));
     match missing {
         Some(each) => Err(Failure::data(format!("`{path}` lacks `{}`", each.path))),
         None => Ok(given),
@@ -188,8 +241,12 @@ pub fn initial(text: &str, train: &TrainProgram) -> Result<Tensors, Failure> {
 
 /// `*` stands for any characters, dots too.
 fn matches_glob(glob: &str, name: &str) -> bool {
-    let Some((head, rest)) = glob.split_once('*') else { return glob == name };
-    let Some(mut tail) = name.strip_prefix(head) else { return false };
+    let Some((head, rest)) = glob.split_once('*') else {
+        return glob == name;
+    };
+    let Some(mut tail) = name.strip_prefix(head) else {
+        return false;
+    };
     loop {
         if matches_glob(rest, tail) {
             return true;

@@ -105,9 +105,7 @@ fn plain(
         let widest = (0..extents.len())
             .rev()
             .max_by_key(|&axis| extents[axis].min(4));
-        if let Some(axis) =
-            widest.filter(|&axis| axis + 1 < extents.len() || width == 1)
-        {
+        if let Some(axis) = widest.filter(|&axis| axis + 1 < extents.len() || width == 1) {
             factors[axis] = side_by_side(extents[axis]);
         }
     }
