@@ -6,6 +6,7 @@
 pub mod ast;
 pub mod codes;
 mod diagnostic;
+pub mod format;
 mod lexer;
 mod parse;
 mod placement;
@@ -14,6 +15,7 @@ mod span;
 mod suggest;
 
 pub use diagnostic::{Code, Diagnostic, Label, Severity};
+pub use format::format;
 pub use lexer::KEYWORDS;
 pub use parse::{MAX_FILE_SIZE, parse, parse_expression};
 pub use source_map::{Position, SourceMap};
