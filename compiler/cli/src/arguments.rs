@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, call, dump, opt, run};
+use crate::commands::{bench, call, dump, fmt, opt, run};
 use crate::terminal::ColorChoice;
 
 const EXIT_CODES: &str = "\
@@ -51,6 +51,8 @@ pub enum Command {
     Opt(opt::OptArguments),
     /// Measure the compiled program's step
     Bench(bench::BenchArguments),
+    /// Bring files into the one layout
+    Fmt(fmt::FmtArguments),
 }
 
 impl Shared {

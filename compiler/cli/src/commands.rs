@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod call;
 pub mod dump;
+pub mod fmt;
 pub mod opt;
 pub mod run;
 
@@ -19,6 +20,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dump(arguments) => dump::run(arguments, shared),
         Command::Opt(arguments) => opt::run(arguments, shared),
         Command::Bench(arguments) => bench::run(arguments, shared),
+        Command::Fmt(arguments) => fmt::run(arguments, shared),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
