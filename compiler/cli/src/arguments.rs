@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, call, dump, fmt, opt, run};
+use crate::commands::{bench, call, check, dump, fmt, opt, run};
 use crate::terminal::ColorChoice;
 
 const EXIT_CODES: &str = "\
@@ -43,6 +43,8 @@ pub struct Shared {
 pub enum Command {
     /// Train and evaluate
     Run(run::RunArguments),
+    /// Show every error at once; then each block's shapes, parameters, FLOPs and memory
+    Check(check::CheckArguments),
     /// Run one function or block on given tensors
     Call(call::CallArguments),
     /// Print a stage of the compilation

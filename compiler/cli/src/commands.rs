@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod call;
+pub mod check;
 pub mod dump;
 pub mod fmt;
 pub mod opt;
@@ -16,6 +17,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let shared = &arguments.shared;
     let result = match &arguments.command {
         Command::Run(arguments) => run::run(arguments, shared),
+        Command::Check(arguments) => check::run(arguments, shared),
         Command::Call(arguments) => call::run(arguments, shared),
         Command::Dump(arguments) => dump::run(arguments, shared),
         Command::Opt(arguments) => opt::run(arguments, shared),

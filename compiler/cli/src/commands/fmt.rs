@@ -58,8 +58,8 @@ pub fn run(arguments: &FmtArguments, shared: &Shared) -> Result<(), Failure> {
 /// Whether the file was not in the one layout; rewrites it unless only asked.
 fn format_file(path: &Path, only_check: bool, shared: &Shared) -> Result<bool, Failure> {
     let mut source = Source::read(path, shared.color.applies())?;
-    let file = source.map.add(source.name(), source.text.as_str());
-    let formatted = dlm_grammar::format(&source.text, file)
+    source.map.add(source.name(), source.text.as_str());
+    let formatted = dlm_grammar::format(&source.text)
         .map_err(|diagnostics| source.failure(&diagnostics))?;
     let changed = formatted != source.text;
     if changed && !only_check {

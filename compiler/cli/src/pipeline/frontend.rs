@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dlm_core::elaborate::program::Feed;
 use dlm_core::elaborate::{
-    self, CallRequest, Callable, Elaborated, Settings, TrainProgram, World, codes,
+    self, CallRequest, Callable, Elaborated, FileReport, Settings, TrainProgram, World, codes,
 };
 use dlm_core::graph::Graph;
 use dlm_core::schedule::PersistentLayout;
@@ -87,6 +87,26 @@ impl Frontend {
             settings: &self.settings,
         };
         elaborate::train(&mut self.source.map, main, world, name)
+    }
+
+    /// Everything in the file that can be elaborated; warnings are printed.
+    ///
+    /// # Errors
+    /// Every error of the program.
+    pub fn check(&mut self, stages: &mut Stages) -> Result<FileReport, Failure> {
+        let (file, text) = (self.source.name(), self.source.text.clone());
+        let main = elaborate::Source {
+            name: &file,
+            text: &text,
+        };
+        let world = World {
+            loader: &self.folder,
+            catalog: &self.catalog,
+            settings: &self.settings,
+        };
+        let map = &mut self.source.map;
+        let elaborated = stages.time("elaborate", || elaborate::check(map, main, world));
+        self.accept(elaborated)
     }
 
     /// A function or block, to be called alone.

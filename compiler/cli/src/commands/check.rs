@@ -1,0 +1,180 @@
+//! `dlmc check`: every error at once, then shapes, parameters, arithmetic and memory. Runs nothing.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use dlm_core::elaborate::{Callable, TrainProgram};
+use dlm_core::graph::Graph;
+use serde_json::{Value, json};
+
+use crate::arguments::Shared;
+use crate::failure::Failure;
+use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
+use crate::pipeline::lower::{optimise, plan};
+use crate::pipeline::overrides::Overrides;
+use crate::report::layers::{Layer, layers};
+use crate::report::table::{Table, bytes, grouped};
+use crate::stages::Stages;
+use crate::terminal;
+
+const EXAMPLES: &str = "\
+Examples:
+  dlmc check models/lenet.dlm            errors, or a table of layers for each block and run
+  dlmc check a.dlm b.dlm                 several files; every error of all of them
+  dlmc check models/lenet.dlm --json     the same for scripts";
+
+/// Show every error at once.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArguments {
+    /// The programs
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Checks every file, also after one with errors.
+pub fn run(arguments: &CheckArguments, shared: &Shared) -> Result<(), Failure> {
+    let mut errors = Vec::new();
+    let mut results = Vec::new();
+    for path in &arguments.files {
+        match check(path, arguments, shared) {
+            Ok(result) => results.push(result),
+            Err(Failure::Program(text)) => errors.push(text),
+            Err(other) => return Err(other),
+        }
+    }
+    match arguments.json {
+        true => terminal::print(&format!(
+            "{}\n",
+            json!(results.iter().map(|each| &each.1).collect::<Vec<_>>())
+        ))?,
+        false => terminal::print(
+            &results
+                .iter()
+                .map(|each| each.0.as_str())
+                .collect::<String>(),
+        )?,
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Program(errors.concat()))
+    }
+}
+
+/// A file's tables, and the same as JSON.
+fn check(
+    path: &Path,
+    arguments: &CheckArguments,
+    shared: &Shared,
+) -> Result<(String, Value), Failure> {
+    let mut stages = Stages::new(shared.verbose);
+    let mut frontend = Frontend::load(path, &arguments.overrides, shared)?;
+    let report = frontend.check(&mut stages)?;
+    let mut text = format!("{}\n", path.display());
+    let mut items = Vec::new();
+    for definition in &report.definitions {
+        let (table, value) = of_definition(definition, &frontend);
+        text += &table;
+        items.push(value);
+    }
+    for train in &report.trains {
+        let (table, value) = of_train(train, &frontend, shared, &mut stages)?;
+        text += &table;
+        items.push(value);
+    }
+    stages.show();
+    Ok((
+        text,
+        json!({ "file": path.display().to_string(), "items": items }),
+    ))
+}
+
+fn of_definition(definition: &Callable, frontend: &Frontend) -> (String, Value) {
+    let rows = layers(&definition.graph, &frontend.source.map);
+    let name = &definition.graph.name;
+    (
+        format!("\n{name}\n{}", table(&rows)),
+        json!({ "name": name, "layers": rows_json(&rows) }),
+    )
+}
+
+fn of_train(
+    train: &TrainProgram,
+    frontend: &Frontend,
+    shared: &Shared,
+    stages: &mut Stages,
+) -> Result<(String, Value), Failure> {
+    let rows = layers(forward(train), &frontend.source.map);
+    let part = Part::step(train);
+    let graph = optimise(part.graph, stages, |_, _| {})?;
+    let plan = plan(
+        &graph,
+        part.batch,
+        &persistent_layout(train),
+        &frontend.source,
+        stages,
+    )?;
+    let peak = plan.persistent_bytes + plan.arena_bytes + plan.scratch_bytes * shared.workers();
+    let parameters: i64 = train
+        .parameters
+        .iter()
+        .map(|each| each.ty.elements(1))
+        .sum();
+    let text = format!(
+        "\ntrain {}\n{}  {} parameters; a step of {} samples takes {} with {} threads\n",
+        train.name,
+        table(&rows),
+        grouped(parameters),
+        part.batch,
+        bytes(peak as u64),
+        shared.workers()
+    );
+    let value = json!({
+        "train": train.name, "layers": rows_json(&rows), "parameters": parameters,
+        "batch": part.batch, "peak_bytes": peak,
+    });
+    Ok((text, value))
+}
+
+/// An evaluation shows the net without its gradients.
+fn forward(train: &TrainProgram) -> &Graph {
+    train.evals.first().map_or(&train.step, |eval| &eval.graph)
+}
+
+fn table(rows: &[Layer]) -> String {
+    let mut table = Table::new(&["<layer", "<gives", "parameters", "FLOPs a sample"]);
+    for row in rows {
+        table.row([
+            row.text.clone(),
+            row.output.to_string(),
+            grouped(row.parameters),
+            grouped(row.flops),
+        ]);
+    }
+    let (parameters, flops) = rows.iter().fold((0, 0), |sum, row| {
+        (sum.0 + row.parameters, sum.1 + row.flops)
+    });
+    table.row([
+        "total".into(),
+        String::new(),
+        grouped(parameters),
+        grouped(flops),
+    ]);
+    table.render()
+}
+
+fn rows_json(rows: &[Layer]) -> Vec<Value> {
+    let row = |row: &Layer| {
+        json!({
+            "layer": row.text, "path": row.path, "gives": row.output.to_string(),
+            "parameters": row.parameters, "flops": row.flops,
+        })
+    };
+    rows.iter().map(row).collect()
+}
