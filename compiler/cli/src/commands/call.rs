@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use dlm_core::elaborate::program::ArgumentInfo;
 use dlm_core::elaborate::{CallRequest, Callable};
-use dlm_core::graph::{Dim, TensorType};
+use dlm_core::graph::{Dim, Graph, TensorType};
 use dlm_core::schedule::PersistentLayout;
 use dlm_runtime::call::{CallError, load, store};
 use dlm_runtime::checkpoint::{self, CheckpointError, Tensors};
@@ -86,6 +86,7 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
         .run(&team, &given)
     })?;
     stages.show();
+    let results = in_shape(results, &graph)?;
     let kept = results
         .iter()
         .filter(|(key, _)| !key.starts_with("state_out.") || !arguments.eval);
@@ -94,6 +95,27 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
         kept.map(|(key, tensor)| (key.as_str(), tensor)),
     );
     written.map_err(Failure::run)
+}
+
+/// Results in their logical shapes: what is stored may be a reshape of them.
+fn in_shape(results: Tensors, graph: &Graph) -> Result<Tensors, Failure> {
+    let shaped = |(name, tensor): (String, Tensor)| {
+        let output = graph.outputs.iter().find(|output| output.name == name);
+        let Some(output) = output else {
+            return Ok((name, tensor));
+        };
+        let shape = graph.shape(output.node).iter();
+        let Some(shape) = shape
+            .map(|dim| dim.known().map(|n| n as u64))
+            .collect::<Option<Vec<u64>>>()
+        else {
+            return Ok((name, tensor));
+        };
+        let bytes = tensor.bytes().to_vec();
+        let shaped = Tensor::new(tensor.dtype(), shape, bytes).map_err(Failure::internal)?;
+        Ok((name, shaped))
+    };
+    results.into_iter().map(shaped).collect()
 }
 
 /// The types of the tensors under `in.NAME`, and of the cotangent.

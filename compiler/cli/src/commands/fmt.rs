@@ -59,8 +59,8 @@ pub fn run(arguments: &FmtArguments, shared: &Shared) -> Result<(), Failure> {
 fn format_file(path: &Path, only_check: bool, shared: &Shared) -> Result<bool, Failure> {
     let mut source = Source::read(path, shared.color.applies())?;
     source.map.add(source.name(), source.text.as_str());
-    let formatted = dlm_grammar::format(&source.text)
-        .map_err(|diagnostics| source.failure(&diagnostics))?;
+    let formatted =
+        dlm_grammar::format(&source.text).map_err(|diagnostics| source.failure(&diagnostics))?;
     let changed = formatted != source.text;
     if changed && !only_check {
         crate::files::replace(path, formatted.as_bytes())?;

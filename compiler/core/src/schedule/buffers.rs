@@ -258,13 +258,12 @@ impl Buffers {
 
     /// Rows of the batch are rounded up to whole blocks, which kernels over blocks read and write.
     fn plain_bytes(&self, sources: &Sources<'_>, shape: &[Dim], bytes: usize) -> usize {
-        let batch = (sources.blocks() * sources.block) as i64;
-        shape
-            .iter()
-            .map(|dim| dim.at(batch))
-            .product::<i64>()
-            .max(0) as usize
-            * bytes
+        let rows = (sources.blocks() * sources.block) as i64;
+        let extent = |dim: &Dim| match Some(*dim) == sources.lanes.extent {
+            true => rows,
+            false => dim.at(rows),
+        };
+        shape.iter().map(extent).product::<i64>().max(0) as usize * bytes
     }
 
     /// New values of parameters and states: in place where nothing reads the old value any more.

@@ -81,7 +81,7 @@ impl Builder<'_> {
             });
         }
         for source in self.relayouts(group) {
-            self.relayout(source);
+            phase = phase.max(self.relayout(source) + 1);
         }
         let phase = phase.max(self.phase(&own_reads, in_blocks));
         for &output in &group.outputs {
@@ -129,21 +129,24 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn relayout(&mut self, source: NodeId) {
+    /// The phase in which a value's plain copy is made.
+    fn relayout(&mut self, source: NodeId) -> usize {
         let known = self
             .units
             .iter()
-            .any(|unit| matches!(unit.work, Work::Relayout(node) if node == source));
-        if !known {
-            let reads = BTreeSet::from([source]);
-            let phase = self.phase(&reads, true);
-            self.units.push(Unit {
-                work: Work::Relayout(source),
-                in_blocks: true,
-                phase,
-                reads,
-            });
+            .find(|unit| matches!(unit.work, Work::Relayout(node) if node == source));
+        if let Some(unit) = known {
+            return unit.phase;
         }
+        let reads = BTreeSet::from([source]);
+        let phase = self.phase(&reads, true);
+        self.units.push(Unit {
+            work: Work::Relayout(source),
+            in_blocks: true,
+            phase,
+            reads,
+        });
+        phase
     }
 
     fn phase(&self, reads: &BTreeSet<NodeId>, in_blocks: bool) -> usize {
