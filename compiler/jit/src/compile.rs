@@ -96,6 +96,10 @@ fn nameless(kernel: &Kernel) -> Kernel {
     plain
 }
 
+#[allow(
+    clippy::result_large_err,
+    reason = "the error is the module's own type, and ends the compilation"
+)]
 fn place(
     module: &mut JITModule,
     compiled: &[Compiled],

@@ -145,19 +145,21 @@ impl Elaborator<'_> {
             return;
         };
         let ty = self.type_of(result).clone();
-        if !ty.dtype.is_float() {
+        let given = arguments.iter().chain(parameters);
+        let sought: Vec<_> = given
+            .filter(|(_, node)| self.type_of(*node).dtype.is_float())
+            .collect();
+        if !ty.dtype.is_float() || sought.is_empty() {
             return;
         }
         let cotangent = self.emit().input(InputKind::Data, "cotangent", ty.clone());
         let product = self.emit().binary(BinaryOp::Mul, result, cotangent);
         let axes: Vec<usize> = (0..ty.rank()).collect();
         let loss = self.emit().reduce(ReduceOp::Sum, product, &axes);
-        for (name, node) in arguments.iter().chain(parameters) {
-            if self.type_of(*node).dtype.is_float() {
-                let gradient = self.emit().gradient(loss, *node);
-                let name = format!("grad.{name}");
-                self.emit().graph.output(OutputKind::Result, name, gradient);
-            }
+        for (name, node) in sought {
+            let gradient = self.emit().gradient(loss, *node);
+            let name = format!("grad.{name}");
+            self.emit().graph.output(OutputKind::Result, name, gradient);
         }
     }
 }

@@ -21,7 +21,7 @@ pub use index::AxisIndex;
 pub use op::{BinaryOp, Contraction, InputKind, Op, RandomOp, ReduceOp, Scalar, UnaryOp, View};
 pub use types::{DType, Dim, TensorType};
 
-use cranelift_entity::{EntitySet, PrimaryMap, entity_impl};
+use cranelift_entity::{EntitySet, PrimaryMap, SecondaryMap, entity_impl};
 use dlm_grammar::Span;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -91,6 +91,23 @@ impl Graph {
             }
             _ => None,
         }
+    }
+
+    /// The live nodes that exactly one operand or output names.
+    pub fn used_once(&self) -> EntitySet<NodeId> {
+        let live = self.live_nodes();
+        let mut counts: SecondaryMap<NodeId, u32> = SecondaryMap::new();
+        for (_, node) in self.nodes.iter().filter(|(id, _)| live.contains(*id)) {
+            node.inputs.iter().for_each(|&input| counts[input] += 1);
+        }
+        self.outputs
+            .iter()
+            .for_each(|output| counts[output.node] += 1);
+        let mut once = EntitySet::new();
+        for id in live.keys().filter(|&id| counts[id] == 1) {
+            once.insert(id);
+        }
+        once
     }
 
     /// The nodes that some output is computed from.

@@ -136,10 +136,10 @@ impl Verifier<'_> {
         if let Instruction::Load { address, .. } = instruction {
             self.address(address, Access::Write, "loaded from")?;
         }
-        if let Instruction::Int(IntOp::DivFloor | IntOp::ModFloor, _, by) = instruction {
-            if self.constants[*by].is_none_or(|divisor| divisor < 1) {
-                return Err(format!("the divisor {by} is no positive constant"));
-            }
+        if let Instruction::Int(IntOp::DivFloor | IntOp::ModFloor, _, by) = instruction
+            && self.constants[*by].is_none_or(|divisor| divisor < 1)
+        {
+            return Err(format!("the divisor {by} is no positive constant"));
         }
         let declared = self.type_of(value)?;
         let lanes = declared.lanes().unwrap_or(1);

@@ -69,6 +69,7 @@ pub fn schedule(
         graph,
         lanes: &lanes,
         stored: &fusion.stored,
+        used_once: &graph.used_once(),
         strategies: &fusion.strategies,
         buffer_of: &buffers.of,
         partial_of: &buffers.partials,
@@ -199,7 +200,7 @@ impl<'a> Assembler<'a> {
     /// The name under which a group's value leaves the step.
     fn named_output(&self, group: &Group) -> Option<&str> {
         let buffers = group.outputs.iter().map(|output| self.buffers.of[output]);
-        let named = buffers.filter_map(|buffer| {
+        let mut named = buffers.filter_map(|buffer| {
             let port = self
                 .buffers
                 .outputs
@@ -207,7 +208,7 @@ impl<'a> Assembler<'a> {
                 .find(|port| port.buffer == buffer)?;
             Some(port.name.as_str())
         });
-        named.last()
+        named.next_back()
     }
 
     fn tasks(&self, unit: &Unit, lowered: &Lowered) -> Tasks {

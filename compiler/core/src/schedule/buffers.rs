@@ -5,7 +5,7 @@ use super::lanes::Lanes;
 use super::memory::{Lifetime, aligned, place};
 use super::target::Target;
 use super::units::{Unit, Work};
-use crate::graph::{DType, Dim, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
+use crate::graph::{DType, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
 use crate::loops::Element;
 use crate::plan::{BufferId, Commit, Layout, PlanBuffer, Port, Space};
 use cranelift_entity::PrimaryMap;
@@ -227,11 +227,10 @@ impl Buffers {
                     block,
                 )
             }
-            None => (
-                Layout::Plain,
-                self.plain_bytes(sources, &ty.shape, bytes),
-                0,
-            ),
+            None => {
+                let elements = ty.elements(sources.batch as i64).max(0);
+                (Layout::Plain, elements as usize * bytes, 0)
+            }
         };
         let block_stride = if space == Space::Scratch {
             0
@@ -254,16 +253,6 @@ impl Buffers {
             block_stride,
             task_stride: 0,
         })
-    }
-
-    /// Rows of the batch are rounded up to whole blocks, which kernels over blocks read and write.
-    fn plain_bytes(&self, sources: &Sources<'_>, shape: &[Dim], bytes: usize) -> usize {
-        let rows = (sources.blocks() * sources.block) as i64;
-        let extent = |dim: &Dim| match Some(*dim) == sources.lanes.extent {
-            true => rows,
-            false => dim.at(rows),
-        };
-        shape.iter().map(extent).product::<i64>().max(0) as usize * bytes
     }
 
     /// New values of parameters and states: in place where nothing reads the old value any more.
@@ -363,8 +352,10 @@ impl Buffers {
                     Space::Arena,
                     None,
                 );
-                let rows = sources.blocks() * sources.block;
-                self.all[id].block_stride = self.all[id].bytes / rows.max(1) * sources.block;
+                // Kernels write whole blocks, so the last one has room for all its rows.
+                let row = self.all[id].bytes / sources.batch.max(1);
+                self.all[id].block_stride = row * sources.block;
+                self.all[id].bytes = self.all[id].block_stride * sources.blocks();
                 self.relayouts.insert(node, id);
                 uses.insert(id, by(&|unit| unit.reads.contains(&node)));
             }
@@ -506,7 +497,7 @@ fn reads_in_place(sources: &Sources<'_>, id: NodeId, old: NodeId, anchor: Option
         if id == old && !straight {
             return false;
         }
-        let stored = seen.len() > 0 && sources.fusion.stored.contains(&id) && Some(id) != anchor;
+        let stored = !seen.is_empty() && sources.fusion.stored.contains(&id) && Some(id) != anchor;
         if stored || !seen.insert((id, straight)) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! Index arithmetic: folds with constants, affine forms and ranges of values.
 
-use super::super::{Address, Affine, Instruction, IntOp, Type, Value};
+use super::super::{Address, Affine, Instruction, IntOp, Statement, Type, Value};
 use super::KernelBuilder;
 
 /// The values an `Index` may take, both ends included; `None` is unbounded.
@@ -61,6 +61,14 @@ impl KernelBuilder {
     /// An index constant.
     pub fn index(&mut self, constant: i64) -> Value {
         self.define(Instruction::IndexConst(constant), 1)
+    }
+
+    /// A name of its own for a constant, so that forms can tell it from equal constants; code holds the constant.
+    pub fn symbol(&mut self, constant: i64) -> Value {
+        let value = self.fresh(Type::Index, self.frames.len() - 1);
+        self.push(Statement::Define(value, Instruction::IndexConst(constant)));
+        self.facts[value].range = Range::new(constant, constant);
+        value
     }
 
     /// The affine form a value was computed from; the value itself if it is no sum.

@@ -98,7 +98,7 @@ pub(super) fn exp(m: &mut LaneMath, x: Value) -> Value {
     let Scaled { exponent, power } = exp_parts(m, x, None);
     let bits = m.bits(power);
     let scaled = m.binary(B::IntAdd, bits, exponent);
-    let scaled = m.from_bits(scaled);
+    let scaled = m.float_of_bits(scaled);
     exp_limits(m, x, scaled, EXP_GREATEST)
 }
 
@@ -112,7 +112,7 @@ fn exp_of_sum(m: &mut LaneMath, x: Value, low: Value) -> Value {
     let bits = m.bits(power);
     let scaled = m.binary(B::IntAdd, bits, exponent);
     let scaled = m.binary(B::IntSub, scaled, less);
-    let scaled = m.from_bits(scaled);
+    let scaled = m.float_of_bits(scaled);
     let scaled = m.mul(scaled, factor);
     exp_limits(m, x, scaled, EXP_GREATEST + 0.25)
 }
@@ -145,7 +145,7 @@ fn split(m: &mut LaneMath, x: Value) -> Split {
     let exponent = m.sub(exponent, shift);
     let mantissa = m.binary(B::IntAnd, moved, low);
     let mantissa = m.binary(B::IntAdd, mantissa, root);
-    let (mantissa, one) = (m.from_bits(mantissa), m.float(1.0));
+    let (mantissa, one) = (m.float_of_bits(mantissa), m.float(1.0));
     Split {
         exponent,
         fraction: m.sub(mantissa, one),

@@ -61,7 +61,7 @@ impl LaneMath<'_> {
         self.unary(U::FloatToBits, a)
     }
 
-    pub(super) fn from_bits(&mut self, a: Value) -> Value {
+    pub(super) fn float_of_bits(&mut self, a: Value) -> Value {
         self.unary(U::BitsToFloat, a)
     }
 
@@ -91,7 +91,7 @@ impl LaneMath<'_> {
         let (magnitude, sign) = (self.bits(magnitude), self.bits(sign));
         let sign = self.binary(B::IntAnd, sign, top);
         let joined = self.binary(B::IntOr, magnitude, sign);
-        self.from_bits(joined)
+        self.float_of_bits(joined)
     }
 
     /// `x` compared with a constant.

@@ -20,7 +20,7 @@ pub(super) fn sin(m: &mut LaneMath, x: Value) -> Value {
     let (top, wave, bits) = (m.int(i32::MIN), m.bits(wave), m.bits(x));
     let sign = m.binary(B::IntAnd, bits, top);
     let wave = m.binary(B::IntXor, wave, sign);
-    m.from_bits(wave)
+    m.float_of_bits(wave)
 }
 
 /// `cos(x)`, which is `sin` a quadrant further.
@@ -52,7 +52,7 @@ fn quadrant(m: &mut LaneMath, x: Value, ahead: i32) -> Value {
     let sign = m.shift_left(sign, 30);
     let wave = m.bits(wave);
     let wave = m.binary(B::IntXor, wave, sign);
-    m.from_bits(wave)
+    m.float_of_bits(wave)
 }
 
 fn sine(m: &mut LaneMath, r: Value) -> Value {

@@ -496,15 +496,15 @@ impl Parser {
 }
 
 fn parse_type(word: &str) -> Option<Type> {
-    let kinds: [(&str, fn(u8) -> Type); 3] = [
-        ("f32x", Type::F32),
-        ("i32x", Type::I32),
-        ("maskx", Type::Mask),
-    ];
     if word == "index" {
         return Some(Type::Index);
     }
-    kinds
-        .into_iter()
-        .find_map(|(prefix, make)| Some(make(word.strip_prefix(prefix)?.parse().ok()?)))
+    let (kind, lanes) = word.split_once('x')?;
+    let lanes = lanes.parse().ok()?;
+    match kind {
+        "f32" => Some(Type::F32(lanes)),
+        "i32" => Some(Type::I32(lanes)),
+        "mask" => Some(Type::Mask(lanes)),
+        _ => None,
+    }
 }

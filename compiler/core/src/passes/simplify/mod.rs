@@ -1,5 +1,6 @@
 //! Algebra. Each rule looks at one operation on rebuilt inputs and gives something cheaper that is the same.
 
+mod complements;
 mod contractions;
 mod elementwise;
 mod maxima;
@@ -26,6 +27,7 @@ const RULES: &[Rule] = &[
     scalars::lift,
     elementwise::neutral,
     elementwise::powers,
+    complements::of_power,
     elementwise::doubled,
     elementwise::choices,
     elementwise::logic,

@@ -61,6 +61,20 @@ check!(
 );
 
 check!(
+    complements_of_powers,
+    r#"  %0 = input : f32 {kind=scalar, name="t"}
+  %1 = constant : f32 {value=0.999}
+  %2 = pow %1, %0 : f32
+  %3 = constant : f32 {value=1.0}
+  %4 = sub %3, %2 : f32
+  %5 = constant : f32 {value=1.5}
+  %6 = pow %5, %0 : f32
+  %7 = sub %3, %6 : f32
+  output result "correction" = %4
+  output result "growing" = %7"#
+);
+
+check!(
     constants_are_computed,
     r#"  %0 = constant : i32 {value=7}
   %1 = constant : i32 {value=-2}

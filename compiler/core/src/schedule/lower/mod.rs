@@ -9,6 +9,7 @@ mod contract;
 mod demand;
 mod elementwise;
 mod gather;
+mod multiply_add;
 mod nest;
 mod reduce;
 mod relayout;
@@ -28,7 +29,7 @@ use super::target::Target;
 use crate::graph::{Graph, NodeId};
 use crate::loops::{self, Buffer, BuildError, Element, Kernel, KernelBuilder, Range, Value};
 use crate::plan::{BufferId, PlanBuffer, ScalarArgument};
-use cranelift_entity::PrimaryMap;
+use cranelift_entity::{EntitySet, PrimaryMap};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,6 +78,8 @@ pub struct Context<'a> {
     pub lanes: &'a Lanes,
     /// Values in memory.
     pub stored: &'a BTreeSet<NodeId>,
+    /// Values that one operation or output reads.
+    pub used_once: &'a EntitySet<NodeId>,
     /// How each anchor is computed.
     pub strategies: &'a BTreeMap<NodeId, Strategy>,
     /// Where each stored value and input lies.

@@ -276,11 +276,13 @@ impl Lowering<'_> {
             if is_anchor && self.group.strategy == Strategy::Partial && !self.partial {
                 continue;
             }
-            if self.cx.graph.nodes[id].ty.rank() == 0 && !self.reads_anchor(id) && !is_anchor {
-                if !self.group.outputs.contains(&id) {
-                    scalars.insert(id);
-                    continue;
-                }
+            if self.cx.graph.nodes[id].ty.rank() == 0
+                && !self.reads_anchor(id)
+                && !is_anchor
+                && !self.group.outputs.contains(&id)
+            {
+                scalars.insert(id);
+                continue;
             }
             if !stored {
                 pending.extend(self.cx.graph.nodes[id].inputs.iter().copied());
@@ -432,10 +434,15 @@ impl Lowering<'_> {
             let (counter, _) =
                 self.b
                     .begin_loop(LoopKind::Domain, "vector", first, last, width, &[]);
-            if self.b.index_constant(counter).is_none() {
-                self.b
-                    .assume(counter, crate::loops::Range::new(0, extent - width));
-            }
+            let counter = match self.b.index_constant(counter) {
+                // The lanes count on from this value, and from no other constant that is equal to it.
+                Some(only) => self.b.symbol(only),
+                None => {
+                    let range = crate::loops::Range::new(0, extent - width);
+                    self.b.assume(counter, range);
+                    counter
+                }
+            };
             let before = std::mem::replace(&mut self.vectors, Vectors::Feature(counter));
             self.push_scope();
             places.push(vec![Affine::variable(counter)]);

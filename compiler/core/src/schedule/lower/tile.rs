@@ -154,7 +154,7 @@ fn describe(
             .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
-    for operand in 0..2 {
+    for (operand, bordered) in borders.iter().enumerate() {
         let mut own: BTreeSet<usize> = BTreeSet::new();
         for variable in used(operand) {
             for &symbol in &forms[variable] {
@@ -170,7 +170,7 @@ fn describe(
         windows.extend(own);
         for (axis, _) in contraction.operands[operand]
             .iter()
-            .zip(&borders[operand])
+            .zip(bordered)
             .filter(|pair| *pair.1)
         {
             for &(variable, _) in axis
@@ -374,8 +374,8 @@ fn cost(
         })
         .collect();
     let live = sums + loads[0].min(loads[1]) + cx.target.spare;
-    if live > cx.target.registers && instances > 1 || sums > cx.target.accumulators && instances > 1
-    {
+    let fits = live <= cx.target.registers && sums <= cx.target.accumulators;
+    if instances > 1 && !fits {
         return None;
     }
     let load: usize = loads.iter().sum();
@@ -388,7 +388,8 @@ fn cost(
     let cycles = cycles.into_iter().fold(0.0, f64::max);
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
-        let tiles = extent.max(1) as usize / factor + usize::from(extent as usize % factor != 0);
+        let tiles = extent.max(1) as usize / factor
+            + usize::from(!(extent as usize).is_multiple_of(factor));
         useful *= extent as f64 / (tiles * factor) as f64;
     }
     Some((cycles / sums as f64 / useful, (sums, load)))

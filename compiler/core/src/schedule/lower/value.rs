@@ -58,6 +58,9 @@ impl Lowering<'_> {
                 Ok(self.unary(*op, dtype, operand))
             }
             Op::Binary(op) => {
+                if let Some(value) = self.multiply_add(*op, &data.inputs, places)? {
+                    return Ok(value);
+                }
                 let a = self.value(data.inputs[0], places)?;
                 let b = self.value(data.inputs[1], places)?;
                 let dtype = cx.graph.nodes[data.inputs[0]].ty.dtype;
