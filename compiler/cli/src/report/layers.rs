@@ -1,7 +1,9 @@
 //! A graph as a person who wrote the program sees it: a row for each call in the source, with what comes out, its
 //! parameters and its arithmetic.
 
-use dlm_core::graph::{Graph, InputKind, Node, Op, TensorType};
+use std::collections::BTreeSet;
+
+use dlm_core::graph::{Graph, InputKind, Node, NodeId, Op, TensorType};
 use dlm_grammar::{SourceMap, Span};
 
 /// What one place of the source computes.
@@ -25,7 +27,9 @@ pub struct Layer {
 pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut paths: Vec<String> = Vec::new();
-    for node in graph.nodes.values().filter(|node| !is_outside(&node.op)) {
+    let flowing = flowing(graph);
+    let is_work = |(id, node): &(NodeId, &Node)| flowing.contains(id) && !is_outside(&node.op);
+    for (_, node) in graph.nodes.iter().filter(is_work) {
         if layers.last().is_none_or(|layer| layer.span != node.span) {
             layers.push(Layer {
                 span: node.span,
@@ -69,6 +73,24 @@ pub fn flops(node: &Node, batch: i64) -> i64 {
 /// The operations of all products of a graph.
 pub fn total_flops(graph: &Graph, batch: i64) -> i64 {
     graph.nodes.values().map(|node| flops(node, batch)).sum()
+}
+
+/// What is computed of data or parameters. The rest, schedules above all, is arithmetic on the run's own scalars.
+fn flowing(graph: &Graph) -> BTreeSet<NodeId> {
+    let mut flowing = BTreeSet::new();
+    for (id, node) in graph.nodes.iter() {
+        let starts = matches!(
+            &node.op,
+            Op::Input {
+                kind: InputKind::Data | InputKind::Parameter,
+                ..
+            }
+        );
+        if starts || node.inputs.iter().any(|input| flowing.contains(input)) {
+            flowing.insert(id);
+        }
+    }
+    flowing
 }
 
 /// Nodes that are no layer's work: constants and what comes in, parameters excepted.

@@ -154,9 +154,6 @@ pub fn lenet() -> Graph {
 #[test]
 fn a_training_step_of_lenet_has_two_phases() {
     let graph = lenet();
-    for (id, node) in graph.nodes.iter() {
-        eprintln!("{id} = {:?} {:?} : {}", node.op, node.inputs, node.ty);
-    }
     let plan = schedule(
         &graph,
         &Target::vector128(),
@@ -164,25 +161,6 @@ fn a_training_step_of_lenet_has_two_phases() {
         &PersistentLayout::of(&graph),
     )
     .unwrap();
-    for (number, phase) in plan.phases.iter().enumerate() {
-        eprintln!("phase {number}");
-        for group in &phase.groups {
-            eprintln!("  {} {:?}", group.name, group.tasks);
-            for call in &group.calls {
-                let k = &plan.kernels[call.kernel];
-                let names: Vec<_> = call
-                    .buffers
-                    .iter()
-                    .map(|&b| format!("{}:{:?}", plan.buffers[b].name, plan.buffers[b].space))
-                    .collect();
-                eprintln!("    {} {:?} | {}", k.name, names, k.notes.join("; "));
-            }
-        }
-    }
-    eprintln!(
-        "commits {:?} arena {} scratch {}",
-        plan.commits, plan.arena_bytes, plan.scratch_bytes
-    );
     assert_eq!(plan.phases.len(), 2);
 }
 
