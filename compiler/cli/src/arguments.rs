@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{bench, call, check, dump, fmt, opt, run};
+use crate::pipeline::machine::TargetFeatures;
 use crate::terminal::ColorChoice;
 
 const EXIT_CODES: &str = "\
@@ -33,6 +34,9 @@ pub struct Shared {
     /// How many threads work [default: one per core]; results do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Make code for these vectors [default: the widest that the processor has]
+    #[arg(long, global = true, value_enum, value_name = "SET")]
+    pub target_features: Option<TargetFeatures>,
     /// Print how long each stage took, to standard error
     #[arg(long, global = true)]
     pub verbose: bool,

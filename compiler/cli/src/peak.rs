@@ -12,22 +12,21 @@ const ACCUMULATORS: usize = 10;
 const ROUNDS: usize = 20_000;
 /// Tasks of a step.
 const TASKS: usize = 16;
-/// f32 lanes of one vector.
-const LANES: usize = 4;
-
 /// Steps of one measurement, which then lasts some milliseconds.
 pub const STEPS: u64 = 4;
 
 /// Floating-point operations of one step of [`plan`], two for each multiply-add.
-pub const FLOPS: f64 = (2 * LANES * ACCUMULATORS * ROUNDS * TASKS) as f64;
-
-/// A program whose step does nothing but multiply-adds.
-pub fn plan() -> Result<Plan, dlm_core::plan::ParseError> {
-    parse_plan(&text())
+pub fn flops(lanes: usize) -> f64 {
+    (2 * lanes * ACCUMULATORS * ROUNDS * TASKS) as f64
 }
 
-fn text() -> String {
-    let bytes = TASKS * LANES * 4;
+/// A program whose step does nothing but multiply-adds of vectors of so many lanes.
+pub fn plan(lanes: usize) -> Result<Plan, dlm_core::plan::ParseError> {
+    parse_plan(&text(lanes))
+}
+
+fn text(lanes: usize) -> String {
+    let bytes = TASKS * lanes * 4;
     format!(
         "plan \"peak\" {{
   batch 1
@@ -49,13 +48,13 @@ fn text() -> String {
 }}
 
 {kernel}",
-        elements = TASKS * LANES,
-        kernel = kernel()
+        elements = TASKS * lanes,
+        kernel = kernel(lanes)
     )
 }
 
 /// Each sum goes round as `sum * 0.5 + 1`, which stays finite and normal.
-fn kernel() -> String {
+fn kernel(lanes: usize) -> String {
     let first = 7;
     let argument = |n: usize| first + n;
     let next = |n: usize| first + ACCUMULATORS + n;
@@ -67,7 +66,7 @@ fn kernel() -> String {
         names.join(", ")
     };
     let carried: Vec<String> = (0..ACCUMULATORS)
-        .map(|n| format!("v{}: f32x{LANES} = v5", argument(n)))
+        .map(|n| format!("v{}: f32x{lanes} = v5", argument(n)))
         .collect();
     let mut text = format!(
         "kernel \"peak\" {{
@@ -76,8 +75,8 @@ fn kernel() -> String {
   scalar v1 \"end\"
   v2: index = const 0
   v3: index = const {ROUNDS}
-  v4: f32x{LANES} = const 0.5
-  v5: f32x{LANES} = const 1.0
+  v4: f32x{lanes} = const 0.5
+  v5: f32x{lanes} = const 1.0
   for v6 \"task\" in v0..v1 step 1 domain {{
     for v{counter} \"round\" in v2..v3 step 1 reduction carry {carried} {{
 ",
@@ -87,7 +86,7 @@ fn kernel() -> String {
     for n in 0..ACCUMULATORS {
         let (from, to) = (argument(n), next(n));
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "      v{to}: f32x{LANES} = fma v{from}, v4, v5");
+        let _ = writeln!(text, "      v{to}: f32x{lanes} = fma v{from}, v4, v5");
     }
     let _ = writeln!(
         text,
@@ -100,12 +99,12 @@ fn kernel() -> String {
         let total = first + 3 * ACCUMULATORS + n;
         let _ = writeln!(
             text,
-            "    v{total}: f32x{LANES} = add v{sum}, v{}",
+            "    v{total}: f32x{lanes} = add v{sum}, v{}",
             result(n)
         );
         sum = total;
     }
-    let _ = writeln!(text, "    store b0[v6 * {LANES}], v{sum}\n  }}\n}}");
+    let _ = writeln!(text, "    store b0[v6 * {lanes}], v{sum}\n  }}\n}}");
     text
 }
 
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_text_is_a_plan_with_one_kernel() {
-        let plan = plan().expect("parses");
+        let plan = plan(8).expect("parses");
         assert_eq!(plan.kernels.len(), 1);
         assert!(
             plan.kernels

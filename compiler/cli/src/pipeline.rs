@@ -4,5 +4,6 @@ pub mod catalog;
 pub mod folder;
 pub mod frontend;
 pub mod lower;
+pub mod machine;
 pub mod overrides;
 pub mod source;

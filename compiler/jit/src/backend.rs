@@ -32,6 +32,18 @@ impl Backend {
         }
     }
 
+    /// Every one, with its name on the command line.
+    pub const NAMED: [(&'static str, Backend); 3] = [
+        ("vector128", Backend::Cranelift),
+        ("avx2", Backend::Avx2),
+        ("avx512", Backend::Avx512),
+    ];
+
+    /// Whether this machine can run its code.
+    pub fn is_available(self) -> bool {
+        Backend::available().contains(&self)
+    }
+
     /// The features of a wide backend.
     pub(crate) fn features(self) -> Option<Features> {
         match self {

@@ -28,7 +28,7 @@ Examples:
   dlmc bench models/lenet.dlm --infer             the forward pass of the evaluation
 
 GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
-three forward passes. The peak is that of fused multiply-adds in 128-bit registers on all threads,
+three forward passes. The peak is that of fused multiply-adds in registers on all threads,
 measured in the same run. Data are random numbers of the program's types, made ahead.";
 
 /// Measure the compiled program's step.
@@ -61,10 +61,16 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let layout: PersistentLayout = persistent_layout(&train);
     let graph = optimise(part.graph, &mut stages, |_, _| {})?;
     let init = optimise(&train.init, &mut stages, |_, _| {})?;
-    let step_plan = plan(&graph, part.batch, &layout, &frontend.source, &mut stages)?;
-    let init_plan = plan(&init, 1, &layout, &frontend.source, &mut stages)?;
-    let peak_plan = peak::plan().map_err(Failure::internal)?;
-    let programs = link(&[&step_plan, &init_plan, &peak_plan], &mut stages)?;
+    let place = (frontend.machine, &frontend.source);
+    let step_plan = plan(&graph, part.batch, &layout, place, &mut stages)?;
+    let init_plan = plan(&init, 1, &layout, place, &mut stages)?;
+    let lanes = frontend.machine.target().register_lanes;
+    let peak_plan = peak::plan(lanes).map_err(Failure::internal)?;
+    let programs = link(
+        &[&step_plan, &init_plan, &peak_plan],
+        frontend.machine,
+        &mut stages,
+    )?;
     let [step, init, peak_program] = &programs[..] else {
         return Err(Failure::internal(
             "three plans gave other than three programs",
@@ -73,7 +79,9 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
-    let peak = stages.time("measure the peak", || measure::peak(&team, peak_program))?;
+    let peak = stages.time("measure the peak", || {
+        measure::peak(&team, peak_program, lanes)
+    })?;
     let passes = if arguments.infer { 1.0 } else { 3.0 };
     let flops = passes * total_flops(part.graph, part.batch as i64) as f64;
     let result = show::BenchResult {

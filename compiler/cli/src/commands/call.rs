@@ -73,8 +73,14 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
     check_indices(&callable.arguments, &given)?;
     let layout = layout(&callable);
     let graph = optimise(&callable.graph, &mut stages, |_, _| {})?;
-    let plan = plan(&graph, 1, &layout, &frontend.source, &mut stages)?;
-    let executable = link(&[&plan], &mut stages)?
+    let plan = plan(
+        &graph,
+        1,
+        &layout,
+        (frontend.machine, &frontend.source),
+        &mut stages,
+    )?;
+    let executable = link(&[&plan], frontend.machine, &mut stages)?
         .pop()
         .ok_or_else(|| Failure::internal("one plan gave no program"))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;

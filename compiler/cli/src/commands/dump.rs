@@ -94,13 +94,19 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
         return terminal::print(&graph.to_string());
     }
     let layout = persistent_layout(&train);
-    let plan = plan(&graph, part.batch, &layout, &frontend.source, &mut stages)?;
+    let plan = plan(
+        &graph,
+        part.batch,
+        &layout,
+        (frontend.machine, &frontend.source),
+        &mut stages,
+    )?;
     let wanted = arguments.kernel.as_deref();
     let text = match emit {
         Emit::Plan => plan.to_string(),
         Emit::Loops => kernels::loops(&plan, wanted, &frontend.source.map),
         _ => {
-            let code = listings(&plan, &mut stages)?;
+            let code = listings(&plan, frontend.machine, &mut stages)?;
             let pick: fn(&Listing) -> &String = match emit {
                 Emit::Clif => |listing| &listing.clif,
                 _ => |listing| &listing.assembly,

@@ -13,6 +13,7 @@ use dlm_grammar::{Diagnostic, suggest};
 
 use super::catalog::Catalog;
 use super::folder::Folder;
+use super::machine::Machine;
 use super::overrides::Overrides;
 use super::source::Source;
 use crate::arguments::Shared;
@@ -25,6 +26,8 @@ pub struct Frontend {
     pub source: Source,
     /// The data that it can name.
     pub catalog: Catalog,
+    /// What its code is made for.
+    pub machine: Machine,
     folder: Folder,
     settings: Settings,
 }
@@ -33,13 +36,14 @@ impl Frontend {
     /// Reads a program's file.
     ///
     /// # Errors
-    /// Where it cannot be read, or an override is malformed.
+    /// Where it cannot be read, an override is malformed, or the processor lacks what the command line asks for.
     pub fn load(path: &Path, overrides: &Overrides, shared: &Shared) -> Result<Frontend, Failure> {
         let source = Source::read(path, shared.color.applies())?;
         let folder = source.folder();
         Ok(Frontend {
             settings: overrides.settings()?,
             catalog: Catalog::new(&folder),
+            machine: Machine::new(shared.target_features)?,
             folder: Folder::new(&folder),
             source,
         })

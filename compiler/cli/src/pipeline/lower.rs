@@ -7,11 +7,12 @@ use dlm_core::graph::Graph;
 use dlm_core::loops::{Kernel, expand_math};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::Plan;
-use dlm_core::schedule::{PersistentLayout, ScheduleError, Target, schedule};
+use dlm_core::schedule::{PersistentLayout, ScheduleError, schedule};
 use dlm_grammar::Diagnostic;
-use dlm_jit::{Backend, Code, JitError, LinkError, Options};
+use dlm_jit::{Code, JitError, LinkError, Options};
 use dlm_runtime::program::Executable;
 
+use super::machine::Machine;
 use super::source::Source;
 use crate::failure::Failure;
 use crate::stages::Stages;
@@ -78,20 +79,12 @@ pub fn plan(
     graph: &Graph,
     batch: usize,
     persistent: &PersistentLayout,
-    source: &Source,
+    (machine, source): (Machine, &Source),
     stages: &mut Stages,
 ) -> Result<Plan, Failure> {
-    let planned = stages.time("schedule", || schedule(graph, &target(), batch, persistent));
+    let target = machine.target();
+    let planned = stages.time("schedule", || schedule(graph, &target, batch, persistent));
     planned.map_err(|error| source.failure(&[unsupported(&error)]))
-}
-
-/// The constants of the instruction set that code is made for.
-pub fn target() -> Target {
-    match Backend::host() {
-        Backend::Cranelift => Target::vector128(),
-        Backend::Avx2 => Target::avx2(),
-        Backend::Avx512 => Target::avx512(),
-    }
 }
 
 fn unsupported(error: &ScheduleError) -> Diagnostic {
@@ -103,9 +96,14 @@ fn unsupported(error: &ScheduleError) -> Diagnostic {
 ///
 /// # Errors
 /// Where the machine lacks instructions, where a value cannot be fed or read, and for faults of the compiler.
-pub fn link(plans: &[&Plan], stages: &mut Stages) -> Result<Vec<Executable>, Failure> {
+pub fn link(
+    plans: &[&Plan],
+    machine: Machine,
+    stages: &mut Stages,
+) -> Result<Vec<Executable>, Failure> {
+    let options = machine.options();
     stages
-        .time("machine code", || dlm_jit::link(plans, &Options::default()))
+        .time("machine code", || dlm_jit::link(plans, &options))
         .map_err(link_failure)
 }
 
@@ -113,11 +111,11 @@ pub fn link(plans: &[&Plan], stages: &mut Stages) -> Result<Vec<Executable>, Fai
 ///
 /// # Errors
 /// As [`link`].
-pub fn listings(plan: &Plan, stages: &mut Stages) -> Result<Arc<Code>, Failure> {
+pub fn listings(plan: &Plan, machine: Machine, stages: &mut Stages) -> Result<Arc<Code>, Failure> {
     let kernels: Vec<Kernel> = plan.kernels.values().map(expand_math).collect();
     let options = Options {
         listings: true,
-        ..Options::default()
+        ..machine.options()
     };
     stages
         .time("machine code", || dlm_jit::compile(&kernels, &options))

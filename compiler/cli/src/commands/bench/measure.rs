@@ -246,11 +246,11 @@ fn random_tensor(
     tensor.map_err(Failure::internal)
 }
 
-/// The machine's peak in GFLOP/s: the best of several runs.
+/// The machine's peak in GFLOP/s with vectors of so many lanes: the best of several runs.
 ///
 /// # Errors
 /// Where the program cannot run.
-pub fn peak(team: &Team, program: &Executable) -> Result<f64, Failure> {
+pub fn peak(team: &Team, program: &Executable, lanes: usize) -> Result<f64, Failure> {
     let mut arena = arena_of(program).map_err(Failure::run)?;
     let mut persistent = Buffer::zeroed(program.persistent_bytes).map_err(Failure::run)?;
     let mut scratch = Scratch::default();
@@ -267,5 +267,5 @@ pub fn peak(team: &Team, program: &Executable) -> Result<f64, Failure> {
             .map_err(Failure::run)?;
         best = best.min(begin.elapsed().as_secs_f64());
     }
-    Ok(peak::FLOPS * peak::STEPS as f64 / best / 1e9)
+    Ok(peak::flops(lanes) * peak::STEPS as f64 / best / 1e9)
 }

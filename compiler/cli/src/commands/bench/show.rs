@@ -78,7 +78,7 @@ impl BenchResult {
         let mut text = format!(
             "{} {}: batch {}, {} threads, {} measurements of {} steps\n\
              \x20 step     {:.3} ms median, {:.3} min, {:.3} max\n\
-             \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, 128-bit, all threads)\n\n",
+             \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, all threads)\n\n",
             self.name,
             self.train,
             self.batch,

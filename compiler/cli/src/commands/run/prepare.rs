@@ -69,9 +69,15 @@ fn programs(
     let mut plans = Vec::with_capacity(parts.len());
     for (graph, batch) in parts {
         let graph = optimise(graph, stages, |_, _| {})?;
-        plans.push(schedule(&graph, batch, layout, &frontend.source, stages)?);
+        plans.push(schedule(
+            &graph,
+            batch,
+            layout,
+            (frontend.machine, &frontend.source),
+            stages,
+        )?);
     }
-    link(&plans.iter().collect::<Vec<_>>(), stages)
+    link(&plans.iter().collect::<Vec<_>>(), frontend.machine, stages)
 }
 
 fn datasets(train: &TrainProgram, frontend: &Frontend) -> Result<Vec<Dataset>, Failure> {

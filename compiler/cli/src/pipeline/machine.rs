@@ -1,0 +1,88 @@
+//! The instruction set that code is made for: the machine's best, or the one that the command line asks for.
+
+use clap::ValueEnum;
+use dlm_core::schedule::Target;
+use dlm_jit::{Backend, Options};
+
+use crate::failure::Failure;
+
+/// Instruction sets, by the vectors they have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetFeatures {
+    /// 128-bit vectors, by Cranelift: every machine
+    Vector128,
+    /// 256-bit vectors: x86-64 with AVX2 and FMA
+    Avx2,
+    /// 512-bit vectors: x86-64 with AVX-512 F, VL, DQ and BW
+    Avx512,
+}
+
+/// What code is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    backend: Backend,
+}
+
+impl Machine {
+    /// The instruction set that was asked for, or the best one.
+    ///
+    /// # Errors
+    /// Where this processor lacks it.
+    pub fn new(asked: Option<TargetFeatures>) -> Result<Machine, Failure> {
+        let backend = match asked {
+            None => Backend::host(),
+            Some(TargetFeatures::Vector128) => Backend::Cranelift,
+            Some(TargetFeatures::Avx2) => Backend::Avx2,
+            Some(TargetFeatures::Avx512) => Backend::Avx512,
+        };
+        if backend.is_available() {
+            return Ok(Machine { backend });
+        }
+        let available: Vec<&str> = Backend::available().into_iter().map(name).collect();
+        Err(Failure::command_line(format!(
+            "this processor lacks {}; it has {}",
+            name(backend),
+            available.join(", ")
+        )))
+    }
+
+    /// The schedule's constants for it.
+    pub fn target(self) -> Target {
+        match self.backend {
+            Backend::Cranelift => Target::vector128(),
+            Backend::Avx2 => Target::avx2(),
+            Backend::Avx512 => Target::avx512(),
+        }
+    }
+
+    /// The code generator's options for it.
+    pub fn options(self) -> Options {
+        Options {
+            backend: Some(self.backend),
+            ..Options::default()
+        }
+    }
+}
+
+fn name(backend: Backend) -> &'static str {
+    let named = Backend::NAMED.iter().find(|named| named.1 == backend);
+    named.map_or("this", |named| named.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_and_schedule_are_for_one_instruction_set() {
+        for (asked, name) in [
+            (TargetFeatures::Vector128, "vector128"),
+            (TargetFeatures::Avx2, "avx2"),
+            (TargetFeatures::Avx512, "avx512"),
+        ] {
+            if let Ok(machine) = Machine::new(Some(asked)) {
+                assert_eq!(machine.target().name, name);
+            }
+        }
+    }
+}
