@@ -5,6 +5,7 @@
 //! of the anchor's elements is needed by one element of the result only. All else is computed where it is read.
 
 use super::affine::Affine;
+use super::coarse::restriction;
 use super::lanes::{ContractionLanes, Lanes};
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
@@ -38,6 +39,8 @@ pub struct Group {
     pub outputs: Vec<NodeId>,
     /// Where the outputs read the anchor; empty where the output is the anchor itself, or there is none.
     pub place: AnchorPlace,
+    /// Of outputs with fewer axes than the first one: for each axis the axis of the first output that it is.
+    pub coarse: BTreeMap<NodeId, Vec<usize>>,
 }
 
 /// Where an epilogue reads its anchor.
@@ -68,8 +71,17 @@ impl Group {
             strategy,
             outputs: vec![node],
             place: AnchorPlace::default(),
+            coarse: BTreeMap::new(),
         }
     }
+}
+
+/// The outputs that share an anchor while groups are formed.
+#[derive(Default)]
+struct Members {
+    outputs: Vec<NodeId>,
+    place: AnchorPlace,
+    coarse: BTreeMap<NodeId, Vec<usize>>,
 }
 
 /// The result: what is stored, in which groups, in an order in which each group reads only earlier ones.
@@ -283,46 +295,45 @@ impl<'a> Fuser<'a> {
 
     /// Assigns each stored value to a group, or names a value that must be stored first.
     fn form(&self) -> Result<Vec<Group>, NodeId> {
-        let mut anchored: BTreeMap<NodeId, (Vec<NodeId>, AnchorPlace)> = BTreeMap::new();
+        let mut anchored: BTreeMap<NodeId, Members> = BTreeMap::new();
         let mut groups = Vec::new();
-        let mut homed: BTreeSet<NodeId> = BTreeSet::new();
+        let mut homed: BTreeMap<NodeId, NodeId> = BTreeMap::new();
         for &id in &self.stored {
             if self.strategies.contains_key(&id) {
-                anchored.entry(id).or_default().0.push(id);
+                anchored.entry(id).or_default().outputs.push(id);
                 continue;
             }
-            match self.home(id, &homed) {
-                Some((home, place))
-                    if anchored
-                        .get(&home)
-                        .is_none_or(|found| self.joins(id, &place, found)) =>
-                {
-                    let entry = anchored.entry(home).or_insert_with(|| (Vec::new(), place));
-                    entry.0.push(id);
-                    homed.insert(id);
-                }
-                _ => match self.obstacle(id) {
-                    Some(cut) => return Err(cut),
-                    None => groups.push(self.elementwise(id)),
-                },
+            let joined = self.home(id, &homed).and_then(|(home, place)| {
+                let members = self.join(id, place, anchored.get(&home))?;
+                Some((home, members))
+            });
+            if let Some((home, members)) = joined {
+                anchored.insert(home, members);
+                homed.insert(id, home);
+                continue;
+            }
+            match self.obstacle(id) {
+                Some(cut) => return Err(cut),
+                None => groups.push(self.elementwise(id)),
             }
         }
-        for (anchor, (outputs, place)) in anchored {
+        for (anchor, members) in anchored {
             self.check_operands(anchor)?;
             let strategy = self.strategies[&anchor];
             groups.push(Group {
                 anchor: Some(anchor),
                 strategy,
-                outputs,
-                place,
+                outputs: members.outputs,
+                place: members.place,
+                coarse: members.coarse,
             });
         }
         Ok(groups)
     }
 
     /// The anchor whose epilogue can compute a value, and where it reads the anchor.
-    fn home(&self, id: NodeId, homed: &BTreeSet<NodeId>) -> Option<(NodeId, AnchorPlace)> {
-        for through in [homed.clone(), BTreeSet::new()] {
+    fn home(&self, id: NodeId, homed: &BTreeMap<NodeId, NodeId>) -> Option<(NodeId, AnchorPlace)> {
+        for through in self.looked_through(id, homed) {
             let (reach, symbols) = self.reach(id, through);
             let [(&home, places)] = reach.anchors.iter().collect::<Vec<_>>()[..] else {
                 continue;
@@ -341,9 +352,90 @@ impl<'a> Fuser<'a> {
         None
     }
 
-    /// Whether a value fits the outputs that an anchor's kernel has already.
-    fn joins(&self, id: NodeId, place: &AnchorPlace, found: &(Vec<NodeId>, AnchorPlace)) -> bool {
-        found.1 == *place && self.same_domain(found.0[0], id)
+    /// The stored values that the expression of `id` may be followed through, to find the anchor of a kernel that makes
+    /// them too: the outputs of one kernel of those it reads, the latest first, then none.
+    fn looked_through(
+        &self,
+        id: NodeId,
+        homed: &BTreeMap<NodeId, NodeId>,
+    ) -> Vec<BTreeSet<NodeId>> {
+        let (reach, _) = self.reach(id, BTreeSet::new());
+        let homes: BTreeSet<NodeId> = reach
+            .leaves
+            .iter()
+            .filter_map(|leaf| homed.get(leaf).copied())
+            .collect();
+        let outputs_of = |home: &NodeId| {
+            let outputs = homed.iter().filter(|output| output.1 == home);
+            outputs.map(|output| *output.0).collect()
+        };
+        let mut choices: Vec<BTreeSet<NodeId>> = homes.iter().rev().map(outputs_of).collect();
+        choices.push(BTreeSet::new());
+        choices
+    }
+
+    /// The outputs that an anchor's kernel has already, and this value, if it fits them.
+    fn join(&self, id: NodeId, place: AnchorPlace, found: Option<&Members>) -> Option<Members> {
+        let Some(found) = found else {
+            let outputs = vec![id];
+            return Some(Members {
+                outputs,
+                place,
+                coarse: BTreeMap::new(),
+            });
+        };
+        let mut outputs = found.outputs.clone();
+        let mut coarse = found.coarse.clone();
+        let first = outputs[0];
+        if found.place == place && self.same_domain(first, id) {
+            outputs.push(id);
+            return Some(Members {
+                outputs,
+                place,
+                coarse,
+            });
+        }
+        let axes = self.coarse_axes(first, &found.place, id, &place)?;
+        if !coarse.is_empty() {
+            return None;
+        }
+        outputs.iter().for_each(|&output| {
+            coarse.insert(output, axes.clone());
+        });
+        outputs.insert(0, id);
+        Some(Members {
+            outputs,
+            place,
+            coarse,
+        })
+    }
+
+    /// For each axis of `coarse` the axis of `fine` that it is, where `fine` repeats its elements along the others.
+    fn coarse_axes(
+        &self,
+        coarse: NodeId,
+        coarse_place: &AnchorPlace,
+        fine: NodeId,
+        fine_place: &AnchorPlace,
+    ) -> Option<Vec<usize>> {
+        let rank = self.domain_rank(coarse) as usize;
+        let axes = restriction(coarse_place, rank, fine_place)?;
+        let mut axes = axes.into_iter();
+        let shape = |id: NodeId| &self.graph.nodes[id].ty.shape;
+        let lane = self.lanes.axis(fine);
+        let full = |axis: usize| axis + usize::from(lane.is_some_and(|lane| axis >= lane));
+        let mut result = Vec::new();
+        for axis in 0..shape(coarse).len() {
+            let own = match self.lanes.axis(coarse) == Some(axis) {
+                true => lane?,
+                false => full(axes.next()?),
+            };
+            if shape(coarse)[axis] != shape(fine)[own] {
+                return None;
+            }
+            result.push(own);
+        }
+        Some(result)
     }
 
     /// What must be stored so that a value without a home reads no anchor.

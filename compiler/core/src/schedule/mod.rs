@@ -4,6 +4,7 @@ mod affine;
 mod assemble;
 mod borders;
 mod buffers;
+mod coarse;
 mod fuse;
 mod lanes;
 mod lower;

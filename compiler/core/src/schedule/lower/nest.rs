@@ -506,7 +506,9 @@ impl Lowering<'_> {
                     continue;
                 }
                 for &output in &outputs {
-                    self.demand(output, element, anchor, &mut instances)?;
+                    if let Some(element) = self.element_of(output, element)? {
+                        self.demand(output, &element, anchor, &mut instances)?;
+                    }
                 }
             }
             let instances: Vec<Vec<Place>> = instances.into_iter().collect();
@@ -520,16 +522,40 @@ impl Lowering<'_> {
         }
         for element in elements {
             for &output in &outputs {
+                let Some(element) = self.element_of(output, element)? else {
+                    continue;
+                };
                 let value = match self.recall(&(output, element.clone())) {
                     Some(value) => value,
-                    None => self.computed(output, element)?,
+                    None => self.computed(output, &element)?,
                 };
                 self.remember((output, element.clone()), value);
                 let shape = self.cx.graph.nodes[output].ty.shape.clone();
-                self.store(output, self.cx.buffer_of[&output], &shape, element, value)?;
+                self.store(output, self.cx.buffer_of[&output], &shape, &element, value)?;
             }
         }
         Ok(())
+    }
+
+    /// The element of an output at a place of the domain. One with fewer axes is made where the others are at 0 only.
+    fn element_of(
+        &self,
+        output: NodeId,
+        place: &[Place],
+    ) -> Result<Option<Vec<Place>>, LowerError> {
+        let Some(axes) = self.group.coarse.get(&output) else {
+            return Ok(Some(place.to_vec()));
+        };
+        let mut first = true;
+        for (_, at) in place.iter().enumerate().filter(|at| !axes.contains(&at.0)) {
+            match at {
+                Position::At(form) if form.as_constant().is_some() => {
+                    first &= form.as_constant() == Some(0);
+                }
+                _ => return self.unsupported(output, "a repeat that no tile holds"),
+            }
+        }
+        Ok(first.then(|| axes.iter().map(|&axis| place[axis].clone()).collect()))
     }
 
     fn anchor_values(
