@@ -5,8 +5,16 @@ mod common;
 use common::{Place, shared, workspace};
 use safetensors::SafeTensors;
 
-/// The reference runs whose optimizers are there.
-const RUNS: [&str; 3] = ["sgd", "adam", "staircase"];
+/// The reference runs, one for each way to update.
+const RUNS: [&str; 7] = [
+    "sgd",
+    "adam",
+    "adamw",
+    "adagrad",
+    "rmsprop",
+    "staircase",
+    "clipped",
+];
 
 #[test]
 fn runs_agree_with_the_reference() {

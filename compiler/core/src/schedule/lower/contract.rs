@@ -71,7 +71,7 @@ impl Lowering<'_> {
         self.contract_level(&emission, 0, &mut counters, zeros)
     }
 
-    /// Bounded loops outermost, then the rest in order, the innermost unrolled.
+    /// Bounded loops outermost, then the rest, the innermost unrolled.
     fn levels(
         &self,
         node: NodeId,
@@ -102,10 +102,18 @@ impl Lowering<'_> {
             });
         }
         levels.sort_by_key(|level| match level.how {
-            How::InLanes => 0,
-            How::Bounded => 1,
-            How::Whole => 2,
-            How::Samples => 3,
+            How::InLanes => (0, 0),
+            How::Bounded => (1, level.variable),
+            // Channels, then a window's axes with its rows innermost: the order of the sum, which rounding shows.
+            How::Whole => (
+                2,
+                if level.variable == 0 {
+                    0
+                } else {
+                    usize::MAX - level.variable
+                },
+            ),
+            How::Samples => (3, 0),
         });
         if let Some(inner) = levels.last_mut() {
             let body = self.cx.target.unrolled_body as i64;
