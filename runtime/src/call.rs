@@ -234,6 +234,7 @@ mod tests {
             keep_alive: Arc::new(()),
             phases: vec![Phase {
                 groups: vec![Group {
+                    loops: Vec::new(),
                     name: "scale".to_string(),
                     tasks: Tasks::Blocks {
                         lanes: 4,

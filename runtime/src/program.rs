@@ -56,6 +56,18 @@ pub enum Arg {
         /// How far apart two neighbouring blocks' addresses are.
         block_stride_bytes: u64,
     },
+    /// The address `base(space) + offset_bytes + block * block_stride_bytes + round * round_stride_bytes`, where `round`
+    /// is the number of the loop's round. Only in a loop.
+    Row {
+        /// The buffer.
+        space: Space,
+        /// Where in the buffer, for block 0 and round 0.
+        offset_bytes: u64,
+        /// How far apart two neighbouring blocks' addresses are.
+        block_stride_bytes: u64,
+        /// How far apart two neighbouring rounds' addresses are.
+        round_stride_bytes: u64,
+    },
     /// An integer.
     Scalar(ScalarArg),
 }
@@ -90,6 +102,8 @@ pub enum ScalarArg {
     RangeBegin,
     /// Where this task's range ends (exclusive). Only in [`Tasks::Ranges`] and [`Tasks::BatchRanges`].
     RangeEnd,
+    /// The number of the loop's round. Only in a loop.
+    Round,
 }
 
 /// One call of a kernel.
@@ -142,6 +156,38 @@ pub struct Zero {
     pub bytes: u64,
 }
 
+/// Calls of a group that are made again and again, before those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// The first of them.
+    pub first: u32,
+    /// How many calls.
+    pub calls: u32,
+    /// How many times, at least once.
+    pub rounds: u64,
+    /// Whether the rounds are counted down: the first is `rounds - 1`.
+    pub reverse: bool,
+}
+
+impl Loop {
+    /// The calls, as (first, one past the last).
+    pub fn range(&self) -> (usize, usize) {
+        (
+            self.first as usize,
+            self.first as usize + self.calls as usize,
+        )
+    }
+
+    /// The number of the round that is the `step`-th.
+    pub fn round(&self, step: u64) -> u64 {
+        if self.reverse {
+            self.rounds - 1 - step
+        } else {
+            step
+        }
+    }
+}
+
 /// Work that is cut into tasks all alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -153,6 +199,8 @@ pub struct Group {
     pub prologue: Vec<Zero>,
     /// What each task calls: once, or for each of its blocks.
     pub calls: Vec<Call>,
+    /// Which of the calls are repeated: in order, none twice.
+    pub loops: Vec<Loop>,
 }
 
 /// Groups whose tasks may all run at once. Tasks are begun in the order of the groups, so long tasks stand first.

@@ -65,6 +65,7 @@ fn program() -> Executable {
         Arg::Scalar(ScalarArg::RangeEnd),
     ];
     let group = Group {
+        loops: Vec::new(),
         name: "increment".to_string(),
         tasks: Tasks::BatchRanges { chunk: 4 },
         prologue: vec![],

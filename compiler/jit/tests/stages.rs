@@ -203,6 +203,53 @@ fn recurrent_layers() {
 }
 
 #[test]
+fn other_recurrent_layers() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  let t = x |> rearrange[\"b c t n -> b t (c n)\"]
+  let y, h = t |> Gru[5, states=true]
+  return concat[1]((y |> Rnn[7])[:, 3], h) |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+/// Carries that change places, rows from the end on, the round's number, a stack, and a loop without samples.
+#[test]
+fn loops_over_rounds() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  param p: f32[5, 8] = normal[1]
+  let t = x |> rearrange[\"b c t n -> b t (c n)\"]
+  let bias = 0
+  for i in 0..5 { bias = tanh(0.5 * bias + p[i]) }
+  let a = t[:, 1]
+  let b = zeros[B, 8]
+  let all = []
+  for i in 0..6 {
+    let old = a
+    a = tanh(b + bias)
+    b = old * 0.5 + t[:, 7 - i] / (i + 1)
+    all = all + [a * b]
+  }
+  return concat[1](a, sum[axis=1](stack[axis=1](all))) |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+/// Bodies that the schedule has no loop for: one that mixes samples, and one with a loop inside.
+#[test]
+fn loops_that_are_written_out() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  let t = x |> rearrange[\"b c t n -> b t (c n)\"]
+  let h = zeros[B, 8]
+  for i in 0..3 { h = tanh(h - mean[axis=0](h) + t[:, i]) }
+  for i in 0..3 {
+    for j in 0..4 { h = tanh(h + t[:, j]) }
+  }
+  return h |> Linear[10]
+}";
+    check(&program("digits[]", block, "Net", "sgd[lr=0.1]"));
+}
+
+#[test]
 fn attention_over_rows() {
     let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
   return x |> rearrange[\"b c t n -> b t (c n)\"]

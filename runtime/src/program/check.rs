@@ -4,8 +4,10 @@
 //! - `max_batch` is at least 1;
 //! - a call's kernel exists;
 //! - `lanes`, `max_tasks` and `chunk` are not 0;
+//! - a loop's calls exist, in order, none twice, with a round or more; `Round` and rows stand only in loops;
 //! - `Block` and `LanesValid` stand only in groups of blocks, `RangeBegin` and `RangeEnd` only in groups of ranges;
-//! - every address that a pointer argument can take, for every task and block of the largest batch, lies in its buffer;
+//! - every address that a pointer argument or row can take, for every task, block and round of the largest batch, lies in
+//!   its buffer;
 //! - what a prologue clears lies in its buffer;
 //! - a slot is aligned, lies in its buffer, and stands in a buffer that its role allows;
 //! - no two slots of the same role share a name;
@@ -15,7 +17,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{ALIGNMENT, Arg, Call, Group, Layout, Program, ScalarArg, Slot, Space, Tasks, Zero};
+use super::{
+    ALIGNMENT, Arg, Call, Group, Layout, Loop, Program, ScalarArg, Slot, Space, Tasks, Zero,
+};
 use crate::tensor::DataType;
 
 /// What is wrong with a program. A compiler's mistake, never a user's.
@@ -51,6 +55,24 @@ pub enum ProgramError {
         argument: ScalarArg,
         /// How the group is cut.
         tasks: Tasks,
+    },
+    /// A loop is not one of the group's calls.
+    #[error("{place}: {rounds} rounds of {calls} calls from {first} on")]
+    BadLoop {
+        /// The phase and group.
+        place: String,
+        /// Its first call.
+        first: u32,
+        /// How many calls.
+        calls: u32,
+        /// How many rounds.
+        rounds: u64,
+    },
+    /// An argument depends on the round, and there is no loop.
+    #[error("{place}: depends on a round outside of loops")]
+    NoLoop {
+        /// The phase, group and call.
+        place: String,
     },
     /// Bytes reach past the end of a buffer.
     #[error("{place}: {needed} bytes of {space:?}, which has {available}")]
@@ -177,8 +199,12 @@ impl Program {
             );
             self.check_end(&format!("{place}, prologue"), *space, end)?;
         }
+        check_loops(place, group)?;
         for (number, call) in group.calls.iter().enumerate() {
-            self.check_call(&format!("{place}, call {number}"), group.tasks, tasks, call)?;
+            let holds = |repeat: &&Loop| (repeat.range().0..repeat.range().1).contains(&number);
+            let repeat = group.loops.iter().find(holds).copied();
+            let place = format!("{place}, call {number}");
+            self.check_call(&place, group.tasks, tasks, call, repeat)?;
         }
         Ok(())
     }
@@ -189,7 +215,11 @@ impl Program {
         tasks: Tasks,
         count: u64,
         call: &Call,
+        repeat: Option<Loop>,
     ) -> Result<(), ProgramError> {
+        let no_loop = || ProgramError::NoLoop {
+            place: place.to_string(),
+        };
         if call.kernel.0 as usize >= self.kernels.len() {
             let (kernel, count) = (call.kernel.0, self.kernels.len());
             return Err(ProgramError::NoSuchKernel {
@@ -204,7 +234,21 @@ impl Program {
         };
         for argument in &call.args {
             match *argument {
+                Arg::Scalar(ScalarArg::Round) => repeat.map(|_| ()).ok_or_else(no_loop)?,
                 Arg::Scalar(scalar) => check_scalar_argument(place, tasks, scalar)?,
+                Arg::Row {
+                    space,
+                    offset_bytes,
+                    block_stride_bytes,
+                    round_stride_bytes,
+                } => {
+                    let last_round = repeat.ok_or_else(no_loop)?.rounds - 1;
+                    let strides = [
+                        (block_stride_bytes, last_block),
+                        (round_stride_bytes, last_round),
+                    ];
+                    self.check_end(place, space, reach(offset_bytes, &strides))?;
+                }
                 Arg::Pointer {
                     space,
                     offset_bytes,
@@ -320,6 +364,23 @@ fn reach(offset: u64, strides: &[(u64, u64)]) -> u64 {
     let add =
         |sum: u64, (stride, count): &(u64, u64)| sum.saturating_add(stride.saturating_mul(*count));
     strides.iter().fold(offset, add)
+}
+
+fn check_loops(place: &str, group: &Group) -> Result<(), ProgramError> {
+    let mut next = 0;
+    for repeat in &group.loops {
+        let (first, end) = repeat.range();
+        if first < next || repeat.calls == 0 || repeat.rounds == 0 || end > group.calls.len() {
+            return Err(ProgramError::BadLoop {
+                place: place.to_string(),
+                first: repeat.first,
+                calls: repeat.calls,
+                rounds: repeat.rounds,
+            });
+        }
+        next = end;
+    }
+    Ok(())
 }
 
 fn check_scalar_argument(

@@ -8,7 +8,7 @@
 //!   in a phase of its own, and by the driver in the serial section.
 
 use std::cell::UnsafeCell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -331,7 +331,7 @@ fn run_task(table: &mut GroupTable, batch: u64, task: u64, mut sums: Option<&mut
         task,
         begin,
         end,
-        block: 0,
+        ..Now::default()
     };
     for zero in &table.zeros {
         let address = (zero.base + task * zero.stride) as *mut u8;
@@ -342,17 +342,34 @@ fn run_task(table: &mut GroupTable, batch: u64, task: u64, mut sums: Option<&mut
     table.patch_task(now);
     if !matches!(table.tasks, Tasks::Blocks { .. }) {
         table.patch_block(now);
-        return call_all(table, sums);
+        return call_all(table, now, sums);
     }
     for block in begin..end {
         now.block = block;
         table.patch_block(now);
-        call_all(table, sums.as_deref_mut());
+        call_all(table, now, sums.as_deref_mut());
     }
 }
 
-fn call_all(table: &GroupTable, mut sums: Option<&mut Sums>) {
-    for call in &table.calls {
+/// Makes a group's calls, those in loops for each round.
+fn call_all(table: &mut GroupTable, mut now: Now, mut sums: Option<&mut Sums>) {
+    let mut next = 0;
+    for number in 0..table.loops.len() {
+        let repeat = table.loops[number].own;
+        let (first, end) = repeat.range();
+        call_some(table, next..first, sums.as_deref_mut());
+        for step in 0..repeat.rounds {
+            now.round = repeat.round(step);
+            table.patch_round(number, now);
+            call_some(table, first..end, sums.as_deref_mut());
+        }
+        next = end;
+    }
+    call_some(table, next..table.calls.len(), sums);
+}
+
+fn call_some(table: &GroupTable, calls: Range<usize>, mut sums: Option<&mut Sums>) {
+    for call in &table.calls[calls] {
         let arguments = table.values[call.first..].as_ptr();
         let begin = sums.is_some().then(Instant::now);
         // SAFETY: the arguments are the call's own, patched for this task and block; the rest is promised by

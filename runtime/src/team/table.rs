@@ -1,6 +1,6 @@
 //! One worker's argument blocks: built once per region, patched per batch, task and block.
 
-use crate::program::{Arg, Entry, Group, Program, ScalarArg, Space, Tasks, block_tasks};
+use crate::program::{Arg, Entry, Group, Loop, Program, ScalarArg, Space, Tasks, block_tasks};
 
 /// Where the buffers are for one worker.
 #[derive(Clone, Copy)]
@@ -28,6 +28,7 @@ pub(super) struct Now {
     pub begin: u64,
     pub end: u64,
     pub block: u64,
+    pub round: u64,
 }
 
 /// A call ready to be made.
@@ -55,6 +56,13 @@ pub(super) struct GroupTable {
     per_batch: Vec<Patch>,
     per_task: Vec<Patch>,
     per_block: Vec<Patch>,
+    pub loops: Vec<ReadyLoop>,
+}
+
+/// A loop of a group with what changes from round to round.
+pub(super) struct ReadyLoop {
+    pub own: Loop,
+    per_round: Vec<Patch>,
 }
 
 struct Patch {
@@ -69,7 +77,21 @@ enum Value {
         task_stride: u64,
         block_stride: u64,
     },
+    Row {
+        base: u64,
+        block_stride: u64,
+        round_stride: u64,
+    },
     Scalar(ScalarArg),
+}
+
+impl ReadyLoop {
+    fn new(own: Loop) -> ReadyLoop {
+        ReadyLoop {
+            own,
+            per_round: Vec::new(),
+        }
+    }
 }
 
 impl GroupTable {
@@ -93,6 +115,7 @@ impl GroupTable {
             per_batch: Vec::new(),
             per_task: Vec::new(),
             per_block: Vec::new(),
+            loops: group.loops.iter().copied().map(ReadyLoop::new).collect(),
         };
         for (number, call) in group.calls.iter().enumerate() {
             let entry = program.kernels[call.kernel.0 as usize].1;
@@ -101,14 +124,19 @@ impl GroupTable {
                 first: table.values.len(),
                 site: first_site + number,
             });
+            let holds = |ready: &ReadyLoop| {
+                let (first, end) = ready.own.range();
+                (first..end).contains(&number)
+            };
+            let repeat = table.loops.iter().position(holds);
             call.args
                 .iter()
-                .for_each(|argument| table.push(*argument, bases));
+                .for_each(|argument| table.push(*argument, bases, repeat));
         }
         table
     }
 
-    fn push(&mut self, argument: Arg, bases: Bases) {
+    fn push(&mut self, argument: Arg, bases: Bases, repeat: Option<usize>) {
         let slot = self.values.len();
         let (value, list) = match argument {
             Arg::Pointer {
@@ -129,6 +157,22 @@ impl GroupTable {
                 };
                 (value, list)
             }
+            Arg::Row {
+                space,
+                offset_bytes,
+                block_stride_bytes: block_stride,
+                round_stride_bytes: round_stride,
+            } => {
+                let value = Value::Row {
+                    base: bases.of(space) + offset_bytes,
+                    block_stride,
+                    round_stride,
+                };
+                (value, self.per_round(repeat))
+            }
+            Arg::Scalar(ScalarArg::Round) => {
+                (Value::Scalar(ScalarArg::Round), self.per_round(repeat))
+            }
             Arg::Scalar(scalar) => (Value::Scalar(scalar), self.list_of(scalar)),
         };
         if let Some(list) = list {
@@ -138,9 +182,15 @@ impl GroupTable {
             .push(value_of(value, self.tasks, Now::default()));
     }
 
+    fn per_round(&mut self, repeat: Option<usize>) -> Option<&mut Vec<Patch>> {
+        self.loops
+            .get_mut(repeat?)
+            .map(|ready| &mut ready.per_round)
+    }
+
     fn list_of(&mut self, scalar: ScalarArg) -> Option<&mut Vec<Patch>> {
         match scalar {
-            ScalarArg::Const(_) => None,
+            ScalarArg::Const(_) | ScalarArg::Round => None,
             ScalarArg::Batch | ScalarArg::Blocks { .. } | ScalarArg::BlockTasks { .. } => {
                 Some(&mut self.per_batch)
             }
@@ -157,6 +207,16 @@ impl GroupTable {
 
     pub(super) fn patch_task(&mut self, now: Now) {
         apply(&mut self.values, &self.per_task, self.tasks, now);
+    }
+
+    /// For a round of the loop of that number.
+    pub(super) fn patch_round(&mut self, repeat: usize, now: Now) {
+        apply(
+            &mut self.values,
+            &self.loops[repeat].per_round,
+            self.tasks,
+            now,
+        );
     }
 
     pub(super) fn patch_block(&mut self, now: Now) {
@@ -177,6 +237,11 @@ fn value_of(value: Value, tasks: Tasks, now: Now) -> u64 {
             task_stride,
             block_stride,
         } => base + now.task * task_stride + now.block * block_stride,
+        Value::Row {
+            base,
+            block_stride,
+            round_stride,
+        } => base + now.block * block_stride + now.round * round_stride,
         Value::Scalar(scalar) => scalar_of(scalar, tasks, now),
     }
 }
@@ -191,6 +256,7 @@ fn scalar_of(scalar: ScalarArg, tasks: Tasks, now: Now) -> u64 {
         ScalarArg::Block => now.block,
         ScalarArg::RangeBegin => now.begin,
         ScalarArg::RangeEnd => now.end,
+        ScalarArg::Round => now.round,
         ScalarArg::LanesValid => match tasks {
             Tasks::Blocks { lanes, .. } => {
                 u64::from(lanes).min(now.batch.saturating_sub(now.block * u64::from(lanes)))

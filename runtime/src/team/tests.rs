@@ -83,6 +83,7 @@ fn program() -> Executable {
         max_tasks: MAX_TASKS,
     };
     let sums = Group {
+        loops: Vec::new(),
         name: "sums".to_string(),
         tasks: blocks,
         prologue: vec![Zero {
@@ -103,6 +104,7 @@ fn program() -> Executable {
         }],
     };
     let marks = Group {
+        loops: Vec::new(),
         name: "marks".to_string(),
         tasks: Tasks::BatchRanges { chunk: 16 },
         prologue: vec![],
@@ -116,6 +118,7 @@ fn program() -> Executable {
         }],
     };
     let total_group = Group {
+        loops: Vec::new(),
         name: "total".to_string(),
         tasks: Tasks::Once,
         prologue: vec![],

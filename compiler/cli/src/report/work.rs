@@ -7,7 +7,11 @@ use dlm_core::plan::{Call, Plan, ScalarArgument, TaskGroup, Tasks};
 
 /// Floating-point operations of one call site in one step: two for a multiply-add, one for other arithmetic, for each
 /// lane. None where the loops' bounds are not known before the run.
-pub fn flops_of_site(plan: &Plan, group: &TaskGroup, call: &Call, batch: usize) -> Option<f64> {
+pub fn flops_of_site(plan: &Plan, group: &TaskGroup, number: usize, batch: usize) -> Option<f64> {
+    let call: &Call = &group.calls[number];
+    let mut repeats = group.repeats.iter();
+    let repeat = repeats.find(|repeat| (repeat.first..repeat.end()).contains(&number));
+    let rounds = repeat.map_or(1, |repeat| repeat.rounds);
     let kernel = &plan.kernels[call.kernel];
     let tasks: Vec<TaskScalars> = task_scalars(group.tasks, batch);
     let mut sum = 0.0;
@@ -19,7 +23,7 @@ pub fn flops_of_site(plan: &Plan, group: &TaskGroup, call: &Call, batch: usize) 
             .collect();
         sum += flops(kernel, &arguments)? * task.times as f64;
     }
-    Some(sum)
+    Some(sum * rounds as f64)
 }
 
 /// The scalars that differ between tasks or blocks, and how many calls have these.
@@ -38,7 +42,7 @@ impl TaskScalars {
                 batch.div_ceil(lanes.max(1)).min(most) as i64
             }
             // No loop is as long as its block's number.
-            ScalarArgument::Block => 0,
+            ScalarArgument::Block | ScalarArgument::Round => 0,
             ScalarArgument::ValidLanes => self.valid,
             ScalarArgument::RangeBegin => self.begin,
             ScalarArgument::RangeEnd => self.end,

@@ -8,6 +8,7 @@ use super::instance::{Instance, ParameterRecord, StateRecord};
 use super::library::Library;
 use super::optimizer::OptimizerRecord;
 use super::program::{DataSpec, IndexBound, MetricSpec};
+use super::recurrence::Trace;
 use super::scope::Scopes;
 use super::value::{Tensor, Value};
 use super::world::{DataCatalog, SourceLoader};
@@ -71,6 +72,10 @@ pub(super) struct Elaborator<'w> {
     pub train_under_way: Option<(Rc<File>, usize)>,
     /// Whether parameters have averages that evaluations read.
     pub reads_averages: bool,
+    /// The loops whose bodies are being elaborated once for all rounds, outermost first.
+    pub traces: Vec<Trace>,
+    /// How many arguments of loops there have been.
+    pub next_argument: usize,
 }
 
 /// A graph under construction with what belongs to it.
@@ -196,6 +201,8 @@ impl<'w> Elaborator<'w> {
             places: IndexMap::new(),
             train_under_way: None,
             reads_averages: false,
+            traces: Vec::new(),
+            next_argument: 0,
         };
         elaborator.init = elaborator.new_unit("init");
         elaborator.init_number = elaborator.init.number;

@@ -20,7 +20,7 @@ impl Elaborator<'_> {
                 ))
             }
             Value::Bool(value) => Ok(self.emit().constant(Scalar::Bool(*value))),
-            Value::Int(_) | Value::Float(_) | Value::Extent(_) => {
+            Value::Int(_) | Value::Float(_) | Value::Extent(_) | Value::Counter(_) => {
                 self.tensor_like(value, DType::F32, at)
             }
             Value::List(items) if !items.is_empty() => self.stacked(items, at),
@@ -52,6 +52,11 @@ impl Elaborator<'_> {
                     _ => Ok(self.emit().cast(node, dtype)),
                 }
             }
+            Value::Counter(counter) if dtype != DType::Bool => {
+                let node = self.counter_value(*counter, dtype);
+                node.ok_or_else(|| self.no_tensor(value, at))
+            }
+            Value::Counter(_) => Err(self.no_tensor(value, at)),
             Value::List(items) if !items.is_empty() && !value.holds_tensor() => {
                 let mut rows = Vec::new();
                 for item in items.iter() {
@@ -111,6 +116,9 @@ impl Elaborator<'_> {
                 let message = format!("{first} and {other} do not stack");
                 return Err(self.report(error(codes::SHAPE, at, message)));
             }
+        }
+        if let Some(stack) = self.emit().all_rows(nodes) {
+            return Ok(self.emit().move_first_axis(stack, axis));
         }
         let rows: Vec<NodeId> = nodes
             .iter()

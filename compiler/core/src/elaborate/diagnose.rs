@@ -60,6 +60,16 @@ impl Reporter {
         diagnostic.labels = kept.labels;
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Forgets all but the first `count`: what follows from them was only tried.
+    pub fn forget(&mut self, count: usize) {
+        self.found.truncate(count);
+    }
+
     /// Whether any error was found.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(Diagnostic::is_error)

@@ -2,7 +2,7 @@
 
 use crate::graph::{
     AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, InputKind, NodeId, Op, RandomOp, ReduceOp,
-    Scalar, TensorType, TypeError, UnaryOp, View,
+    Scalar, Scan, TensorType, TypeError, UnaryOp, View,
 };
 use cranelift_entity::EntityRef;
 use dlm_grammar::Span;
@@ -176,6 +176,40 @@ impl Emitter {
         self.add(Op::Reshape { shape }, &[x])
     }
 
+    /// The tensor whose rows, each once and in order, these are.
+    pub fn all_rows(&self, nodes: &[NodeId]) -> Option<NodeId> {
+        let row = |(place, &node): (usize, &NodeId)| {
+            let Op::View(view) = &self.graph.nodes[node].op else {
+                return None;
+            };
+            let (first, rest) = view.index.split_first()?;
+            let whole = rest.iter().enumerate();
+            let whole = whole.map(|(axis, index)| index.as_variable() == Some(axis));
+            let own =
+                *first == AxisIndex::constant(place as i64) && whole.fold(true, |a, b| a && b);
+            let stack = self.graph.nodes[node].inputs[0];
+            let shape = &self.ty(stack).shape;
+            let fits = shape[0].known() == Some(nodes.len() as i64) && shape[1..] == view.shape;
+            (own && fits).then_some(stack)
+        };
+        let mut stacks = nodes.iter().enumerate().map(row);
+        let first = stacks.next()??;
+        stacks.all(|stack| stack == Some(first)).then_some(first)
+    }
+
+    /// The tensor with its first axis in another place.
+    pub fn move_first_axis(&mut self, x: NodeId, place: usize) -> NodeId {
+        let mut order: Vec<usize> = (1..self.ty(x).rank()).collect();
+        order.insert(place, 0);
+        let own = self.shape(x);
+        let shape = order.iter().map(|&axis| own[axis]).collect();
+        let mut index = vec![AxisIndex::constant(0); own.len()];
+        for (place, &axis) in order.iter().enumerate() {
+            index[axis] = AxisIndex::variable(place);
+        }
+        self.view(x, shape, index)
+    }
+
     /// Operands joined along an axis.
     pub fn concat(&mut self, axis: usize, operands: &[NodeId]) -> NodeId {
         if let [only] = operands {
@@ -210,6 +244,18 @@ impl Emitter {
     /// The identity, without gradient.
     pub fn stop_gradient(&mut self, x: NodeId) -> NodeId {
         self.add(Op::StopGradient, &[x])
+    }
+
+    /// A value that a round of a loop begins with.
+    pub fn argument(&mut self, number: usize, ty: TensorType) -> NodeId {
+        self.add(Op::Argument { number, ty }, &[])
+    }
+
+    /// All results of a loop; nothing where its inputs do not suit it.
+    pub fn scan(&mut self, scan: &Scan, inputs: &[NodeId]) -> Option<Vec<NodeId>> {
+        let results = self.graph.scan(scan, inputs, self.span).ok()?;
+        let small = |&node: &NodeId| fits(&self.graph.ty(node).shape);
+        results.iter().all(small).then_some(results)
     }
 
     /// The gradient of a scalar.

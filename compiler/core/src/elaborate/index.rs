@@ -3,6 +3,7 @@
 use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
+use super::recurrence::Counter;
 use super::value::Value;
 use crate::graph::{AxisIndex, Dim, NodeId};
 use dlm_grammar::Span;
@@ -12,6 +13,8 @@ use dlm_grammar::ast::{BracketItem, BracketKind, Expr};
 enum Step {
     /// Takes one position; the axis vanishes.
     At(i64),
+    /// Takes the position of a recurrence's round; the axis vanishes.
+    Counted(Counter),
     /// Takes `extent` positions from `start`, `step` apart.
     Range { start: i64, step: i64, extent: Dim },
 }
@@ -92,34 +95,45 @@ impl Elaborator<'_> {
         }
         let skipped = own.len() - named;
         let mut shape = Vec::new();
-        let mut index = Vec::new();
+        let mut index: Vec<Result<AxisIndex, Counter>> = Vec::new();
         for item in items {
             if matches!(item.kind, BracketKind::Rest) {
                 for _ in 0..skipped {
-                    index.push(AxisIndex::variable(shape.len()));
+                    index.push(Ok(AxisIndex::variable(shape.len())));
                     shape.push(own[index.len() - 1]);
                 }
                 continue;
             }
             let dim = own[index.len()];
             match self.step(item, dim)? {
-                Step::At(position) => index.push(AxisIndex::constant(position)),
+                Step::At(position) => index.push(Ok(AxisIndex::constant(position))),
+                Step::Counted(counter) => index.push(Err(counter)),
                 Step::Range {
                     start,
                     step,
                     extent,
                 } => {
-                    index.push(AxisIndex::affine(&[(shape.len(), step)], start, 1));
+                    index.push(Ok(AxisIndex::affine(&[(shape.len(), step)], start, 1)));
                     shape.push(extent);
                 }
             }
         }
         for &dim in &own[index.len()..] {
-            index.push(AxisIndex::variable(shape.len()));
+            index.push(Ok(AxisIndex::variable(shape.len())));
             shape.push(dim);
         }
-        let view = self.emit().view(node, shape, index);
-        Ok(self.tensor(view))
+        let fixed: Result<Vec<AxisIndex>, Counter> = index.iter().cloned().collect();
+        let view = match fixed {
+            Ok(index) => Some(self.emit().view(node, shape, index)),
+            Err(_) => self.row_of(node, shape, index),
+        };
+        match view {
+            Some(view) => Ok(self.tensor(view)),
+            None => {
+                let message = "an index that moves in a way that only a written out loop has";
+                Err(self.report(error(codes::INDEX, span, message)))
+            }
+        }
     }
 
     fn step(&mut self, item: &BracketItem, dim: Dim) -> Checked<Step> {
@@ -155,6 +169,9 @@ impl Elaborator<'_> {
                 error(codes::INDEX, expr.span, message)
                     .help("`gather(x, ids)` takes rows of axis 0"),
             ));
+        }
+        if let Value::Counter(counter) = value {
+            return Ok(Step::Counted(counter));
         }
         let Some(index) = value.as_int() else {
             let message = format!("an index must be a whole number, this is {}", value.kind());

@@ -5,6 +5,7 @@ use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, error};
 use super::expr::Given;
 use super::program::StateOwner;
+use super::recurrence::ANY_ROUND;
 use super::scope::BindingKind;
 use super::sites::{SiteTable, snake_case};
 use super::value::{Applied, InstanceRef, Value};
@@ -71,6 +72,10 @@ impl Elaborator<'_> {
             return Err(self.no_instance_here(&recipe, span));
         };
         let rounds = self.frame().rounds.clone();
+        if rounds.contains(&ANY_ROUND) {
+            self.not_a_scan();
+            return Err(super::diagnose::Poison);
+        }
         let site = (span, rounds.clone());
         if let Some(&id) = self.instances[parent].children.get(&site) {
             return Ok(Value::Instance(InstanceRef { id, training: None }));

@@ -33,6 +33,7 @@ mod operators;
 mod optimizer;
 pub mod program;
 mod reach;
+mod recurrence;
 mod report;
 mod resolve;
 mod scope;

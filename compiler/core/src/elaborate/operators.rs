@@ -4,6 +4,7 @@ use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, Poison, error};
 use super::numbers;
+use super::recurrence::Counter;
 use super::value::Value;
 use crate::graph::{self, AxisIndex, BinaryOp, Contraction, DType, Dim, NodeId, UnaryOp};
 use dlm_grammar::Span;
@@ -20,6 +21,12 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Checked<Value> {
         self.at(span);
+        if let Some(counted) = counted(op, left, right) {
+            return Ok(counted);
+        }
+        if let (ast::BinaryOp::Add, Value::Growing(list), Value::List(more)) = (op, left, right) {
+            return Ok(Value::Growing(list.with(more)));
+        }
         if let Some(folded) = numbers::binary(op, left, right) {
             return self.folded(folded, span);
         }
@@ -60,6 +67,7 @@ impl Elaborator<'_> {
                     | Value::Bool(_)
                     | Value::Extent(_)
                     | Value::List(_)
+                    | Value::Counter(_)
             )
         };
         if !numeric(left) || !numeric(right) {
@@ -248,6 +256,42 @@ fn outer_index(own: &[Dim], outer: &[Dim]) -> Vec<AxisIndex> {
             false => AxisIndex::constant(0),
         })
         .collect()
+}
+
+/// Sums, differences and products of a recurrence's counter with numbers, which can be indices.
+fn counted(op: ast::BinaryOp, left: &Value, right: &Value) -> Option<Value> {
+    let affine = |trace, scale: Option<i64>, offset: Option<i64>| {
+        Some(Value::Counter(Counter {
+            trace,
+            scale: scale?,
+            offset: offset?,
+        }))
+    };
+    match (op, left, right) {
+        (ast::BinaryOp::Add, Value::Counter(counter), other)
+        | (ast::BinaryOp::Add, other, Value::Counter(counter)) => affine(
+            counter.trace,
+            Some(counter.scale),
+            counter.offset.checked_add(other.as_int()?),
+        ),
+        (ast::BinaryOp::Subtract, Value::Counter(counter), other) => affine(
+            counter.trace,
+            Some(counter.scale),
+            counter.offset.checked_sub(other.as_int()?),
+        ),
+        (ast::BinaryOp::Subtract, other, Value::Counter(counter)) => affine(
+            counter.trace,
+            counter.scale.checked_neg(),
+            other.as_int()?.checked_sub(counter.offset),
+        ),
+        (ast::BinaryOp::Multiply, Value::Counter(counter), other)
+        | (ast::BinaryOp::Multiply, other, Value::Counter(counter)) => affine(
+            counter.trace,
+            counter.scale.checked_mul(other.as_int()?),
+            counter.offset.checked_mul(other.as_int()?),
+        ),
+        _ => None,
+    }
 }
 
 /// The graph's operation for an operator; `@` and `^` have rules of their own.

@@ -249,6 +249,7 @@ impl Elaborator<'_> {
     }
 
     fn update_state(&mut self, name: &Ident, path: &str, new: Value, span: Span) -> Checked<()> {
+        self.not_a_scan();
         let Some(record) = self.states.get(path).cloned() else {
             return Err(Poison);
         };
@@ -266,6 +267,19 @@ impl Elaborator<'_> {
     }
 
     fn for_statement(&mut self, names: &[Ident], iterable: &Expr, body: &Body) -> Flow {
+        if let ExprKind::Range { start, end } = &iterable.unparenthesized().kind {
+            match self.range_bounds(start, end) {
+                Ok(bounds) => {
+                    if self
+                        .recurrence(names, bounds, body, iterable.span)
+                        .is_some()
+                    {
+                        return Flow::Next;
+                    }
+                }
+                Err(poison) => return Flow::Failed(poison),
+            }
+        }
         let items = match self.loop_items(iterable) {
             Ok(items) => items,
             Err(poison) => return Flow::Failed(poison),

@@ -3,6 +3,7 @@
 use super::data::DataValue;
 use super::files::DefinitionHandle;
 use super::intrinsics::Intrinsic;
+use super::recurrence::{Counter, Growing};
 use crate::graph::{Dim, NodeId};
 use dlm_grammar::Span;
 use std::rc::Rc;
@@ -46,6 +47,10 @@ pub(super) enum Value {
     Data(Rc<DataValue>),
     /// An imported file: an index into the files.
     Module(usize),
+    /// The counter of a loop that is elaborated once for all rounds.
+    Counter(Counter),
+    /// A list that such a loop appends to.
+    Growing(Growing),
 }
 
 /// A node, and the graph that it belongs to.
@@ -215,6 +220,8 @@ impl Value {
             Value::Optimizer(_) => "an optimizer",
             Value::Data(_) => "data",
             Value::Module(_) => "an imported file",
+            Value::Counter(_) => "a recurrence's counter",
+            Value::Growing(_) => "a list that a recurrence appends to",
         }
     }
 }

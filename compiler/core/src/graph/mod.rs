@@ -10,6 +10,7 @@ pub mod eval;
 mod index;
 mod op;
 pub mod ops;
+pub mod scan;
 pub mod text;
 mod types;
 pub mod verify;
@@ -19,6 +20,7 @@ pub use build::{ConvolutionShape, WindowAxis};
 pub use error::TypeError;
 pub use index::AxisIndex;
 pub use op::{BinaryOp, Contraction, InputKind, Op, RandomOp, ReduceOp, Scalar, UnaryOp, View};
+pub use scan::{Region, Scan};
 pub use types::{DType, Dim, TensorType};
 
 use cranelift_entity::{EntitySet, PrimaryMap, SecondaryMap, entity_impl};

@@ -1,6 +1,6 @@
 //! The closed set of operations. What each means is in a file of its own under `ops/`, listed in [`super::ops`].
 
-use super::{AxisIndex, DType, Dim, TensorType};
+use super::{AxisIndex, DType, Dim, Scan, TensorType};
 
 /// A compile-time scalar.
 #[derive(Clone, Copy, Debug)]
@@ -231,4 +231,8 @@ pub enum Op {
     StopGradient,
     /// `(loss, x)`: the gradient of the scalar `loss` with respect to `x`, expanded by the `autodiff` pass.
     Gradient,
+    /// A value that a round of a body begins with; only in bodies of scans.
+    Argument { number: usize, ty: TensorType },
+    /// One result of a loop over rounds.
+    Scan(Scan),
 }

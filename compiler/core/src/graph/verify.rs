@@ -10,7 +10,10 @@
 //! 7. An output names a node that exists.
 //! 8. Two outputs of one kind have different names.
 //! 9. The next value of a parameter or state has the type of its input of that name.
+//! 10. No output is computed from an argument, but in a body.
+//! 11. A body has no inputs and no gradients, each of its arguments once, and keeps rules 1 to 8 itself.
 
+use super::scan::{Scan, arguments};
 use super::{AxisIndex, Graph, InputKind, Node, NodeId, Op, OutputKind, TensorType, ops};
 use indexmap::{IndexMap, IndexSet};
 
@@ -36,6 +39,15 @@ fn broken<T>(rule: u8, message: impl Into<String>) -> Result<T, VerifyError> {
 /// # Errors
 /// The first rule that is broken, in the order of nodes, then of outputs.
 pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
+    verify_nodes(graph)?;
+    let live = graph.live_nodes();
+    match arguments(graph).find(|&(_, id)| live.contains(id)) {
+        Some((_, id)) => broken(10, format!("{id} is an argument outside of a body")),
+        None => Ok(()),
+    }
+}
+
+fn verify_nodes(graph: &Graph) -> Result<(), VerifyError> {
     let mut known: IndexMap<(&Op, &[NodeId]), NodeId> = IndexMap::new();
     let mut inputs: IndexMap<(InputKind, &str), &TensorType> = IndexMap::new();
     for (id, node) in graph.nodes.iter() {
@@ -70,6 +82,14 @@ fn verify_node(graph: &Graph, id: NodeId, node: &Node) -> Result<(), VerifyError
     if let Some(index) = indices(&node.op).find(|index| !is_normal(index)) {
         return broken(3, format!("{id} has the index {index:?}"));
     }
+    if let Op::Scan(scan) = &node.op
+        && let Err(error) = verify_body(scan, node.inputs.len())
+    {
+        return broken(
+            error.rule,
+            format!("in the body of {id}: {}", error.message),
+        );
+    }
     let reduced = match &node.op {
         Op::Contract(contraction) => contraction.reduced.as_slice(),
         _ => &[],
@@ -84,6 +104,26 @@ fn verify_node(graph: &Graph, id: NodeId, node: &Node) -> Result<(), VerifyError
         Some(dim) => broken(4, format!("{id} has the extent {dim}")),
         None => Ok(()),
     }
+}
+
+fn verify_body(scan: &Scan, inputs: usize) -> Result<(), VerifyError> {
+    let body = scan.body.graph();
+    let mut seen = IndexSet::new();
+    for (id, node) in body.nodes.iter() {
+        match node.op {
+            Op::Input { .. } | Op::Gradient => {
+                return broken(11, format!("{id} is {}", node.op.name()));
+            }
+            Op::Argument { number, .. } if number > inputs || !seen.insert(number) => {
+                return broken(
+                    11,
+                    format!("{id} is argument {number} again, or of no input"),
+                );
+            }
+            _ => {}
+        }
+    }
+    verify_nodes(body)
 }
 
 /// Every index of an operation.
@@ -135,7 +175,7 @@ fn verify_outputs(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{DType, Dim, Scalar, text::parse};
+    use crate::graph::{DType, Dim, Region, Scalar, text::parse};
     use cranelift_entity::EntityRef;
 
     const GOOD: &str = r#"graph good {
@@ -153,6 +193,85 @@ mod tests {
         verify(&graph).unwrap();
         change(&mut graph);
         verify(&graph).unwrap_err().to_string()
+    }
+
+    const SCAN: &str = r#"graph scan {
+  region r0 {
+    %0 = argument : f32[B, 4] {number=0}
+    %1 = argument : f32[B, 4] {number=1}
+    %2 = add %0, %1 : f32[B, 4]
+    output result "0" = %2
+  }
+  %0 = input : f32[B, 4] {kind=data, name="h"}
+  %1 = input : f32[3, B, 4] {kind=data, name="x"}
+  %2 = scan %0, %1 : f32[B, 4] {captures=0, carries=1, region=r0, result=0, reverse=false, rounds=3}
+  output result "y" = %2
+}
+"#;
+
+    /// What the verifier says after a change of the body.
+    fn check_body(change: impl FnOnce(&mut Graph)) -> String {
+        let mut graph = parse(SCAN).unwrap();
+        assert_eq!(graph.to_string(), SCAN);
+        verify(&graph).unwrap();
+        let Op::Scan(scan) = &mut graph.nodes[node(2)].op else {
+            return String::new();
+        };
+        let mut body = scan.body.graph().clone();
+        change(&mut body);
+        scan.body = Region::new(body);
+        verify(&graph).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bodies_keep_the_rules() {
+        let text = check_body(|body| body.nodes[node(2)].inputs[1] = node(2));
+        assert_eq!(
+            text,
+            "rule 1: in the body of %2: %2 reads %2, which does not stand before it"
+        );
+        let text = check_body(|body| {
+            let copy = body.nodes[node(2)].clone();
+            body.nodes.push(copy);
+        });
+        assert_eq!(text, "rule 5: in the body of %2: %3 repeats %2");
+    }
+
+    #[test]
+    fn bodies_suit_their_scans() {
+        let text = check_body(|body| body.outputs[0].node = node(9));
+        assert_eq!(text, "rule 2: %2: output 0 of a body does not exist");
+        let text = check_body(|body| {
+            let ty = TensorType::scalar(DType::F32);
+            let other = body.argument(7, ty, Default::default()).unwrap();
+            body.outputs[0].node = other;
+        });
+        assert_eq!(text, "rule 2: %2: argument 7 of a body is f32, not i32");
+        let text = check_body(|body| {
+            let zero = body.constant(Scalar::F32(0.0), Default::default());
+            body.outputs[0].node = zero.unwrap();
+        });
+        assert_eq!(
+            text,
+            "rule 2: %2: a carry that begins as f32[B, 4] goes on as f32"
+        );
+    }
+
+    #[test]
+    fn bodies_are_closed() {
+        let text = check_body(|body| {
+            let ty = TensorType::scalar(DType::F32);
+            body.input(InputKind::Data, "z", ty, Default::default())
+                .unwrap();
+        });
+        assert_eq!(text, "rule 11: in the body of %2: %3 is input");
+        let mut graph = parse(SCAN).unwrap();
+        let ty = TensorType::scalar(DType::F32);
+        let stray = graph.argument(0, ty, Default::default()).unwrap();
+        verify(&graph).unwrap();
+        graph.output(OutputKind::Result, "stray", stray);
+        let text = verify(&graph).unwrap_err().to_string();
+        assert_eq!(text, "rule 10: %3 is an argument outside of a body");
     }
 
     fn node(number: usize) -> NodeId {

@@ -1,6 +1,7 @@
 //! Drops what no output needs. Inputs stay: they are the step's signature.
 
 use super::rewrite::Rewrite;
+use super::unused_results;
 use crate::graph::{Graph, Op, TypeError};
 
 /// The pass.
@@ -8,9 +9,11 @@ use crate::graph::{Graph, Op, TypeError};
 /// # Errors
 /// None in truth.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
-    let live = graph.live_nodes();
-    let mut rewrite = Rewrite::new(graph);
-    for (id, node) in graph.nodes.iter() {
+    // A scan that is cut down may leave what it read without a reader.
+    let cut = unused_results::run(graph)?;
+    let live = cut.live_nodes();
+    let mut rewrite = Rewrite::new(&cut);
+    for (id, node) in cut.nodes.iter() {
         if live.contains(id) || matches!(node.op, Op::Input { .. }) {
             rewrite.copy(id)?;
         }

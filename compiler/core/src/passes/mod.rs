@@ -4,12 +4,17 @@
 //! the place in the source that it came from.
 
 mod autodiff;
+mod bodies;
 mod cse;
 mod dead_code;
 mod decompose;
+mod hoist;
+mod merge_scans;
 mod primitives;
 mod rewrite;
 mod simplify;
+pub(crate) mod unroll;
+mod unused_results;
 
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, TypeError};
@@ -32,9 +37,19 @@ pub const PASSES: &[Pass] = &[
         run: simplify::run,
     },
     Pass {
+        name: "hoist",
+        summary: "takes products that no carry reaches out of loops: one for all rounds",
+        run: hoist::run,
+    },
+    Pass {
         name: "autodiff",
         summary: "expands gradients by reverse mode, one sweep for each loss",
         run: autodiff::run,
+    },
+    Pass {
+        name: "merge-scans",
+        summary: "loops that carry the same become one with the results of both",
+        run: merge_scans::run,
     },
     Pass {
         name: "primitives",
@@ -120,7 +135,8 @@ pub fn run_passes<'p>(
     let mut graph = graph.clone();
     for pass in passes {
         let name = pass.name;
-        graph = (pass.run)(&graph).map_err(|error| PassError::Failed { pass: name, error })?;
+        graph = bodies::within(&graph, pass.run)
+            .map_err(|error| PassError::Failed { pass: name, error })?;
         if cfg!(debug_assertions) {
             verify(&graph).map_err(|error| PassError::Invalid { pass: name, error })?;
         }
@@ -153,7 +169,7 @@ mod tests {
         );
         check(
             "quantize",
-            "there is no pass `quantize`; there are simplify, autodiff, primitives, decompose, simplify-gradients, cse, dead-code",
+            "there is no pass `quantize`; there are simplify, hoist, autodiff, merge-scans, primitives, decompose, simplify-gradients, cse, dead-code",
         );
     }
 }

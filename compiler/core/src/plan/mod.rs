@@ -75,6 +75,9 @@ pub struct PlanBuffer {
     pub block_stride: usize,
     /// Bytes from one task's copy to the next (0 but for partials).
     pub task_stride: usize,
+    /// For a row: the stacked buffer that it lies in. It stands at the same place, and in round `t` of a loop it is
+    /// `t` times its own `bytes` further on, within each block.
+    pub row_of: Option<BufferId>,
 }
 
 /// How the work of a group is cut into tasks.
@@ -123,6 +126,8 @@ pub enum ScalarArgument {
     RangeBegin,
     /// One past its end.
     RangeEnd,
+    /// The number of the loop's round.
+    Round,
 }
 
 /// A kernel applied to buffers. Where tasks are blocks, a buffer with a block stride is passed from its block on; a
@@ -137,6 +142,32 @@ pub struct Call {
     pub scalars: Vec<ScalarArgument>,
 }
 
+/// Calls of a group that are run again and again, before those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Repeat {
+    /// The first of them.
+    pub first: usize,
+    /// How many calls.
+    pub count: usize,
+    /// How many times.
+    pub rounds: usize,
+    /// From the last round to the first.
+    pub reverse: bool,
+}
+
+impl Repeat {
+    /// One past the last call.
+    pub fn end(&self) -> usize {
+        self.first.saturating_add(self.count)
+    }
+
+    /// The numbers of the rounds in their order.
+    pub fn round_numbers(&self) -> impl Iterator<Item = usize> + use<> {
+        let (rounds, reverse) = (self.rounds, self.reverse);
+        (0..rounds).map(move |step| if reverse { rounds - 1 - step } else { step })
+    }
+}
+
 /// Calls that every task of the group runs in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskGroup {
@@ -148,6 +179,25 @@ pub struct TaskGroup {
     pub zeroed: Vec<BufferId>,
     /// The work.
     pub calls: Vec<Call>,
+    /// Which calls are repeated, in order, none twice.
+    pub repeats: Vec<Repeat>,
+}
+
+impl TaskGroup {
+    /// The calls in the order in which a task makes them, each with its round (0 outside of loops).
+    pub fn sequence(&self) -> Vec<(usize, usize)> {
+        let mut all = Vec::new();
+        let mut next = 0;
+        for repeat in &self.repeats {
+            all.extend((next..repeat.first).map(|call| (call, 0)));
+            for round in repeat.round_numbers() {
+                all.extend((repeat.first..repeat.end()).map(|call| (call, round)));
+            }
+            next = repeat.end();
+        }
+        all.extend((next..self.calls.len()).map(|call| (call, 0)));
+        all
+    }
 }
 
 /// Groups that run at the same time; the next phase begins when all have ended.
@@ -204,4 +254,11 @@ pub struct Plan {
     pub scratch_bytes: usize,
     /// The decisions and their reasons, a line each.
     pub decisions: Vec<String>,
+}
+
+impl Plan {
+    /// The buffer whose memory a buffer is: itself, or the stacked buffer that it is a row of.
+    pub fn base(&self, id: BufferId) -> BufferId {
+        self.buffers[id].row_of.unwrap_or(id)
+    }
 }

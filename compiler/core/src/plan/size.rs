@@ -56,6 +56,22 @@ impl PlanBuffer {
 
     /// The stretch that a call of task `task` for block `block` is given: offset in the space, and bytes.
     pub(crate) fn window(&self, tasks: Tasks, task: usize, block: usize) -> (usize, usize) {
+        self.window_in_round(tasks, task, block, 0)
+    }
+
+    /// As [`PlanBuffer::window`], in a round of a loop.
+    pub(crate) fn window_in_round(
+        &self,
+        tasks: Tasks,
+        task: usize,
+        block: usize,
+        round: usize,
+    ) -> (usize, usize) {
+        if self.row_of.is_some() {
+            let blocks = matches!(tasks, Tasks::Blocks { .. }) && self.space != Space::Scratch;
+            let block = if blocks { block * self.block_stride } else { 0 };
+            return (self.offset + block + round * self.bytes, self.bytes);
+        }
         match (tasks, self.space, self.layout) {
             (Tasks::Blocks { .. }, Space::Arena | Space::Persistent, Layout::Partials) => {
                 (self.offset + task * self.task_stride, self.task_stride)

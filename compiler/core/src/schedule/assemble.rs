@@ -3,11 +3,12 @@
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::fuse::{Fusion, Group, fuse};
 use super::lanes::Lanes;
+use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
 use super::target::Target;
 use super::units::{Unit, Work, units};
 use crate::graph::{Graph, NodeId, Op};
-use crate::plan::{Call, KernelId, Phase, Plan, TaskGroup, Tasks};
+use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
@@ -36,9 +37,15 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
+    let flat = written_out(graph, target).map_err(|error| ScheduleError {
+        error: LowerError::Pass(error),
+        span: Span::default(),
+    })?;
+    let graph = flat.as_ref().unwrap_or(graph);
     let lanes = Lanes::analyse(graph);
     let fusion = fuse(graph, &lanes, target);
-    let units = units(graph, &lanes, &fusion);
+    let loops = loops(graph, &lanes, &fusion, target);
+    let units = units(graph, &lanes, &fusion, &loops);
     let batch = lanes
         .extent
         .map_or(1, |extent| extent.known().map_or(batch, |n| n as usize))
@@ -49,6 +56,7 @@ pub fn schedule(
         lanes: &lanes,
         fusion: &fusion,
         units: &units,
+        loops: &loops,
         target,
         batch,
         block,
@@ -58,6 +66,7 @@ pub fn schedule(
     let mut assembler = Assembler {
         graph,
         fusion: &fusion,
+        loops: &loops,
         target,
         block,
         buffers: &buffers,
@@ -77,6 +86,7 @@ pub fn schedule(
         buffers: &buffers.all,
         target,
         block,
+        whole: false,
     };
     let last = units.iter().map(|unit| unit.phase).max();
     for phase in 0..last.map_or(0, |last| last + 1) {
@@ -93,6 +103,7 @@ pub fn schedule(
 struct Assembler<'a> {
     graph: &'a Graph,
     fusion: &'a Fusion,
+    loops: &'a Loops,
     target: &'a Target,
     block: usize,
     buffers: &'a Buffers,
@@ -114,8 +125,13 @@ impl<'a> Assembler<'a> {
             },
             zeroed: Vec::new(),
             calls: Vec::new(),
+            repeats: Vec::new(),
         };
         for unit in units {
+            if let Work::Loop(number) = unit.work {
+                self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
+                continue;
+            }
             let lowered = self.lower(context, unit)?;
             let tasks = self.tasks(unit, &lowered);
             let name = lowered.kernel.name.clone();
@@ -129,6 +145,7 @@ impl<'a> Assembler<'a> {
                     tasks,
                     zeroed: Vec::new(),
                     calls: vec![call],
+                    repeats: Vec::new(),
                 });
                 continue;
             }
@@ -146,6 +163,59 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
+    /// Adds a loop to the calls of each block, or as a task of its own.
+    fn whole_loop(
+        &mut self,
+        context: &Context<'_>,
+        number: usize,
+        in_blocks: &mut TaskGroup,
+        phase: &mut Phase,
+    ) -> Result<(), ScheduleError> {
+        let (plan, made): (_, &LoopBuffers) = (&self.loops[&number], &self.buffers.loops[&number]);
+        let lowered = lower_loop(context, plan, made)
+            .map_err(|(error, span)| ScheduleError { error, span })?;
+        let mut own = TaskGroup {
+            name: format!("scan{}", plan.node.as_u32()),
+            tasks: Tasks::Once,
+            zeroed: Vec::new(),
+            calls: Vec::new(),
+            repeats: Vec::new(),
+        };
+        let group = if plan.in_blocks { in_blocks } else { &mut own };
+        for kernel in lowered.before {
+            let call = self.noted(kernel);
+            group.calls.push(call);
+        }
+        let first = group.calls.len();
+        for kernel in lowered.round {
+            let call = self.noted(kernel);
+            group.calls.push(call);
+        }
+        if group.calls.len() > first {
+            group.repeats.push(Repeat {
+                first,
+                count: group.calls.len() - first,
+                rounds: plan.scan.rounds.max(1) as usize,
+                reverse: plan.scan.reverse,
+            });
+        }
+        for kernel in lowered.after {
+            let call = self.noted(kernel);
+            group.calls.push(call);
+        }
+        if !plan.in_blocks {
+            phase.groups.push(own);
+        }
+        Ok(())
+    }
+
+    /// A call, with the decision that led to its kernel.
+    fn noted(&mut self, lowered: Lowered) -> Call {
+        let decision = format!("{}: {}", lowered.kernel.name, lowered.decision);
+        self.plan.decisions.push(decision);
+        self.call(lowered)
+    }
+
     fn lower(&self, context: &Context<'_>, unit: &Unit) -> Result<Lowered, ScheduleError> {
         let result = match &unit.work {
             Work::Group(number) => {
@@ -156,6 +226,11 @@ impl<'a> Assembler<'a> {
                 let group = &self.fusion.groups[*number];
                 lower_group(context, group, true, &self.name(group, true))
             }
+            // Loops are assembled whole.
+            Work::Loop(number) => Err(LowerError::Unsupported {
+                what: "a loop here".into(),
+                node: self.fusion.groups[*number].outputs[0],
+            }),
             Work::Relayout(node) => lower_relayout(
                 context,
                 *node,
@@ -172,7 +247,7 @@ impl<'a> Assembler<'a> {
     fn span(&self, error: &LowerError, unit: &Unit) -> Span {
         let node = match (error, &unit.work) {
             (LowerError::Unsupported { node, .. }, _) => *node,
-            (_, Work::Group(number) | Work::Partial(number)) => {
+            (_, Work::Group(number) | Work::Partial(number) | Work::Loop(number)) => {
                 self.fusion.groups[*number].outputs[0]
             }
             (_, Work::Relayout(node)) => *node,
@@ -182,13 +257,7 @@ impl<'a> Assembler<'a> {
 
     /// What the kernel makes and how: `product12`, `product12_part`, `loss`.
     fn name(&self, group: &Group, partial: bool) -> String {
-        let what = match group.anchor.map(|anchor| &self.graph.nodes[anchor].op) {
-            Some(Op::Contract(_)) => "product",
-            Some(_) => "reduce",
-            None => "map",
-        };
-        let node: NodeId = group.anchor.unwrap_or(group.outputs[0]);
-        let name = format!("{what}{}", node.as_u32());
+        let name = group_name(self.graph, group);
         match partial {
             true => format!("{name}_part"),
             false => self
@@ -275,4 +344,15 @@ impl<'a> Assembler<'a> {
             scalars: lowered.scalars,
         }
     }
+}
+
+/// What a group makes: `product12`.
+pub fn group_name(graph: &Graph, group: &Group) -> String {
+    let what = match group.anchor.map(|anchor| &graph.nodes[anchor].op) {
+        Some(Op::Contract(_)) => "product",
+        Some(_) => "reduce",
+        None => "map",
+    };
+    let node: NodeId = group.anchor.unwrap_or(group.outputs[0]);
+    format!("{what}{}", node.as_u32())
 }

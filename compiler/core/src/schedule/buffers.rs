@@ -2,6 +2,7 @@
 
 use super::fuse::{Fusion, root};
 use super::lanes::Lanes;
+use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
 use super::target::Target;
 use super::units::{Unit, Work};
@@ -93,6 +94,8 @@ pub struct Buffers {
     pub outputs: Vec<Port<OutputKind>>,
     /// New states that could not be written in place.
     pub commits: Vec<Commit>,
+    /// The memory of each loop, by its group's number.
+    pub loops: BTreeMap<usize, LoopBuffers>,
 }
 
 /// What buffers are made from.
@@ -105,6 +108,8 @@ pub struct Sources<'a> {
     pub fusion: &'a Fusion,
     /// Kernels in order, with phases.
     pub units: &'a [Unit],
+    /// Loops by the number of their group.
+    pub loops: &'a Loops,
     /// Constants.
     pub target: &'a Target,
     /// The largest batch.
@@ -138,7 +143,9 @@ impl Sources<'_> {
             .iter()
             .enumerate()
             .find(|(_, unit)| match unit.work {
-                Work::Group(number) => self.fusion.groups[number].outputs.contains(&node),
+                Work::Group(number) | Work::Loop(number) => {
+                    self.fusion.groups[number].outputs.contains(&node)
+                }
                 _ => false,
             })
     }
@@ -207,7 +214,18 @@ impl Buffers {
         space: Space,
         lane: Option<usize>,
     ) -> BufferId {
-        let ty = &sources.graph.nodes[id].ty;
+        self.add_typed(sources, &sources.graph.nodes[id].ty, name, space, lane)
+    }
+
+    /// A buffer for a value of that type.
+    pub fn add_typed(
+        &mut self,
+        sources: &Sources<'_>,
+        ty: &TensorType,
+        name: String,
+        space: Space,
+        lane: Option<usize>,
+    ) -> BufferId {
         let bytes = ty.dtype.bytes();
         let (layout, size, block_stride) = match lane {
             Some(axis) => {
@@ -252,6 +270,7 @@ impl Buffers {
             bytes: size,
             block_stride,
             task_stride: 0,
+            row_of: None,
         })
     }
 
@@ -359,6 +378,13 @@ impl Buffers {
                 self.relayouts.insert(node, id);
                 uses.insert(id, by(&|unit| unit.reads.contains(&node)));
             }
+            Work::Loop(number) => {
+                let own = loop_buffers(sources, self, &sources.loops[&number]);
+                for id in own.own() {
+                    uses.entry(id).or_insert(Use::By(vec![made]));
+                }
+                self.loops.insert(number, own);
+            }
             Work::Group(_) => {}
         }
     }
@@ -402,7 +428,7 @@ impl Buffers {
         let ids: Vec<BufferId> = self
             .all
             .keys()
-            .filter(|&id| self.all[id].space == space)
+            .filter(|&id| self.all[id].space == space && self.all[id].row_of.is_none())
             .collect();
         let moment = |&unit: &usize| match space {
             Space::Scratch => order.get(&unit).copied().unwrap_or(0),
@@ -426,6 +452,11 @@ impl Buffers {
         let (offsets, total) = place(&lifetimes);
         for (id, offset) in ids.into_iter().zip(offsets) {
             self.all[id].offset = offset;
+        }
+        for id in self.all.keys().collect::<Vec<_>>() {
+            if let Some(stack) = self.all[id].row_of {
+                self.all[id].offset = self.all[stack].offset;
+            }
         }
         total
     }

@@ -102,11 +102,17 @@ pub fn root(graph: &Graph, mut node: NodeId) -> NodeId {
     node
 }
 
+/// Whether a value comes from outside: an input, or an argument of a loop's body.
+pub fn is_given(op: &Op) -> bool {
+    matches!(op, Op::Input { .. } | Op::Argument { .. })
+}
+
 /// Chooses what is stored and forms the groups.
 pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target) -> Fusion {
     let mut fuser = Fuser::new(graph, lanes, target);
     fuser.require_outputs();
     fuser.require_operands();
+    fuser.require_loops();
     let groups = loop {
         match fuser.form() {
             Ok(groups) => break groups,
@@ -262,7 +268,9 @@ impl<'a> Fuser<'a> {
 
     fn require(&mut self, id: NodeId) {
         let id = root(self.graph, id);
-        if !matches!(self.graph.nodes[id].op, Op::Input { .. } | Op::Constant(_)) {
+        if !is_given(&self.graph.nodes[id].op)
+            && !matches!(self.graph.nodes[id].op, Op::Constant(_))
+        {
             self.stored.insert(id);
         }
     }
@@ -270,7 +278,7 @@ impl<'a> Fuser<'a> {
     fn require_outputs(&mut self) {
         for output in &self.graph.outputs {
             let id = root(self.graph, output.node);
-            if !matches!(self.graph.nodes[id].op, Op::Input { .. }) {
+            if !is_given(&self.graph.nodes[id].op) {
                 self.stored.insert(id);
             }
         }
@@ -293,6 +301,32 @@ impl<'a> Fuser<'a> {
         }
     }
 
+    /// The results of loops are stored, and so is what they read, but for what is the same everywhere.
+    fn require_loops(&mut self) {
+        let live = self.graph.live_nodes();
+        for (id, node) in self.graph.nodes.iter().filter(|(id, _)| live.contains(*id)) {
+            if !matches!(node.op, Op::Scan(_)) {
+                continue;
+            }
+            self.stored.insert(id);
+            for &input in &node.inputs {
+                if self.graph.constant_value(input).is_none() {
+                    self.require(input);
+                }
+            }
+        }
+    }
+
+    /// The results of one loop that are stored.
+    fn loop_group(&self, id: NodeId) -> Group {
+        let results = self.graph.results_of(id).into_iter();
+        let stored = results.map(|result| result.1);
+        Group {
+            outputs: stored.filter(|id| self.stored.contains(id)).collect(),
+            ..Group::single(id, Strategy::Plain)
+        }
+    }
+
     /// Assigns each stored value to a group, or names a value that must be stored first.
     fn form(&self) -> Result<Vec<Group>, NodeId> {
         let mut anchored: BTreeMap<NodeId, Members> = BTreeMap::new();
@@ -301,6 +335,13 @@ impl<'a> Fuser<'a> {
         for &id in &self.stored {
             if self.strategies.contains_key(&id) {
                 anchored.entry(id).or_default().outputs.push(id);
+                continue;
+            }
+            if matches!(self.graph.nodes[id].op, Op::Scan(_)) {
+                let group = self.loop_group(id);
+                if group.outputs.first() == Some(&id) {
+                    groups.push(group);
+                }
                 continue;
             }
             let joined = self.home(id, &homed).and_then(|(home, place)| {
@@ -780,7 +821,7 @@ pub fn leaves(graph: &Graph, stored: &BTreeSet<NodeId>, group: &Group) -> BTreeS
             let input = root(graph, input);
             let own = group.outputs.contains(&input) || group.anchor == Some(input);
             match &graph.nodes[input].op {
-                Op::Input { .. } => {
+                op if is_given(op) => {
                     found.insert(input);
                 }
                 _ if stored.contains(&input) && !own => {

@@ -4,14 +4,18 @@
 //! independently. A value without one (a parameter, a statistic of the batch, or a value whose axes were mixed) is
 //! stored plain.
 
-use crate::graph::{AxisIndex, Contraction, Dim, Graph, InputKind, NodeId, Op, View};
+use crate::graph::scan::Role;
+use crate::graph::{AxisIndex, Contraction, Dim, Graph, InputKind, NodeId, Op, Scan, View};
 use cranelift_entity::SecondaryMap;
+use std::rc::Rc;
 
 /// The result of the analysis.
 pub struct Lanes {
     /// The extent of the lane axis; `None` in a graph without data.
     pub extent: Option<Dim>,
     axis: SecondaryMap<NodeId, Option<usize>>,
+    /// Of each loop's result, the analysis of the body.
+    bodies: SecondaryMap<NodeId, Option<Rc<Lanes>>>,
 }
 
 /// What a contraction does with the lane axis.
@@ -28,15 +32,84 @@ pub enum ContractionLanes {
 impl Lanes {
     /// Follows the lane axis through a graph.
     pub fn analyse(graph: &Graph) -> Lanes {
+        Lanes::with(graph, data_extent(graph), &|_| None)
+    }
+
+    /// The analysis of values whose axes are all given.
+    pub fn given(extent: Option<Dim>, axes: &[(NodeId, Option<usize>)]) -> Lanes {
         let mut lanes = Lanes {
-            extent: data_extent(graph),
+            extent,
             axis: SecondaryMap::new(),
+            bodies: SecondaryMap::new(),
         };
+        axes.iter().for_each(|&(id, axis)| lanes.axis[id] = axis);
+        lanes
+    }
+
+    /// The analysis of a body, of a result of a loop.
+    pub fn body(&self, scan: NodeId) -> Option<&Rc<Lanes>> {
+        self.bodies[scan].as_ref()
+    }
+
+    fn with(
+        graph: &Graph,
+        extent: Option<Dim>,
+        argument: &dyn Fn(usize) -> Option<usize>,
+    ) -> Lanes {
+        let mut lanes = Lanes::given(extent, &[]);
         for (id, node) in graph.nodes.iter() {
-            let axis = lanes.of_node(graph, &node.op, &node.inputs);
-            lanes.axis[id] = axis.filter(|&axis| Some(node.ty.shape[axis]) == lanes.extent);
+            let axis = match &node.op {
+                Op::Argument { number, .. } => argument(*number),
+                Op::Scan(scan) => lanes.scan(graph, id, scan),
+                op => lanes.of_node(graph, op, &node.inputs),
+            };
+            lanes.axis[id] = axis.filter(|&axis| node.ty.shape.get(axis).copied() == extent);
         }
         lanes
+    }
+
+    /// The lane axis of a loop's result, with the analysis of its body.
+    fn scan(&mut self, graph: &Graph, id: NodeId, scan: &Scan) -> Option<usize> {
+        let inputs = &graph.nodes[id].inputs;
+        let earlier = graph.nodes.keys().take_while(|&other| other < id);
+        let known = earlier.into_iter().find_map(|other| {
+            let node = &graph.nodes[other];
+            let same = scan.is_result(&node.op) && node.inputs == *inputs;
+            self.bodies[other].clone().filter(|_| same)
+        });
+        let body = known.unwrap_or_else(|| Rc::new(self.analyse_body(scan, inputs)));
+        let output = scan.body.graph().outputs[scan.result].node;
+        let axis = body.axis(output);
+        self.bodies[id] = Some(body);
+        axis.map(|axis| axis + usize::from(scan.result >= scan.carries))
+    }
+
+    /// Carries are taken to have their lanes along the first axis that may be one, until a round disproves it.
+    fn analyse_body(&self, scan: &Scan, inputs: &[NodeId]) -> Lanes {
+        let body = scan.body.graph();
+        let next = |carry: usize| body.outputs[carry].node;
+        let first = |carry: usize| {
+            let mut shape = body.nodes[next(carry)].ty.shape.iter();
+            shape.position(|&dim| Some(dim) == self.extent)
+        };
+        let mut carries: Vec<Option<usize>> = (0..scan.carries).map(first).collect();
+        loop {
+            let argument = |number: usize| match scan.role(number, inputs.len()) {
+                Role::Capture => self.axis[inputs[number]],
+                Role::Carry(carry) => carries[carry],
+                Role::Row => self.axis[inputs[number]]?.checked_sub(1),
+                Role::Round => None,
+            };
+            let lanes = Lanes::with(body, self.extent, &argument);
+            let disproved = (0..scan.carries).find(|&carry| {
+                let constant = body.constant_value(next(carry)).is_some();
+                carries[carry].is_some() && carries[carry] != lanes.axis(next(carry)) && !constant
+            });
+            match disproved {
+                Some(carry) => carries[carry] = None,
+                None => return lanes,
+            }
+        }
     }
 
     /// The lane axis of a value.

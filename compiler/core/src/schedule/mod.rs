@@ -7,6 +7,7 @@ mod buffers;
 mod coarse;
 mod fuse;
 mod lanes;
+mod loops;
 mod lower;
 mod memory;
 mod position;

@@ -5,6 +5,7 @@
 
 use super::fuse::{Fusion, Group, Strategy, leaves};
 use super::lanes::{ContractionLanes, Lanes};
+use super::loops::Loops;
 use super::lower::vector_operands_of;
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,8 @@ pub enum Work {
     Partial(usize),
     /// A plain copy of a value in lanes.
     Relayout(NodeId),
+    /// The loop whose results are the outputs of the group of that number.
+    Loop(usize),
 }
 
 /// One kernel call of the plan.
@@ -34,11 +37,12 @@ pub struct Unit {
 }
 
 /// The units of all groups, each after what it reads.
-pub fn units(graph: &Graph, lanes: &Lanes, fusion: &Fusion) -> Vec<Unit> {
+pub fn units(graph: &Graph, lanes: &Lanes, fusion: &Fusion, loops: &Loops) -> Vec<Unit> {
     let mut builder = Builder {
         graph,
         lanes,
         fusion,
+        loops,
         units: Vec::new(),
         made: BTreeMap::new(),
     };
@@ -52,6 +56,7 @@ struct Builder<'a> {
     graph: &'a Graph,
     lanes: &'a Lanes,
     fusion: &'a Fusion,
+    loops: &'a Loops,
     units: Vec<Unit>,
     /// The unit that makes each stored value.
     made: BTreeMap<NodeId, usize>,
@@ -59,6 +64,10 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn group(&mut self, number: usize) {
+        if let Some(own) = self.loops.get(&number) {
+            let in_blocks = own.in_blocks;
+            return self.whole_loop(number, in_blocks);
+        }
         let group = &self.fusion.groups[number];
         let reads = leaves(self.graph, &self.fusion.stored, group);
         let in_blocks = group.strategy == Strategy::Lanes;
@@ -92,6 +101,21 @@ impl Builder<'_> {
             in_blocks,
             phase,
             reads: own_reads,
+        });
+    }
+
+    fn whole_loop(&mut self, number: usize, in_blocks: bool) {
+        let group = &self.fusion.groups[number];
+        let reads = leaves(self.graph, &self.fusion.stored, group);
+        let phase = self.phase(&reads, in_blocks);
+        for &output in &group.outputs {
+            self.made.insert(output, self.units.len());
+        }
+        self.units.push(Unit {
+            work: Work::Loop(number),
+            in_blocks,
+            phase,
+            reads,
         });
     }
 

@@ -68,6 +68,7 @@ pub(super) fn phase(plan: &Plan) -> Option<Phase> {
         tasks: Tasks::Once,
         prologue: Vec::new(),
         calls: calls.collect(),
+        loops: Vec::new(),
     };
     Some(Phase {
         groups: vec![group],

@@ -167,6 +167,7 @@ impl Linker<'_> {
                 .iter()
                 .map(|call| self.call(group.tasks, call))
                 .collect(),
+            loops: group.repeats.iter().map(repeat).collect(),
         }
     }
 
@@ -195,6 +196,14 @@ impl Linker<'_> {
     fn pointer(&self, tasks: Tasks, buffer: BufferId) -> program::Arg {
         let buffer = &self.plan.buffers[buffer];
         let own = matches!(tasks, Tasks::Blocks { .. }) && buffer.space != Space::Scratch;
+        if buffer.row_of.is_some() {
+            return program::Arg::Row {
+                space: space(buffer.space),
+                offset_bytes: buffer.offset as u64,
+                block_stride_bytes: if own { buffer.block_stride as u64 } else { 0 },
+                round_stride_bytes: buffer.bytes as u64,
+            };
+        }
         let (task, block) = match buffer.layout {
             Layout::Partials if own => (buffer.task_stride, 0),
             _ if own => (0, buffer.block_stride),
@@ -226,6 +235,15 @@ fn tasks(tasks: Tasks) -> program::Tasks {
     }
 }
 
+fn repeat(repeat: &plan::Repeat) -> program::Loop {
+    program::Loop {
+        first: repeat.first as u32,
+        calls: repeat.count as u32,
+        rounds: repeat.rounds as u64,
+        reverse: repeat.reverse,
+    }
+}
+
 fn scalar(argument: ScalarArgument) -> program::Arg {
     program::Arg::Scalar(match argument {
         ScalarArgument::Batch => program::ScalarArg::Batch,
@@ -237,6 +255,7 @@ fn scalar(argument: ScalarArgument) -> program::Arg {
         ScalarArgument::ValidLanes => program::ScalarArg::LanesValid,
         ScalarArgument::RangeBegin => program::ScalarArg::RangeBegin,
         ScalarArgument::RangeEnd => program::ScalarArg::RangeEnd,
+        ScalarArgument::Round => program::ScalarArg::Round,
     })
 }
 

@@ -55,6 +55,7 @@ fn good() -> Program {
         max_tasks: 4,
     };
     let group = Group {
+        loops: Vec::new(),
         name: "g".to_string(),
         tasks: blocks,
         prologue: vec![zero],
@@ -99,6 +100,25 @@ fn group(program: &mut Program) -> &mut Group {
     &mut program.phases[0].groups[0]
 }
 
+fn row(round_stride_bytes: u64) -> Arg {
+    Arg::Row {
+        space: Space::Arena,
+        offset_bytes: 0,
+        block_stride_bytes: 0,
+        round_stride_bytes,
+    }
+}
+
+/// Makes a loop of the good program's call.
+fn repeated(program: &mut Program, first: u32, rounds: u64) {
+    group(program).loops.push(Loop {
+        first,
+        calls: 1,
+        rounds,
+        reverse: true,
+    });
+}
+
 #[test]
 fn a_good_program_passes() {
     assert_eq!(good().check(), Ok(()));
@@ -140,6 +160,14 @@ fn every_rule_has_its_error() {
         check(|program| program.scalars[0].dtype = DataType::U8),
         check(|program| program.scalars[0].shape = vec![Dimension::Fixed(1)]),
         check(|program| program.constants[0].offset_bytes = 249),
+        check(|program| group(program).calls[0].args[1] = Arg::Scalar(ScalarArg::Round)),
+        check(|program| group(program).calls[0].args[0] = row(32)),
+        check(|program| repeated(program, 0, 0)),
+        check(|program| repeated(program, 1, 1)),
+        check(|program| {
+            repeated(program, 0, 8);
+            group(program).calls[0].args[0] = row(64);
+        }),
     ];
     insta::assert_snapshot!(errors.join("\n"));
 }

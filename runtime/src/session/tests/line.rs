@@ -121,6 +121,7 @@ fn slot(name: &str, space: Space, offset_bytes: u64, shape: &[Dimension], layout
 
 fn group(name: &str, tasks: Tasks, kernel: u32, args: Vec<Arg>) -> Group {
     Group {
+        loops: Vec::new(),
         name: name.to_string(),
         tasks,
         prologue: vec![],
@@ -147,6 +148,7 @@ fn blocks() -> Group {
         bytes: 8,
     };
     Group {
+        loops: Vec::new(),
         prologue: vec![zero],
         ..group(
             "block",

@@ -118,7 +118,7 @@ impl BenchResult {
     /// The call sites, the longest first.
     fn rows(&self, plan: &Plan) -> Vec<Row<'_>> {
         let sites = plan.phases.iter().flat_map(|phase| &phase.groups);
-        let sites = sites.flat_map(|group| group.calls.iter().map(move |call| (group, call)));
+        let sites = sites.flat_map(|group| (0..group.calls.len()).map(move |call| (group, call)));
         let work = sites.map(|(group, call)| flops_of_site(plan, group, call, self.batch));
         // Copies at the end of a step stand after the plan's own calls, and do no arithmetic.
         let work = work.chain(std::iter::repeat(None));

@@ -51,6 +51,7 @@ fn note_bound(
     } else {
         span
     };
+    let ids = e.all_rounds(ids);
     e.unit.bounds.push((
         ids,
         IndexBound {

@@ -61,7 +61,8 @@ pub fn evaluate(
     batch: i64,
     inputs: &Inputs,
 ) -> Result<Vec<(String, Tensor)>, EvalError> {
-    run(graph, batch, inputs, false)
+    let values = run(graph, batch, &Given::Inputs(inputs), false)?;
+    Ok(named(graph, values))
 }
 
 /// [`evaluate`] with every float rounded to its type.
@@ -73,15 +74,54 @@ pub fn evaluate_single(
     batch: i64,
     inputs: &Inputs,
 ) -> Result<Vec<(String, Tensor)>, EvalError> {
-    run(graph, batch, inputs, true)
+    let values = run(graph, batch, &Given::Inputs(inputs), true)?;
+    Ok(named(graph, values))
+}
+
+/// The outputs of a scan's body for given arguments.
+pub(super) fn run_body(
+    body: &Graph,
+    batch: i64,
+    arguments: &[Tensor],
+    single: bool,
+) -> Result<Vec<Tensor>, EvalError> {
+    run(body, batch, &Given::Arguments(arguments), single)
+}
+
+fn named(graph: &Graph, values: Vec<Tensor>) -> Vec<(String, Tensor)> {
+    let names = graph.outputs.iter().map(|output| output.name.clone());
+    names.zip(values).collect()
+}
+
+/// What a graph or body is given.
+enum Given<'g> {
+    Inputs(&'g Inputs),
+    Arguments(&'g [Tensor]),
+}
+
+impl Given<'_> {
+    fn value(&self, op: &Op, shape: &[i64]) -> Result<Option<Tensor>, EvalError> {
+        match (op, self) {
+            (Op::Input { name, .. }, Given::Inputs(inputs)) => input(inputs, name, shape).map(Some),
+            (Op::Argument { number, .. }, Given::Arguments(arguments)) => {
+                let missing = || EvalError::Missing(format!("argument {number}"));
+                arguments
+                    .get(*number)
+                    .cloned()
+                    .ok_or_else(missing)
+                    .map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
 fn run(
     graph: &Graph,
     batch: i64,
-    inputs: &Inputs,
+    given: &Given<'_>,
     single: bool,
-) -> Result<Vec<(String, Tensor)>, EvalError> {
+) -> Result<Vec<Tensor>, EvalError> {
     let live = graph.live_nodes();
     let mut values: SecondaryMap<NodeId, Option<Tensor>> = SecondaryMap::new();
     for (id, node) in graph.nodes.iter().filter(|(id, _)| live.contains(*id)) {
@@ -99,15 +139,16 @@ fn run(
             shape: &extents(&node.ty, batch),
             batch,
         };
-        let value = match &node.op {
-            Op::Input { name, .. } => input(inputs, name, evaluation.shape)?,
-            op => ops::evaluate(op, &evaluation)?,
+        let value = match (given.value(&node.op, evaluation.shape)?, &node.op) {
+            (Some(value), _) => value,
+            (None, Op::Scan(scan)) => ops::scan::evaluate(scan, &evaluation, single)?,
+            (None, op) => ops::evaluate(op, &evaluation)?,
         };
         values[id] = Some(settled(value, node.ty.dtype, single));
     }
     let outputs = graph.outputs.iter();
     Ok(outputs
-        .filter_map(|output| Some((output.name.clone(), values[output.node].clone()?)))
+        .filter_map(|output| values[output.node].clone())
         .collect())
 }
 

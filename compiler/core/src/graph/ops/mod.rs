@@ -12,6 +12,7 @@ mod iota;
 mod random;
 mod reduce;
 mod reshape;
+pub(super) mod scan;
 mod scatter;
 mod view;
 
@@ -33,7 +34,7 @@ pub struct Kind {
 }
 
 /// Every kind of operation, in the order of [`Op`]'s variants.
-pub const KINDS: [Kind; 19] = [
+pub const KINDS: [Kind; 21] = [
     kind(&["input"], "a value from outside"),
     kind(&["constant"], "a scalar known at compile time"),
     kind(&["iota"], "the position along an axis"),
@@ -62,6 +63,8 @@ pub const KINDS: [Kind; 19] = [
         &["gradient"],
         "the gradient of a scalar, until it is expanded",
     ),
+    kind(&["argument"], "what a round of a body begins with"),
+    kind(&["scan"], "one result of a loop over rounds"),
 ];
 
 const fn kind(names: &'static [&'static str], summary: &'static str) -> Kind {
@@ -95,6 +98,8 @@ impl Op {
             Op::Random { .. } => 16,
             Op::StopGradient => 17,
             Op::Gradient => 18,
+            Op::Argument { .. } => 19,
+            Op::Scan(_) => 20,
         }
     }
 
@@ -112,7 +117,11 @@ impl Op {
     /// How many inputs the operation takes; `None` where any number above none will do.
     fn arity(&self) -> Option<usize> {
         match self {
-            Op::Input { .. } | Op::Constant(_) | Op::Iota { .. } | Op::BatchSize => Some(0),
+            Op::Input { .. }
+            | Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::BatchSize
+            | Op::Argument { .. } => Some(0),
             Op::Unary(_) | Op::Cast(_) | Op::Reduce { .. } | Op::View(_) | Op::Reshape { .. } => {
                 Some(1)
             }
@@ -124,7 +133,7 @@ impl Op {
             | Op::Gradient => Some(2),
             Op::Select => Some(3),
             Op::Contract(contraction) => Some(contraction.operands.len()),
-            Op::Concat { .. } => None,
+            Op::Concat { .. } | Op::Scan(_) => None,
         }
     }
 }
@@ -142,7 +151,7 @@ pub fn infer(op: &Op, inputs: &[&TensorType]) -> Result<TensorType, TypeError> {
         None => format!("`{}` takes at least one input", op.name()),
     })?;
     match op {
-        Op::Input { ty, .. } => Ok(ty.clone()),
+        Op::Input { ty, .. } | Op::Argument { ty, .. } => Ok(ty.clone()),
         Op::Constant(value) => Ok(TensorType::scalar(value.dtype())),
         Op::Iota { shape, axis } => iota::infer(shape, *axis),
         Op::BatchSize => Ok(TensorType::scalar(DType::F32)),
@@ -161,6 +170,7 @@ pub fn infer(op: &Op, inputs: &[&TensorType]) -> Result<TensorType, TypeError> {
         Op::Random { shape, .. } => random::infer(shape, inputs),
         Op::StopGradient => Ok(inputs[0].clone()),
         Op::Gradient => infer_gradient(inputs[0], inputs[1]),
+        Op::Scan(scan) => scan::infer(scan, inputs),
     }
 }
 
@@ -189,6 +199,10 @@ pub(super) fn evaluate(op: &Op, at: &Evaluation<'_>) -> Result<Tensor, EvalError
         Op::Random { op, place, .. } => random::evaluate(*op, *place, at),
         Op::StopGradient => at.operands[0].clone(),
         Op::Gradient => return Err(EvalError::Gradient),
+        Op::Argument { number, .. } => {
+            return Err(EvalError::Missing(format!("argument {number}")));
+        }
+        Op::Scan(scan) => scan::evaluate(scan, at, false)?,
     })
 }
 
@@ -217,6 +231,7 @@ pub(crate) fn gradient(
         | Op::Iota { .. }
         | Op::BatchSize
         | Op::Random { .. }
+        | Op::Argument { .. }
         | Op::StopGradient => {
             return Ok(None);
         }
@@ -249,6 +264,9 @@ pub(crate) fn gradient(
             &[g],
         ),
         Op::Gradient => Err(TypeError::new("a gradient inside was not expanded first")),
+        Op::Scan(_) => Err(TypeError::new(
+            "a scan's results are differentiated together",
+        )),
     };
     built.map(Some)
 }

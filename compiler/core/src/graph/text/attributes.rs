@@ -1,8 +1,8 @@
 //! Between operations and `name {key=value}`: one table, read in both directions.
 
 use crate::graph::{
-    AxisIndex, BinaryOp, Contraction, DType, Dim, InputKind, Op, RandomOp, ReduceOp, Scalar,
-    TensorType, UnaryOp, View,
+    AxisIndex, BinaryOp, Contraction, DType, Dim, InputKind, Op, RandomOp, ReduceOp, Region,
+    Scalar, Scan, TensorType, UnaryOp, View,
 };
 use std::collections::BTreeMap;
 
@@ -92,6 +92,17 @@ pub fn describe(op: &Op) -> (&'static str, Attributes) {
         Op::Random { place, .. } => {
             put("place", word(place));
         }
+        Op::Argument { number, .. } => {
+            put("number", word(number));
+        }
+        // The printer adds the region's name.
+        Op::Scan(scan) => {
+            put("captures", word(scan.captures));
+            put("carries", word(scan.carries));
+            put("result", word(scan.result));
+            put("reverse", word(scan.reverse));
+            put("rounds", word(scan.rounds));
+        }
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::BatchSize => {}
         Op::Reshape { .. }
         | Op::Gather
@@ -159,8 +170,39 @@ pub fn operation(name: &str, attributes: &Attributes, ty: &TensorType) -> Result
         },
         "stop_gradient" => Op::StopGradient,
         "gradient" => Op::Gradient,
+        "argument" => Op::Argument {
+            number: number(get("number")?)?,
+            ty: ty.clone(),
+        },
         other => return Err(format!("there is no operation `{other}`")),
     })
+}
+
+/// The scan of a body and attributes.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn scan(attributes: &Attributes, body: Region) -> Result<Scan, String> {
+    let get = |key: &str| {
+        let found = attributes.get(key);
+        found.ok_or_else(|| format!("`scan` needs `{key}`"))
+    };
+    Ok(Scan {
+        body,
+        rounds: number(get("rounds")?)?,
+        reverse: as_word(get("reverse")?)? == "true",
+        captures: number(get("captures")?)?,
+        carries: number(get("carries")?)?,
+        result: number(get("result")?)?,
+    })
+}
+
+/// The name of a scan's region.
+///
+/// # Errors
+/// Where there is none.
+pub fn region_name(attributes: &Attributes) -> Result<&str, String> {
+    as_word(attributes.get("region").ok_or("`scan` needs `region`")?)
 }
 
 /// An operation of one of the tables of names, if it is one.

@@ -1,9 +1,9 @@
 //! Parsing: the printer's inverse.
 
-use super::attributes::{Attribute, Attributes, dim, operation};
+use super::attributes::{Attribute, Attributes, dim, operation, region_name, scan};
 use super::lexer::{Placed, Token, tokens};
 use super::print::kind;
-use crate::graph::{DType, Graph, NodeId, OutputKind, TensorType};
+use crate::graph::{DType, Graph, NodeId, Op, OutputKind, Region, TensorType};
 use dlm_grammar::Span;
 use std::collections::BTreeMap;
 
@@ -33,14 +33,19 @@ pub fn parse(text: &str) -> Result<Graph, TextError> {
         tokens,
         next: 0,
         nodes: BTreeMap::new(),
+        regions: BTreeMap::new(),
     };
     parser.graph()
 }
+
+/// How deep regions may nest.
+const DEEPEST: usize = 16;
 
 struct Parser {
     tokens: Vec<Placed>,
     next: usize,
     nodes: BTreeMap<String, NodeId>,
+    regions: BTreeMap<String, Region>,
 }
 
 type Parsed<T> = Result<T, TextError>;
@@ -100,20 +105,47 @@ impl Parser {
         if self.word()? != "graph" {
             return self.fail("`graph` was expected");
         }
-        let mut graph = Graph::new(self.word()?);
-        self.mark('{')?;
-        while !self.has_mark('}') {
-            let first = self.word()?;
-            match first.as_str() {
-                "output" => self.output(&mut graph)?,
-                _ => self.node(&mut graph, first)?,
-            }
-        }
+        let name = self.word()?;
+        let graph = self.content(name, 0)?;
         if self.peek().is_some() {
             self.next += 1;
             return self.fail("nothing follows a graph");
         }
         Ok(graph)
+    }
+
+    /// What stands between braces.
+    fn content(&mut self, name: String, depth: usize) -> Parsed<Graph> {
+        let mut graph = Graph::new(name);
+        self.mark('{')?;
+        while !self.has_mark('}') {
+            let first = self.word()?;
+            match first.as_str() {
+                "output" => self.output(&mut graph)?,
+                "region" if depth < DEEPEST => self.region(depth + 1)?,
+                _ => self.node(&mut graph, first)?,
+            }
+        }
+        Ok(graph)
+    }
+
+    /// A body, with names of its own.
+    fn region(&mut self, depth: usize) -> Parsed<()> {
+        let name = self.word()?;
+        let outer = (
+            std::mem::take(&mut self.nodes),
+            std::mem::take(&mut self.regions),
+        );
+        let body = self.content("body".into(), depth)?;
+        (self.nodes, self.regions) = outer;
+        if self
+            .regions
+            .insert(name.clone(), Region::new(body))
+            .is_some()
+        {
+            return self.fail(format!("there are two regions `{name}`"));
+        }
+        Ok(())
     }
 
     fn output(&mut self, graph: &mut Graph) -> Parsed<()> {
@@ -157,7 +189,11 @@ impl Parser {
         }
         let ty = self.ty()?;
         let attributes = self.attributes()?;
-        let op = match operation(&op, &attributes, &ty) {
+        let op = match op.as_str() {
+            "scan" => self.scan(&attributes),
+            name => operation(name, &attributes, &ty),
+        };
+        let op = match op {
             Ok(op) => op,
             Err(message) => return self.fail(message),
         };
@@ -170,6 +206,13 @@ impl Parser {
         }
         self.nodes.insert(name, node);
         Ok(())
+    }
+
+    fn scan(&self, attributes: &Attributes) -> Result<Op, String> {
+        let name = region_name(attributes)?;
+        let body = self.regions.get(name).cloned();
+        let body = body.ok_or_else(|| format!("there is no region `{name}` before"))?;
+        scan(attributes, body).map(Op::Scan)
     }
 
     fn ty(&mut self) -> Parsed<TensorType> {

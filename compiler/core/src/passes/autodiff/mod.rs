@@ -8,6 +8,9 @@
 mod case;
 #[cfg(test)]
 mod examples;
+mod scan;
+#[cfg(test)]
+mod scan_examples;
 #[cfg(test)]
 mod tests;
 
@@ -85,8 +88,8 @@ fn depends(graph: &Graph, node: NodeId, on: NodeId) -> bool {
     false
 }
 
-/// The nodes on a path from one of `wanted` to the loss.
-fn on_path(graph: &Graph, loss: NodeId, wanted: &[NodeId]) -> SecondaryMap<NodeId, bool> {
+/// The nodes on a path from one of `wanted` to the last of those that a sweep starts from.
+fn on_path(graph: &Graph, last: NodeId, wanted: &[NodeId]) -> SecondaryMap<NodeId, bool> {
     let mut reaches: SecondaryMap<NodeId, bool> = SecondaryMap::new();
     for &x in wanted {
         reaches[x] = true;
@@ -96,7 +99,7 @@ fn on_path(graph: &Graph, loss: NodeId, wanted: &[NodeId]) -> SecondaryMap<NodeI
         if differentiable && node.inputs.iter().any(|&input| reaches[input]) {
             reaches[id] = true;
         }
-        if id == loss {
+        if id == last {
             break;
         }
     }
@@ -104,20 +107,52 @@ fn on_path(graph: &Graph, loss: NodeId, wanted: &[NodeId]) -> SecondaryMap<NodeI
 }
 
 fn sweep(graph: &mut Graph, loss: NodeId, wanted: &[NodeId]) -> Result<Sweep, TypeError> {
-    let path = on_path(graph, loss, wanted);
-    let mut cotangents: BTreeMap<NodeId, NodeId> = BTreeMap::new();
-    let mut result = Sweep::new();
-    if !path[loss] {
-        return Ok(result);
-    }
     let seed = graph.number(1.0, DType::F32, graph.nodes[loss].span)?;
     let seed = graph.cast(seed, graph.ty(loss).dtype, graph.nodes[loss].span)?;
-    cotangents.insert(loss, seed);
-    while let Some((id, cotangent)) = cotangents.pop_last() {
-        if wanted.contains(&id) {
-            result.insert(id, cotangent);
-        }
-        for (input, part) in parts(graph, id, cotangent, &path)? {
+    sweep_from(graph, BTreeMap::from([(loss, seed)]), wanted)
+}
+
+/// The cotangents of `wanted`, where those of some nodes are given.
+fn sweep_from(
+    graph: &mut Graph,
+    mut cotangents: BTreeMap<NodeId, NodeId>,
+    wanted: &[NodeId],
+) -> Result<Sweep, TypeError> {
+    let mut result = Sweep::new();
+    let Some((&last, _)) = cotangents.last_key_value() else {
+        return Ok(result);
+    };
+    let path = on_path(graph, last, wanted);
+    cotangents.retain(|&id, _| path[id]);
+    // The results of each scan are differentiated together, when the first of them has its turn: what reads any of
+    // them stands after it.
+    let mut scans: BTreeMap<NodeId, Vec<(usize, NodeId)>> = BTreeMap::new();
+    loop {
+        let next = cotangents.last_key_value().map(|entry| *entry.0);
+        let parts = match scans.last_entry() {
+            Some(entry) if next.is_none_or(|next| next < *entry.key()) => {
+                let (id, results) = entry.remove_entry();
+                scan::gradient(graph, id, &results, &|input| path[input])?
+            }
+            _ => {
+                let Some((id, cotangent)) = cotangents.pop_last() else {
+                    return Ok(result);
+                };
+                if wanted.contains(&id) {
+                    result.insert(id, cotangent);
+                }
+                if let Op::Scan(own) = &graph.nodes[id].op {
+                    let first = graph.results_of(id).first().map_or(id, |first| first.1);
+                    scans
+                        .entry(first)
+                        .or_default()
+                        .push((own.result, cotangent));
+                    continue;
+                }
+                parts(graph, id, cotangent, &path)?
+            }
+        };
+        for (input, part) in parts {
             let sum = match cotangents.get(&input) {
                 Some(&other) => {
                     graph.binary(BinaryOp::Add, other, part, graph.nodes[input].span)?
@@ -127,7 +162,6 @@ fn sweep(graph: &mut Graph, loss: NodeId, wanted: &[NodeId]) -> Result<Sweep, Ty
             cotangents.insert(input, sum);
         }
     }
-    Ok(result)
 }
 
 /// For each input of `id` on the path, its part of the cotangent.

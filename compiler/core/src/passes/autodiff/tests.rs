@@ -2,6 +2,7 @@
 
 use super::case::{Case, NOWHERE};
 use super::examples::{EXAMPLES, NETS};
+use super::scan_examples::SCANS;
 use crate::graph::ops::{BINARY, KINDS, UNARY};
 use crate::graph::{BinaryOp, DType, Dim, UnaryOp};
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ const SEEDS: u32 = 12;
 
 #[test]
 fn derivatives_of_every_kind() {
-    for (what, build) in EXAMPLES.iter().chain(NETS) {
+    for (what, build) in EXAMPLES.iter().chain(NETS).chain(SCANS) {
         for seed in 0..SEEDS {
             let mut case = Case::new(seed);
             let y = build(&mut case);
@@ -73,14 +74,15 @@ fn powers_with_constant_exponents() {
 fn no_operation_is_without_a_property() {
     let tested: BTreeSet<&str> = EXAMPLES
         .iter()
+        .chain(SCANS)
         .map(|(what, _)| what.split(':').next().unwrap_or(what))
         .collect();
     let elementwise = UNARY
         .iter()
         .map(|row| row.name)
         .chain(BINARY.iter().map(|row| row.name));
-    // Without operands or derivatives, or expanded by the pass under test.
-    let exempt = ["input", "constant", "gradient"];
+    // Without operands or derivatives, expanded by the pass under test, or a part of scans.
+    let exempt = ["input", "constant", "gradient", "argument"];
     let known: BTreeSet<&str> = tested
         .into_iter()
         .chain(elementwise)

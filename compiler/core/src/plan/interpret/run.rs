@@ -140,14 +140,14 @@ impl Runner<'_> {
         };
         for block in blocks {
             self.memory.scratch.fill(u8::MAX);
-            for call in &group.calls {
-                self.call(call, block)?;
+            for (call, round) in group.sequence() {
+                self.call(&group.calls[call], block, round)?;
             }
         }
         Ok(())
     }
 
-    fn scalar(&self, scalar: ScalarArgument, block: usize) -> usize {
+    fn scalar(&self, scalar: ScalarArgument, block: usize, round: usize) -> usize {
         match (scalar, self.unit.group.tasks) {
             (ScalarArgument::Batch, _) => self.batch,
             (ScalarArgument::BlockTasks { lanes, most }, _) => {
@@ -160,14 +160,15 @@ impl Runner<'_> {
             (ScalarArgument::ValidLanes, _) => self.batch,
             (ScalarArgument::RangeBegin, _) => self.unit.range.start,
             (ScalarArgument::RangeEnd, _) => self.unit.range.end,
+            (ScalarArgument::Round, _) => round,
         }
     }
 
-    fn call(&mut self, call: &Call, block: usize) -> Result<(), Stop> {
+    fn call(&mut self, call: &Call, block: usize, round: usize) -> Result<(), Stop> {
         let bindings: Vec<Binding> = call
             .buffers
             .iter()
-            .map(|&id| self.binding(id, block))
+            .map(|&id| self.binding(id, block, round))
             .collect();
         let mut contents: Vec<Vec<u8>> = bindings
             .iter()
@@ -176,7 +177,7 @@ impl Runner<'_> {
         let scalars: Vec<i64> = call
             .scalars
             .iter()
-            .map(|&scalar| self.scalar(scalar, block) as i64)
+            .map(|&scalar| self.scalar(scalar, block, round) as i64)
             .collect();
         let kernel = &self.kernels[call.kernel.as_u32() as usize];
         let meeting = RefCell::new(None);
@@ -211,7 +212,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn binding(&self, id: BufferId, block: usize) -> Binding {
+    fn binding(&self, id: BufferId, block: usize, round: usize) -> Binding {
         let (buffer, unit) = (&self.plan.buffers[id], self.unit);
         let toucher = match (unit.group.tasks, buffer.layout) {
             (Tasks::Blocks { .. }, Layout::Plain | Layout::Lanes { .. }) => {
@@ -219,7 +220,7 @@ impl Runner<'_> {
             }
             _ => unit.first,
         };
-        let window = buffer.window(unit.group.tasks, unit.task, block);
+        let window = buffer.window_in_round(unit.group.tasks, unit.task, block, round);
         Binding {
             id,
             space: buffer.space,

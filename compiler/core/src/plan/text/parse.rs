@@ -9,8 +9,8 @@ use crate::loops::text::parse_kernels;
 use crate::loops::{Access, Buffer, BufferDecl, Element, Kernel, Type, Value};
 use crate::plan::names::Named;
 use crate::plan::{
-    BufferId, Call, Commit, KernelId, Layout, Phase, Plan, PlanBuffer, Port, ScalarArgument, Space,
-    TaskGroup, Tasks,
+    BufferId, Call, Commit, KernelId, Layout, Phase, Plan, PlanBuffer, Port, Repeat,
+    ScalarArgument, Space, TaskGroup, Tasks,
 };
 
 /// Entities above this number are refused, so that a short text can not ask for much memory.
@@ -163,7 +163,13 @@ impl Parser {
         let bytes = self.number()?;
         self.word("bytes")?;
         let (mut block_stride, mut task_stride) = (0, 0);
+        let mut row_of = None;
         while self.accept_mark(",") {
+            if self.accept_word("row") {
+                self.word("of")?;
+                row_of = Some(self.buffer_id()?);
+                continue;
+            }
             match self.accept_word("task") {
                 true => task_stride = self.number()?,
                 false => {
@@ -182,6 +188,7 @@ impl Parser {
             bytes,
             block_stride,
             task_stride,
+            row_of,
         })
     }
 
@@ -290,6 +297,7 @@ impl Parser {
             name: self.text()?,
             zeroed: Vec::new(),
             calls: Vec::new(),
+            repeats: Vec::new(),
         };
         self.mark("{")?;
         if self.accept_word("zero") {
@@ -299,9 +307,33 @@ impl Parser {
             }
         }
         while !self.accept_mark("}") {
-            group.calls.push(self.call()?);
+            match self.accept_word("repeat") {
+                true => self.repeat(&mut group)?,
+                false => group.calls.push(self.call()?),
+            }
         }
         Ok(group)
+    }
+
+    fn repeat(&mut self, group: &mut TaskGroup) -> Parsed<()> {
+        let rounds = self.number()?;
+        let reverse = self.accept_word("backward");
+        let first = group.calls.len();
+        self.mark("{")?;
+        while !self.accept_mark("}") {
+            group.calls.push(self.call()?);
+        }
+        let count = group.calls.len() - first;
+        if count == 0 {
+            return Err(self.expected("a call in the loop before"));
+        }
+        group.repeats.push(Repeat {
+            first,
+            count,
+            rounds,
+            reverse,
+        });
+        Ok(())
     }
 
     fn tasks(&mut self) -> Parsed<Tasks> {
@@ -376,6 +408,7 @@ impl Parser {
             "valid" => Some(ScalarArgument::ValidLanes),
             "begin" => Some(ScalarArgument::RangeBegin),
             "end" => Some(ScalarArgument::RangeEnd),
+            "round" => Some(ScalarArgument::Round),
             _ => None,
         })
     }

@@ -107,11 +107,24 @@ impl Plan {
             let zeroed: Vec<String> = group.zeroed.iter().map(BufferId::to_string).collect();
             writeln!(f, "      zero {}", zeroed.join(", "))?;
         }
-        for call in &group.calls {
+        let mut repeats = group.repeats.iter().peekable();
+        for (number, call) in group.calls.iter().enumerate() {
+            if let Some(repeat) = repeats.peek().filter(|repeat| repeat.first == number) {
+                let order = if repeat.reverse { " backward" } else { "" };
+                writeln!(f, "      repeat {}{order} {{", repeat.rounds)?;
+            }
+            let inside = repeats.peek().is_some_and(|repeat| repeat.first <= number);
+            let indent = if inside { "  " } else { "" };
             let buffers = call.buffers.iter().map(BufferId::to_string).collect();
             let scalars = call.scalars.iter().map(ScalarArgument::to_string).collect();
             let (list, comment) = (arguments(buffers, scalars), self.comment(call));
-            writeln!(f, "      call {}{list}{comment}", call.kernel)?;
+            writeln!(f, "      {indent}call {}{list}{comment}", call.kernel)?;
+            if repeats
+                .next_if(|repeat| repeat.end() == number + 1)
+                .is_some()
+            {
+                writeln!(f, "      }}")?;
+            }
         }
         writeln!(f, "    }}")
     }
@@ -156,7 +169,10 @@ impl Display for PlanBuffer {
                 write!(f, ", {what} {stride}")?;
             }
         }
-        Ok(())
+        match self.row_of {
+            Some(stack) => write!(f, ", row of {stack}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -190,6 +206,7 @@ impl Display for ScalarArgument {
             ScalarArgument::ValidLanes => f.write_str("valid"),
             ScalarArgument::RangeBegin => f.write_str("begin"),
             ScalarArgument::RangeEnd => f.write_str("end"),
+            ScalarArgument::Round => f.write_str("round"),
         }
     }
 }

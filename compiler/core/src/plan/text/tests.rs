@@ -2,8 +2,8 @@ use super::*;
 use crate::graph::{Dim, InputKind, OutputKind};
 use crate::loops::{Access, BufferDecl, Element, Instruction, Kernel, Statement, Type, Value};
 use crate::plan::{
-    BufferId, Call, Commit, KernelId, Layout, Phase, PlanBuffer, Port, ScalarArgument, Space,
-    TaskGroup, Tasks,
+    BufferId, Call, Commit, KernelId, Layout, Phase, PlanBuffer, Port, Repeat, ScalarArgument,
+    Space, TaskGroup, Tasks,
 };
 use cranelift_entity::EntityRef;
 use dlm_grammar::{FileId, Span};
@@ -120,8 +120,18 @@ fn buffer() -> impl Strategy<Value = PlanBuffer> {
     ];
     let space = prop::sample::select(vec![Space::Persistent, Space::Arena, Space::Scratch]);
     let sizes = (any::<usize>(), any::<usize>(), 0usize..3, 0usize..3);
-    (name(), element(), vec(dim(), 0..4), layout, space, sizes).prop_map(
-        |(name, element, shape, layout, space, (offset, bytes, block_stride, task_stride))| {
+    let row_of = prop::option::of((0usize..99).prop_map(BufferId::new));
+    (
+        name(),
+        element(),
+        vec(dim(), 0..4),
+        layout,
+        space,
+        sizes,
+        row_of,
+    )
+        .prop_map(|(name, element, shape, layout, space, sizes, row_of)| {
+            let (offset, bytes, block_stride, task_stride) = sizes;
             PlanBuffer {
                 name,
                 element,
@@ -132,9 +142,9 @@ fn buffer() -> impl Strategy<Value = PlanBuffer> {
                 bytes,
                 block_stride,
                 task_stride,
+                row_of,
             }
-        },
-    )
+        })
 }
 
 fn kernel() -> impl Strategy<Value = Kernel> {
@@ -192,6 +202,7 @@ fn group() -> impl Strategy<Value = TaskGroup> {
         Just(ScalarArgument::ValidLanes),
         Just(ScalarArgument::RangeBegin),
         Just(ScalarArgument::RangeEnd),
+        Just(ScalarArgument::Round),
         (0usize..9, 0usize..9).prop_map(|(lanes, most)| ScalarArgument::BlockTasks { lanes, most }),
     ];
     let ids = || vec((0usize..99).prop_map(BufferId::new), 0..4);
@@ -200,12 +211,35 @@ fn group() -> impl Strategy<Value = TaskGroup> {
         buffers,
         scalars,
     });
-    (name(), tasks, ids(), vec(call, 0..3)).prop_map(|(name, tasks, zeroed, calls)| TaskGroup {
-        name,
-        tasks,
-        zeroed,
-        calls,
-    })
+    let repeat = (0usize..2, 1usize..3, any::<usize>(), any::<bool>());
+    (name(), tasks, ids(), vec(call, 0..5), vec(repeat, 0..2)).prop_map(
+        |(name, tasks, zeroed, calls, repeats)| TaskGroup {
+            name,
+            tasks,
+            zeroed,
+            repeats: apart(&repeats, calls.len()),
+            calls,
+        },
+    )
+}
+
+/// Loops of so many calls, each some calls after the last, as far as they go.
+fn apart(repeats: &[(usize, usize, usize, bool)], calls: usize) -> Vec<Repeat> {
+    let mut next = 0;
+    let mut all = Vec::new();
+    for &(gap, count, rounds, reverse) in repeats {
+        let first = next + gap;
+        next = first + count;
+        if next <= calls {
+            all.push(Repeat {
+                first,
+                count,
+                rounds,
+                reverse,
+            });
+        }
+    }
+    all
 }
 
 fn port<K: Clone + std::fmt::Debug + 'static>(kinds: Vec<K>) -> impl Strategy<Value = Port<K>> {

@@ -81,6 +81,6 @@ pub(super) fn reads(access: Access) -> bool {
 
 /// Whether two buffers share bytes.
 pub(super) fn overlap(plan: &Plan, a: BufferId, b: BufferId) -> bool {
-    let (a, b) = (&plan.buffers[a], &plan.buffers[b]);
+    let (a, b) = (&plan.buffers[plan.base(a)], &plan.buffers[plan.base(b)]);
     a.space == b.space && a.bytes > 0 && b.bytes > 0 && a.offset < b.end() && b.offset < a.end()
 }

@@ -103,14 +103,15 @@ impl<'a> Contents<'a> {
     }
 
     fn call(&mut self, place: &str, group: &TaskGroup, call: &Call, faults: &mut Faults) {
-        for (id, access) in bindings(self.plan, call) {
+        let own = |(id, access): (BufferId, Access)| (self.plan.base(id), access);
+        let bound: Vec<(BufferId, Access)> = bindings(self.plan, call).map(own).collect();
+        for &(id, access) in &bound {
             if reads(access) {
                 self.read(id, &place, faults);
                 self.partial_count(place, group, call, id, faults);
             }
         }
-        for (id, _) in bindings(self.plan, call).filter(|&(_, access): &(_, Access)| writes(access))
-        {
+        for &(id, _) in bound.iter().filter(|bound| writes(bound.1)) {
             self.write(id, place);
         }
     }

@@ -11,6 +11,7 @@
 
 mod accesses;
 mod contents;
+mod loops;
 mod races;
 mod structure;
 
@@ -73,6 +74,10 @@ rules! {
     Overwritten,
     /// Parameters and states lie in the persistent space, data and scalars in the arena, none as partials; names are used once.
     Ports,
+    /// A row has its stack's place, element and block stride, and all rounds of the loops it is used in lie in the stack.
+    Rows,
+    /// Loops are calls of their group, in order, none twice, with a round or more; rounds are told, and rows used, in them alone.
+    Loops,
     /// A commit copies between buffers of one element type, shape and plain layout, into the persistent space.
     Commits,
 }

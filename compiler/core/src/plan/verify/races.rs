@@ -58,7 +58,7 @@ fn claims<'a>(plan: &'a Plan, number: usize, phase: &'a Phase) -> Vec<Claim<'a>>
         for (place, call) in calls(place, content) {
             claims.extend(bindings(plan, call).map(|(buffer, access)| Claim {
                 place,
-                buffer,
+                buffer: plan.base(buffer),
                 writes: writes(access),
             }));
         }

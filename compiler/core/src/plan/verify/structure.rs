@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::accesses::{Place, bindings, calls, groups, overlap, writes};
-use super::{Faults, Rule, named};
+use super::{Faults, Rule, loops, named};
 use crate::graph::{InputKind, OutputKind};
 use crate::plan::names::Named;
 use crate::plan::size::ALIGNMENT;
@@ -20,10 +20,12 @@ pub(super) fn check(plan: &Plan, faults: &mut Faults) {
         return;
     }
     for (id, buffer) in &plan.buffers {
+        loops::check_row(plan, id, faults);
         check_buffer(plan, &named(plan, id), buffer, faults);
     }
     for (place, group) in groups(plan) {
         check_group(plan, place, group, faults);
+        loops::check(plan, place, group, faults);
     }
     ports(plan, faults);
     for commit in &plan.commits {
@@ -52,6 +54,11 @@ fn exists(plan: &Plan, faults: &mut Faults) {
     for commit in &plan.commits {
         buffer(&"commit", commit.from);
         buffer(&"commit", commit.to);
+    }
+    for (id, row) in &plan.buffers {
+        if let Some(stack) = row.row_of {
+            buffer(&named(plan, id), stack);
+        }
     }
     for (place, group) in groups(plan) {
         for (place, Call { kernel, .. }) in calls(place, group) {
@@ -111,6 +118,8 @@ fn strides(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
         ..
     } = *buffer;
     let fits = match (buffer.layout, buffer.space) {
+        // The blocks are the stack's.
+        _ if buffer.row_of.is_some() => task_stride == 0,
         (Layout::Partials, space) => block_stride == 0 && task_stride > 0 && space == Space::Arena,
         (_, Space::Scratch) => block_stride == 0 && task_stride == 0,
         (Layout::Plain, _) => task_stride == 0,
@@ -137,6 +146,7 @@ fn room(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
         (Layout::Lanes { axis, lanes }, space) => {
             let blocks = buffer.lane_blocks(axis, lanes, plan.batch);
             let needed = blocks.and_then(|(bytes, count)| match space {
+                _ if buffer.row_of.is_some() => Some(bytes),
                 Space::Scratch => Some(bytes),
                 _ => bytes.checked_mul(count),
             });
@@ -251,7 +261,7 @@ fn check_blocks(
         .block_stride
         .saturating_mul(plan.batch.div_ceil(lanes));
     faults.unless(
-        same && reach <= buffer.bytes,
+        same && reach <= plan.buffers[plan.base(id)].bytes,
         Rule::BlockSize,
         place,
         || {
@@ -271,7 +281,7 @@ fn check_scalars(
     call: &Call,
     faults: &mut Faults,
 ) {
-    use ScalarArgument::{Batch, Block, BlockTasks, RangeBegin, RangeEnd, ValidLanes};
+    use ScalarArgument::{Batch, Block, BlockTasks, RangeBegin, RangeEnd, Round, ValidLanes};
     let in_blocks = matches!(group.tasks, Tasks::Blocks { .. });
     let in_ranges = matches!(
         group.tasks,
@@ -285,6 +295,8 @@ fn check_scalars(
             }
             Block | ValidLanes => in_blocks,
             RangeBegin | RangeEnd => in_ranges,
+            // The rule of loops looks at these.
+            Round => true,
         };
         faults.unless(fits, Rule::Scalars, place, || {
             format!("`{scalar}` in {}", group.tasks)
@@ -344,16 +356,18 @@ fn ports(plan: &Plan, faults: &mut Faults) {
 }
 
 fn check_port_layout(plan: &Plan, id: BufferId, faults: &mut Faults) {
-    let is_value = plan.buffers[id].layout != Layout::Partials;
+    let buffer = &plan.buffers[id];
+    let is_value = buffer.layout != Layout::Partials && buffer.row_of.is_none();
     faults.unless(is_value, Rule::Ports, named(plan, id), || {
-        "partials neither enter nor leave".into()
+        "partials and rows neither enter nor leave".into()
     });
 }
 
 fn check_commit(plan: &Plan, commit: Commit, faults: &mut Faults) {
     let (from, to) = (&plan.buffers[commit.from], &plan.buffers[commit.to]);
     let same = from.element == to.element && from.shape == to.shape;
-    let plain = from.layout == Layout::Plain && to.layout == Layout::Plain;
+    let rows = from.row_of.is_some() || to.row_of.is_some();
+    let plain = from.layout == Layout::Plain && to.layout == Layout::Plain && !rows;
     let apart = !overlap(plan, commit.from, commit.to);
     let placed = to.space == Space::Persistent && from.space != Space::Scratch;
     faults.unless(

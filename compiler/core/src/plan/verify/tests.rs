@@ -20,6 +20,8 @@ const GOOD: &str = r#"plan "net.step" {
   buffer m7 "gradient": f32[4, 16] plain in arena at 2176, 256 bytes
   buffer m8 "copy": f32[4, 16] plain in arena at 0, 256 bytes
   buffer m9 "unused": f32[] plain in arena at 2496, 4 bytes
+  buffer m10 "gradient[t]": f32[16] plain in arena at 2176, 64 bytes, row of m7
+  buffer m11 "copy[t]": f32[16] plain in arena at 0, 64 bytes, row of m8
 
   input data "x" m0
   input data "labels" m1
@@ -53,6 +55,9 @@ const GOOD: &str = r#"plan "net.step" {
   phase 2 {
     once "copy" {
       call k3(m7, m8)
+      repeat 4 backward {
+        call k3(m10, m11)
+      }
     }
   }
 
@@ -192,6 +197,10 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         "output result \"copy\" m8",
         "output parameter \"copy\" m8",
     ),
+    (Rule::Rows, "64 bytes, row of m7", "64 bytes, row of m0"),
+    (Rule::Rows, "repeat 4 backward", "repeat 5 backward"),
+    (Rule::Loops, "repeat 4 backward", "repeat 0 backward"),
+    (Rule::Loops, "call k3(m7, m8)", "call k3(m10, m8)"),
     (Rule::Commits, "commit m6 -> m3", "commit m6 -> m2"),
     (Rule::Commits, "commit m6 -> m3", "commit m3 -> m6"),
 ];

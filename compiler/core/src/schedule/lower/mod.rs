@@ -11,6 +11,7 @@ mod elementwise;
 mod gather;
 mod multiply_add;
 mod nest;
+mod parts;
 mod reduce;
 mod relayout;
 mod space;
@@ -65,6 +66,9 @@ pub enum LowerError {
         /// The node.
         node: NodeId,
     },
+    /// A fault of a pass that the schedule asks for.
+    #[error(transparent)]
+    Pass(#[from] crate::passes::PassError),
     /// A fault of the lowering itself.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -94,6 +98,8 @@ pub struct Context<'a> {
     pub target: &'a Target,
     /// Samples a block.
     pub block: usize,
+    /// Kernels outside of blocks do the whole of their work, rather than a range.
+    pub whole: bool,
 }
 
 /// Along what the vectors of a kernel run.
@@ -176,6 +182,7 @@ impl<'a> Lowering<'a> {
             ScalarArgument::ValidLanes => ("valid", Range::new(1, block)),
             ScalarArgument::RangeBegin => ("begin", Range::at_least(0)),
             ScalarArgument::RangeEnd => ("end", Range::at_least(0)),
+            ScalarArgument::Round => ("round", Range::at_least(0)),
         };
         let value = self.b.scalar_in(name, range);
         self.scalars.insert(argument, value);

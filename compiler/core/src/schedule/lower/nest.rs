@@ -1,6 +1,6 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
-use super::{Context, LowerError, Lowered, Lowering, Place, Tile, Vectors, form, tile};
+use super::{Context, LowerError, Lowered, Lowering, Place, Tile, Vectors, form, parts, tile};
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
@@ -19,6 +19,8 @@ struct Axis {
     vector: bool,
     /// Its range is the task's.
     ranged: bool,
+    /// So many equal parts of it go side by side.
+    parts: i64,
 }
 
 /// Lowers a group; with `partial`, the kernel that adds one block's part of the group's anchor to the task's partial.
@@ -70,8 +72,13 @@ fn lower_with(
             tile,
             vector: false,
             ranged: false,
+            parts: 1,
         })
         .collect();
+    let mut axes = axes;
+    if let Some(last) = axes.last_mut().filter(|last| last.tile == 1) {
+        last.parts = parts::parts(cx, group);
+    }
     let block = cx.block as i64;
     let (first, last) = (lowering.b.index(0), lowering.b.index(block));
     let width = i64::from(lowering.width);
@@ -105,7 +112,8 @@ fn lower_plain(
                 extent: Dim::fixed(total),
                 tile: 1,
                 vector: tile.width > 1,
-                ranged: true,
+                ranged: !cx.whole,
+                parts: 1,
             }]
         }
         _ => shape
@@ -116,7 +124,8 @@ fn lower_plain(
                 extent,
                 tile: factor,
                 vector: tile.width > 1 && axis == last && extent.known().is_some(),
-                ranged: axis == 0,
+                ranged: axis == 0 && !cx.whole,
+                parts: 1,
             })
             .collect(),
     };
@@ -334,6 +343,9 @@ impl Lowering<'_> {
         if axis.vector {
             return self.vector_axis(axis, rest, lane, places, (begin, end));
         }
+        if axis.parts > 1 {
+            return self.parts_loop(axis, rest, lane, places);
+        }
         let tile = axis.tile as i64;
         let whole = self.whole_tiles(&begin, &end, tile);
         self.axis_loop(axis, rest, lane, places, (&begin, &whole), tile)?;
@@ -349,6 +361,35 @@ impl Lowering<'_> {
             result?;
         }
         Ok(())
+    }
+
+    /// One loop over all parts of an axis side by side.
+    fn parts_loop(
+        &mut self,
+        axis: &Axis,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+    ) -> Result<(), LowerError> {
+        let part = axis.extent.fixed / axis.parts;
+        let (first, last) = (self.b.index(0), self.b.index(part));
+        let name = format!("i{}", places.len());
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, name, first, last, 1, &[]);
+        if self.b.index_constant(counter).is_none() {
+            self.b
+                .assume(counter, crate::loops::Range::new(0, part - 1));
+        }
+        self.push_scope();
+        let base = self.counter(counter);
+        let places_of = (0..axis.parts).map(|number| base.clone().plus(number * part));
+        places.push(places_of.collect());
+        let result = self.nest(rest, lane, places);
+        places.pop();
+        self.pop_scope();
+        self.b.end_loop(&[]);
+        result
     }
 
     fn axis_range(&mut self, axis: &Axis) -> (Affine<Value>, Affine<Value>) {

@@ -51,6 +51,11 @@ impl Lowering<'_> {
             }
             Op::Iota { axis, .. } => Ok(self.position_value(&places[*axis])),
             Op::StopGradient => self.value(data.inputs[0], places),
+            // All arguments but the round's number are in memory.
+            Op::Argument { .. } => {
+                let round = self.scalar(ScalarArgument::Round);
+                Ok(self.b.index_to_int(round, self.width))
+            }
             Op::Cast(to) => self.cast(data.inputs[0], *to, places),
             Op::Unary(op) => {
                 let operand = self.value(data.inputs[0], places)?;
@@ -181,6 +186,9 @@ impl Lowering<'_> {
             return self.value(input, &moved);
         };
         let fill = self.constant(view.fill);
+        if self.b.index_constant(condition) == Some(0) {
+            return Ok(fill);
+        }
         self.b.begin_if(condition);
         self.push_scope();
         let value = self.value(input, &moved);
