@@ -46,6 +46,12 @@ pub fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Prints a line of news to standard output; where that is closed, the work goes on unheard.
+pub fn say(line: &str) {
+    let mut output = io::stdout().lock();
+    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+}
+
 /// Prints to standard error; where that is closed, nobody can be told.
 pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

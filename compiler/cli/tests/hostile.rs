@@ -276,3 +276,11 @@ fn a_closed_pipe_is_no_error() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""));
 }
+
+#[test]
+fn a_run_goes_on_when_nobody_reads_what_it_prints() {
+    let place = Place::new().with("p.dlm", SMALL);
+    let outcome = place.dlmc_unheard(&["run", "p.dlm", "--out", "out"]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    assert!(place.path("out/model.safetensors").exists());
+}

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -51,6 +51,16 @@ impl Place {
                 .env_remove("NO_COLOR")
                 .output(),
         )
+    }
+
+    /// Runs `dlmc` in the folder for a reader who has gone before the first line.
+    pub fn dlmc_unheard(&self, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dlmc"));
+        command.args(arguments).current_dir(self.folder.path());
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the binary can be started");
+        drop(child.stdout.take());
+        outcome(child.wait_with_output())
     }
 
     /// The names of all files in the folder and below, sorted.

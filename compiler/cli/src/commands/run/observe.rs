@@ -61,7 +61,7 @@ impl Display {
     fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => println!("{text}"),
+            None => crate::terminal::say(text),
         }
     }
 }
@@ -92,10 +92,10 @@ impl Observer for Display {
             None => {
                 let left = self.total.saturating_sub(done) as f64 / done.max(1) as f64;
                 let left = left * self.begin.elapsed().as_secs_f64();
-                println!(
+                crate::terminal::say(&format!(
                     "step {done}/{}  {reports}  {rate:.0} samples/s  {left:.0} s left",
                     self.total
-                );
+                ));
             }
         }
     }
