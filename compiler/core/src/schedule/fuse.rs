@@ -47,6 +47,19 @@ pub struct AnchorPlace {
     pub positions: Vec<Position<Symbol>>,
     /// The extents of the window symbols.
     pub windows: Vec<usize>,
+    /// Where several equal parts of the anchor are read at once, such as the gates of a cell.
+    pub parts: Option<Parts>,
+}
+
+/// Equal parts of an axis, which an epilogue reads side by side: at `position + part * unit` for each part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The anchor's axis.
+    pub axis: usize,
+    /// Elements of a part.
+    pub unit: i64,
+    /// How many parts.
+    pub count: i64,
 }
 
 impl AnchorPlace {
@@ -95,9 +108,10 @@ pub fn is_given(op: &Op) -> bool {
     matches!(op, Op::Input { .. } | Op::Argument { .. })
 }
 
-/// Chooses what is stored and forms the groups.
-pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target) -> Fusion {
+/// Chooses what is stored, `kept` in any case, and forms the groups.
+pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target, kept: &BTreeSet<NodeId>) -> Fusion {
     let mut fuser = Fuser::new(graph, lanes, target);
+    fuser.stored.extend(kept);
     fuser.require_outputs();
     fuser.require_operands();
     fuser.require_loops();
@@ -338,8 +352,9 @@ impl<'a> Fuser<'a> {
                         .get(&home)
                         .is_none_or(|found| self.joins(id, &place, found)) =>
                 {
-                    let entry = anchored.entry(home).or_insert_with(|| (Vec::new(), place));
-                    entry.0.push(id);
+                    let fresh = (Vec::new(), place.clone());
+                    let entry = anchored.entry(home).or_insert(fresh);
+                    self.join(id, place, entry);
                     homed.insert(id);
                 }
                 _ => match self.obstacle(id) {
@@ -384,7 +399,25 @@ impl<'a> Fuser<'a> {
 
     /// Whether a value fits the outputs that an anchor's kernel has already.
     fn joins(&self, id: NodeId, place: &AnchorPlace, found: &(Vec<NodeId>, AnchorPlace)) -> bool {
-        found.1 == *place && self.same_domain(found.0[0], id)
+        if found.1 == *place {
+            return self.same_domain(found.0[0], id);
+        }
+        // What is as large as the anchor is stored part by part beside what reads all its parts.
+        let one_lane = self.lanes.axis(found.0[0]) == self.lanes.axis(id);
+        one_lane
+            && is_identity(place)
+            && is_identity(&found.1)
+            && place.parts.is_some() != found.1.parts.is_some()
+    }
+
+    /// Adds a value that joins; the first output is one over whose elements the kernel runs.
+    fn join(&self, id: NodeId, place: AnchorPlace, found: &mut (Vec<NodeId>, AnchorPlace)) {
+        if place.parts.is_some() && found.1.parts.is_none() {
+            found.0.insert(0, id);
+            found.1 = place;
+        } else {
+            found.0.push(id);
+        }
     }
 
     /// What must be stored so that a value without a home reads no anchor.
@@ -585,17 +618,25 @@ impl<'a> Fuser<'a> {
         let shape = &self.graph.nodes[home].ty.shape;
         let domain = self.domain_rank(id);
         let mut shared: Option<AnchorPlace> = None;
+        let mut offsets: Vec<Vec<i64>> = Vec::new();
         for place in places {
-            let place = place.as_ref()?;
-            if !one_to_one(place, shape, symbols) || self.guarded_window(home, place, domain) {
+            let (place, offset) = without_offsets(place.as_ref()?);
+            if !one_to_one(&place, shape, symbols) || self.guarded_window(home, &place, domain) {
                 return None;
             }
-            let renamed = rename_windows(place, domain, symbols);
+            let renamed = rename_windows(&place, domain, symbols);
             if shared.get_or_insert_with(|| renamed.clone()) != &renamed {
                 return None;
             }
+            offsets.push(offset);
         }
-        shared.filter(|place| few_repeats(place, domain, symbols))
+        let mut shared = shared.filter(|place| few_repeats(place, domain, symbols))?;
+        if offsets.len() > 1 {
+            shared.parts = Some(equal_parts(&shared, &offsets, shape, symbols)?);
+        } else if offsets.iter().flatten().any(|&offset| offset != 0) {
+            return None;
+        }
+        Some(shared)
     }
 
     /// A contraction with borders has its own bounds for each position, so a window of them is not one tile.
@@ -758,6 +799,53 @@ fn whole(
     }
 }
 
+/// Positions that begin at 0, and by how much each was further on.
+fn without_offsets(place: &[Position<Symbol>]) -> (Vec<Position<Symbol>>, Vec<i64>) {
+    let split = place.iter().map(|position| match position {
+        Position::Lane => (Position::Lane, 0),
+        Position::At(form) => {
+            let begin = form.clone().plus(-form.offset);
+            (Position::At(begin), form.offset)
+        }
+    });
+    split.unzip()
+}
+
+/// The parts of one axis, all equal, some of which places are that differ by `offsets`.
+fn equal_parts(
+    place: &AnchorPlace,
+    offsets: &[Vec<i64>],
+    shape: &[Dim],
+    symbols: &Symbols,
+) -> Option<Parts> {
+    let moved = |axis: &usize| offsets.iter().any(|offset| offset[*axis] != 0);
+    let mut axes = (0..shape.len()).filter(moved);
+    let axis = axes.next().filter(|_| axes.next().is_none())?;
+    let Position::At(form) = &place.positions[axis] else {
+        return None;
+    };
+    let extents = form.terms.iter().map(|term| symbols.extent(term.0));
+    let unit: i64 = extents.product::<Option<i64>>()?;
+    let begins = offsets.iter().map(|offset| offset[axis]);
+    let count = shape[axis].known()? / unit.max(1);
+    let inside = |begin: i64| begin % unit.max(1) == 0 && (0..count * unit).contains(&begin);
+    let whole = shape[axis].known() == Some(count * unit) && begins.clone().all(inside);
+    (whole && place.windows.is_empty()).then_some(Parts { axis, unit, count })
+}
+
+/// Whether an epilogue reads its anchor at its own element (of each part).
+fn is_identity(place: &AnchorPlace) -> bool {
+    let mut next = 0;
+    place.windows.is_empty()
+        && place.positions.iter().all(|position| match position {
+            Position::Lane => true,
+            Position::At(form) => {
+                next += 1;
+                *form == Affine::variable(next - 1)
+            }
+        })
+}
+
 /// Whether different symbols give different elements: on each axis the terms are digits of a mixed radix number that
 /// starts at 0, and no symbol serves two axes.
 fn one_to_one(place: &[Position<Symbol>], shape: &[Dim], symbols: &Symbols) -> bool {
@@ -820,6 +908,7 @@ fn rename_windows(place: &[Position<Symbol>], domain: Symbol, symbols: &Symbols)
     AnchorPlace {
         positions,
         windows: names.iter().map(extent).collect(),
+        parts: None,
     }
 }
 

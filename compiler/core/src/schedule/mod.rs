@@ -4,6 +4,7 @@ mod affine;
 mod assemble;
 mod borders;
 mod buffers;
+mod copies;
 mod fuse;
 mod lanes;
 mod loops;
