@@ -16,6 +16,8 @@ mod simplify;
 pub(crate) mod unroll;
 mod unused_results;
 
+pub(crate) use rewrite::Rewrite;
+
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, TypeError};
 

@@ -1,13 +1,14 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
+use super::copies;
 use super::fuse::{Fusion, Group, fuse};
 use super::lanes::Lanes;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
 use super::target::Target;
 use super::units::{Unit, Work, units};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, Op, TypeError};
 use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
 
@@ -37,13 +38,18 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
+    let fault = |error: TypeError| ScheduleError {
+        error: LowerError::Type(error),
+        span: Span::default(),
+    };
     let flat = written_out(graph, target).map_err(|error| ScheduleError {
         error: LowerError::Pass(error),
         span: Span::default(),
     })?;
     let graph = flat.as_ref().unwrap_or(graph);
+    let (graph, kept) = &copies::arranged(graph, &Lanes::analyse(graph)).map_err(fault)?;
     let lanes = Lanes::analyse(graph);
-    let fusion = fuse(graph, &lanes, target);
+    let fusion = fuse(graph, &lanes, target, kept);
     let loops = loops(graph, &lanes, &fusion, target);
     let units = units(graph, &lanes, &fusion, &loops);
     let batch = lanes

@@ -11,9 +11,9 @@ use super::symbols::Symbol;
 /// For each domain axis of a coarse output the axis of the fine domain that it is, where both read the anchor at the
 /// same place; `None` where they do not, or where that leaves it open.
 pub fn restriction(coarse: &AnchorPlace, rank: usize, fine: &AnchorPlace) -> Option<Vec<usize>> {
-    let windows = !coarse.windows.is_empty() || !fine.windows.is_empty();
+    let simple = |place: &AnchorPlace| place.windows.is_empty() && place.parts.is_none();
     // A scalar's repeats are whole axes of the domain, not the few that a tile unrolls.
-    if windows || coarse.positions.is_empty() {
+    if !simple(coarse) || !simple(fine) || coarse.positions.is_empty() {
         return None;
     }
     let mut axes: Vec<Option<usize>> = vec![None; rank];
@@ -63,7 +63,7 @@ mod tests {
         };
         AnchorPlace {
             positions: forms.iter().map(position).collect(),
-            windows: Vec::new(),
+            ..AnchorPlace::default()
         }
     }
 

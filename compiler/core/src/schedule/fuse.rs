@@ -50,6 +50,19 @@ pub struct AnchorPlace {
     pub positions: Vec<Position<Symbol>>,
     /// The extents of the window symbols.
     pub windows: Vec<usize>,
+    /// Where several equal parts of the anchor are read at once, such as the gates of a cell.
+    pub parts: Option<Parts>,
+}
+
+/// Equal parts of an axis, which an epilogue reads side by side: at `position + part * unit` for each part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The anchor's axis.
+    pub axis: usize,
+    /// Elements of a part.
+    pub unit: i64,
+    /// How many parts.
+    pub count: i64,
 }
 
 impl AnchorPlace {
@@ -77,7 +90,7 @@ impl Group {
 }
 
 /// The outputs that share an anchor while groups are formed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Members {
     outputs: Vec<NodeId>,
     place: AnchorPlace,
@@ -107,9 +120,10 @@ pub fn is_given(op: &Op) -> bool {
     matches!(op, Op::Input { .. } | Op::Argument { .. })
 }
 
-/// Chooses what is stored and forms the groups.
-pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target) -> Fusion {
+/// Chooses what is stored, `kept` in any case, and forms the groups.
+pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target, kept: &BTreeSet<NodeId>) -> Fusion {
     let mut fuser = Fuser::new(graph, lanes, target);
+    fuser.stored.extend(kept);
     fuser.require_outputs();
     fuser.require_operands();
     fuser.require_loops();
@@ -415,40 +429,48 @@ impl<'a> Fuser<'a> {
         choices
     }
 
-    /// The outputs that an anchor's kernel has already, and this value, if it fits them.
+    /// The outputs that an anchor's kernel has already, and this value, if it fits them. The first output is the one over
+    /// whose elements the kernel runs.
     fn join(&self, id: NodeId, place: AnchorPlace, found: Option<&Members>) -> Option<Members> {
         let Some(found) = found else {
-            let outputs = vec![id];
             return Some(Members {
-                outputs,
+                outputs: vec![id],
                 place,
                 coarse: BTreeMap::new(),
             });
         };
-        let mut outputs = found.outputs.clone();
-        let mut coarse = found.coarse.clone();
-        let first = outputs[0];
+        let mut members = found.clone();
+        let first = found.outputs[0];
         if found.place == place && self.same_domain(first, id) {
-            outputs.push(id);
-            return Some(Members {
-                outputs,
-                place,
-                coarse,
-            });
+            members.outputs.push(id);
+        } else if self.has_other_parts(id, &place, found) {
+            match place.parts {
+                Some(_) => {
+                    members.outputs.insert(0, id);
+                    members.place = place;
+                }
+                None => members.outputs.push(id),
+            }
+        } else {
+            let axes = self.coarse_axes(first, &found.place, id, &place)?;
+            if !found.coarse.is_empty() {
+                return None;
+            }
+            let coarse = found.outputs.iter().map(|&output| (output, axes.clone()));
+            members.coarse = coarse.collect();
+            members.outputs.insert(0, id);
+            members.place = place;
         }
-        let axes = self.coarse_axes(first, &found.place, id, &place)?;
-        if !coarse.is_empty() {
-            return None;
-        }
-        outputs.iter().for_each(|&output| {
-            coarse.insert(output, axes.clone());
-        });
-        outputs.insert(0, id);
-        Some(Members {
-            outputs,
-            place,
-            coarse,
-        })
+        Some(members)
+    }
+
+    /// Whether one of the value and the outputs is as large as the anchor, and the other reads all its parts: it is
+    /// stored part by part then.
+    fn has_other_parts(&self, id: NodeId, place: &AnchorPlace, found: &Members) -> bool {
+        self.lanes.axis(found.outputs[0]) == self.lanes.axis(id)
+            && is_identity(place)
+            && is_identity(&found.place)
+            && place.parts.is_some() != found.place.parts.is_some()
     }
 
     /// For each axis of `coarse` the axis of `fine` that it is, where `fine` repeats its elements along the others.
@@ -677,17 +699,25 @@ impl<'a> Fuser<'a> {
         let shape = &self.graph.nodes[home].ty.shape;
         let domain = self.domain_rank(id);
         let mut shared: Option<AnchorPlace> = None;
+        let mut offsets: Vec<Vec<i64>> = Vec::new();
         for place in places {
-            let place = place.as_ref()?;
-            if !one_to_one(place, shape, symbols) || self.guarded_window(home, place, domain) {
+            let (place, offset) = without_offsets(place.as_ref()?);
+            if !one_to_one(&place, shape, symbols) || self.guarded_window(home, &place, domain) {
                 return None;
             }
-            let renamed = rename_windows(place, domain, symbols);
+            let renamed = rename_windows(&place, domain, symbols);
             if shared.get_or_insert_with(|| renamed.clone()) != &renamed {
                 return None;
             }
+            offsets.push(offset);
         }
-        shared.filter(|place| few_repeats(place, domain, symbols))
+        let mut shared = shared.filter(|place| few_repeats(place, domain, symbols))?;
+        if offsets.len() > 1 {
+            shared.parts = Some(equal_parts(&shared, &offsets, shape, symbols)?);
+        } else if offsets.iter().flatten().any(|&offset| offset != 0) {
+            return None;
+        }
+        Some(shared)
     }
 
     /// A contraction with borders has its own bounds for each position, so a window of them is not one tile.
@@ -850,6 +880,53 @@ fn whole(
     }
 }
 
+/// Positions that begin at 0, and by how much each was further on.
+fn without_offsets(place: &[Position<Symbol>]) -> (Vec<Position<Symbol>>, Vec<i64>) {
+    let split = place.iter().map(|position| match position {
+        Position::Lane => (Position::Lane, 0),
+        Position::At(form) => {
+            let begin = form.clone().plus(-form.offset);
+            (Position::At(begin), form.offset)
+        }
+    });
+    split.unzip()
+}
+
+/// The parts of one axis, all equal, some of which places are that differ by `offsets`.
+fn equal_parts(
+    place: &AnchorPlace,
+    offsets: &[Vec<i64>],
+    shape: &[Dim],
+    symbols: &Symbols,
+) -> Option<Parts> {
+    let moved = |axis: &usize| offsets.iter().any(|offset| offset[*axis] != 0);
+    let mut axes = (0..shape.len()).filter(moved);
+    let axis = axes.next().filter(|_| axes.next().is_none())?;
+    let Position::At(form) = &place.positions[axis] else {
+        return None;
+    };
+    let extents = form.terms.iter().map(|term| symbols.extent(term.0));
+    let unit: i64 = extents.product::<Option<i64>>()?;
+    let begins = offsets.iter().map(|offset| offset[axis]);
+    let count = shape[axis].known()? / unit.max(1);
+    let inside = |begin: i64| begin % unit.max(1) == 0 && (0..count * unit).contains(&begin);
+    let whole = shape[axis].known() == Some(count * unit) && begins.clone().all(inside);
+    (whole && place.windows.is_empty()).then_some(Parts { axis, unit, count })
+}
+
+/// Whether an epilogue reads its anchor at its own element (of each part).
+fn is_identity(place: &AnchorPlace) -> bool {
+    let mut next = 0;
+    place.windows.is_empty()
+        && place.positions.iter().all(|position| match position {
+            Position::Lane => true,
+            Position::At(form) => {
+                next += 1;
+                *form == Affine::variable(next - 1)
+            }
+        })
+}
+
 /// Whether different symbols give different elements: on each axis the terms are digits of a mixed radix number that
 /// starts at 0, and no symbol serves two axes.
 fn one_to_one(place: &[Position<Symbol>], shape: &[Dim], symbols: &Symbols) -> bool {
@@ -912,6 +989,7 @@ fn rename_windows(place: &[Position<Symbol>], domain: Symbol, symbols: &Symbols)
     AnchorPlace {
         positions,
         windows: names.iter().map(extent).collect(),
+        parts: None,
     }
 }
 

@@ -98,7 +98,7 @@ fn plan(graph: &Graph, lanes: &Lanes, node: NodeId, target: &Target) -> Option<L
     {
         return None;
     }
-    let fusion = fuse(body, &body_lanes, target);
+    let fusion = fuse(body, &body_lanes, target, &BTreeSet::new());
     let mut order = units(body, &body_lanes, &fusion, &Loops::new());
     order.sort_by_key(|unit| unit.phase);
     let simple = order.iter().all(|unit| matches!(unit.work, Work::Group(_)));

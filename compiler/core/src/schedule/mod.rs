@@ -5,6 +5,7 @@ mod assemble;
 mod borders;
 mod buffers;
 mod coarse;
+mod copies;
 mod fuse;
 mod lanes;
 mod loops;

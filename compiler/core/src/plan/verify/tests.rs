@@ -7,7 +7,7 @@ use crate::plan::parse_plan;
 const GOOD: &str = r#"plan "net.step" {
   batch 20
   space persistent 320 bytes
-  space arena 2752 bytes
+  space arena 2816 bytes
   space scratch 512 bytes
 
   buffer m0 "x": f32[B, 16] lanes(0)x8 in arena at 0, 1536 bytes, block 512
@@ -21,7 +21,8 @@ const GOOD: &str = r#"plan "net.step" {
   buffer m8 "copy": f32[4, 16] plain in arena at 0, 256 bytes
   buffer m9 "unused": f32[] plain in arena at 2496, 4 bytes
   buffer m10 "gradient[t]": f32[16] plain in arena at 2176, 64 bytes, row of m7
-  buffer m11 "copy[t]": f32[16] plain in arena at 0, 64 bytes, row of m8
+  buffer m11 "all": f32[4, 16] plain in arena at 2560, 256 bytes
+  buffer m12 "all[t]": f32[16] plain in arena at 2560, 64 bytes, row of m11
 
   input data "x" m0
   input data "labels" m1
@@ -56,7 +57,7 @@ const GOOD: &str = r#"plan "net.step" {
     once "copy" {
       call k3(m7, m8)
       repeat 4 backward {
-        call k3(m10, m11)
+        call k3(m10, m12)
       }
     }
   }

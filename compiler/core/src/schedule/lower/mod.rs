@@ -69,6 +69,9 @@ pub enum LowerError {
     /// A fault of a pass that the schedule asks for.
     #[error(transparent)]
     Pass(#[from] crate::passes::PassError),
+    /// A fault of a rewriting of the schedule's own.
+    #[error(transparent)]
+    Type(#[from] crate::graph::TypeError),
     /// A fault of the lowering itself.
     #[error(transparent)]
     Build(#[from] BuildError),

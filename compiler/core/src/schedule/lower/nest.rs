@@ -21,6 +21,8 @@ struct Axis {
     ranged: bool,
     /// So many equal parts of it go side by side.
     parts: i64,
+    /// Of the whole axis, only so many elements from a loop's counter on.
+    panel: Option<(Value, i64)>,
 }
 
 /// Lowers a group; with `partial`, the kernel that adds one block's part of the group's anchor to the task's partial.
@@ -73,6 +75,7 @@ fn lower_with(
             vector: false,
             ranged: false,
             parts: 1,
+            panel: None,
         })
         .collect();
     let mut axes = axes;
@@ -88,7 +91,24 @@ fn lower_with(
     lowering.first_lane = lowering.counter(counter);
     lowering.push_scope();
     lowering.preload()?;
-    lowering.nest(&axes, lane, &mut Vec::new())?;
+    let panel = group.anchor.filter(|_| partial);
+    let panel = panel
+        .zip(axes.last())
+        .and_then(|(anchor, last)| tile::panel(cx, anchor, last.tile));
+    match (panel, axes.last_mut()) {
+        (Some(panel), Some(last)) => {
+            let end = lowering.b.index(last.extent.fixed);
+            let step = panel as i64;
+            let (counter, _) =
+                lowering
+                    .b
+                    .begin_loop(LoopKind::Domain, "panel", first, end, step, &[]);
+            last.panel = Some((counter, step));
+            lowering.nest(&axes, lane, &mut Vec::new())?;
+            lowering.b.end_loop(&[]);
+        }
+        _ => lowering.nest(&axes, lane, &mut Vec::new())?,
+    }
     lowering.pop_scope();
     lowering.b.end_loop(&[]);
     lowering.finish(None, tile.reason.clone())
@@ -114,6 +134,7 @@ fn lower_plain(
                 vector: tile.width > 1,
                 ranged: !cx.whole,
                 parts: 1,
+                panel: None,
             }]
         }
         _ => shape
@@ -126,6 +147,7 @@ fn lower_plain(
                 vector: tile.width > 1 && axis == last && extent.known().is_some(),
                 ranged: axis == 0 && !cx.whole,
                 parts: 1,
+                panel: None,
             })
             .collect(),
     };
@@ -393,6 +415,10 @@ impl Lowering<'_> {
     }
 
     fn axis_range(&mut self, axis: &Axis) -> (Affine<Value>, Affine<Value>) {
+        if let Some((counter, size)) = axis.panel {
+            let begin = self.counter(counter);
+            return (begin.clone(), begin.plus(size));
+        }
         if axis.ranged {
             let begin = self.scalar(ScalarArgument::RangeBegin);
             let end = self.scalar(ScalarArgument::RangeEnd);
@@ -547,8 +573,8 @@ impl Lowering<'_> {
                     continue;
                 }
                 for &output in &outputs {
-                    if let Some(element) = self.element_of(output, element)? {
-                        self.demand(output, &element, anchor, &mut instances)?;
+                    for place in self.places_of(output, element)? {
+                        self.demand(output, &place, anchor, &mut instances)?;
                     }
                 }
             }
@@ -563,32 +589,46 @@ impl Lowering<'_> {
         }
         for element in elements {
             for &output in &outputs {
-                let Some(element) = self.element_of(output, element)? else {
-                    continue;
-                };
-                let value = match self.recall(&(output, element.clone())) {
-                    Some(value) => value,
-                    None => self.computed(output, &element)?,
-                };
-                self.remember((output, element.clone()), value);
-                let shape = self.cx.graph.nodes[output].ty.shape.clone();
-                self.store(output, self.cx.buffer_of[&output], &shape, &element, value)?;
+                for place in self.places_of(output, element)? {
+                    self.store_output(output, place)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// The element of an output at a place of the domain. One with fewer axes is made where the others are at 0 only.
-    fn element_of(
+    fn store_output(&mut self, output: NodeId, place: Vec<Place>) -> Result<(), LowerError> {
+        let value = match self.recall(&(output, place.clone())) {
+            Some(value) => value,
+            None => self.computed(output, &place)?,
+        };
+        self.remember((output, place.clone()), value);
+        let shape = self.cx.graph.nodes[output].ty.shape.clone();
+        self.store(output, self.cx.buffer_of[&output], &shape, &place, value)
+    }
+
+    /// The elements of an output that belong to an element of the domain: itself, where the output has the domain's axes.
+    fn places_of(&self, output: NodeId, element: &[Place]) -> Result<Vec<Vec<Place>>, LowerError> {
+        if let Some(axes) = self.group.coarse.get(&output) {
+            let place = self.coarse_place(output, axes, element)?;
+            return Ok(place.into_iter().collect());
+        }
+        Ok(self.part_places(output, element))
+    }
+
+    /// The element of an output with fewer axes: it is made where the others are at 0 only.
+    fn coarse_place(
         &self,
         output: NodeId,
-        place: &[Place],
+        axes: &[usize],
+        element: &[Place],
     ) -> Result<Option<Vec<Place>>, LowerError> {
-        let Some(axes) = self.group.coarse.get(&output) else {
-            return Ok(Some(place.to_vec()));
-        };
         let mut first = true;
-        for (_, at) in place.iter().enumerate().filter(|at| !axes.contains(&at.0)) {
+        for (_, at) in element
+            .iter()
+            .enumerate()
+            .filter(|at| !axes.contains(&at.0))
+        {
             match at {
                 Position::At(form) if form.as_constant().is_some() => {
                     first &= form.as_constant() == Some(0);
@@ -596,7 +636,24 @@ impl Lowering<'_> {
                 _ => return self.unsupported(output, "a repeat that no tile holds"),
             }
         }
-        Ok(first.then(|| axes.iter().map(|&axis| place[axis].clone()).collect()))
+        Ok(first.then(|| axes.iter().map(|&axis| element[axis].clone()).collect()))
+    }
+
+    /// That of each part where the output has all parts of the anchor, and the domain is one of them.
+    fn part_places(&self, output: NodeId, element: &[Place]) -> Vec<Vec<Place>> {
+        let shape = |id: NodeId| &self.cx.graph.nodes[id].ty.shape;
+        let parts = self.group.place.parts.filter(|_| !self.partial);
+        let Some(parts) = parts.filter(|_| shape(output) != shape(self.group.outputs[0])) else {
+            return vec![element.to_vec()];
+        };
+        let place = |part: i64| {
+            let mut place = element.to_vec();
+            if let Position::At(position) = &mut place[parts.axis] {
+                *position = position.clone().plus(part * parts.unit);
+            }
+            place
+        };
+        (0..parts.count).map(place).collect()
     }
 
     fn anchor_values(

@@ -35,6 +35,11 @@ struct Shape {
     single: Vec<bool>,
     /// Whether an operand is read a vector at a time (else one element for all lanes).
     vector: [bool; 2],
+    /// The operand that comes from the second cache in each tile, as the other axes' stays in the first; none where
+    /// both are small.
+    streamed: Option<usize>,
+    /// Lanes of a block.
+    block: usize,
 }
 
 /// The tile of a group; `vectors` false asks for one lane.
@@ -45,7 +50,11 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool) -> 
         group.outputs[0]
     };
     let in_blocks = partial || group.strategy == Strategy::Lanes;
-    let widths = widths(cx, in_blocks, vectors);
+    let mut widths = widths(cx, in_blocks, vectors);
+    if partial {
+        // Each pass over half of the lanes reads the other half's cache lines too.
+        widths.reverse();
+    }
     let lane = if in_blocks && !partial {
         cx.lanes.axis(node)
     } else {
@@ -70,7 +79,13 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool) -> 
             let shape = describe(cx, group, partial, anchor, contraction, extents);
             best(cx, &shape, &widths, in_blocks)
         }
-        None => plain(cx, group, anchor, extents, *widths.last().unwrap_or(&1)),
+        None => plain(
+            cx,
+            group,
+            anchor,
+            extents,
+            widths.into_iter().max().unwrap_or(1),
+        ),
     }
 }
 
@@ -152,6 +167,8 @@ fn describe(
         single: vec![false; rank],
         vector: [0, 1]
             .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
+        streamed: None,
+        block: cx.block,
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
     for (operand, bordered) in borders.iter().enumerate() {
@@ -189,6 +206,17 @@ fn describe(
         .iter()
         .map(|&symbol| window(symbol - rank))
         .product();
+    if partial && panel(cx, anchor, 1).is_some() {
+        shape.streamed = (0..2).find(|&operand| shape.moves[operand].last() == Some(&true));
+    }
+    if let Some(parts) = group.place.parts.filter(|_| !partial) {
+        shape.instances *= parts.count as usize;
+        for operand in 0..2 {
+            if used(operand).contains(&parts.axis) {
+                shape.windows[operand] *= parts.count as usize;
+            }
+        }
+    }
     shape
 }
 
@@ -337,7 +365,13 @@ fn search(
         let factor = if option == 0 { extent } else { option };
         let sums: usize =
             factors[..axis].iter().product::<usize>() * factor * shape.instances * parts;
-        if factor > extent || (sums > cx.target.accumulators && factor > 1 && option != 0) {
+        let crowded = shape.streamed.is_some()
+            && axis + 1 < shape.extents.len()
+            && factors[..axis].iter().product::<usize>() * factor > RESIDENT;
+        if factor > extent
+            || crowded
+            || (sums > cx.target.accumulators && factor > 1 && option != 0)
+        {
             continue;
         }
         factors[axis] = factor;
@@ -345,6 +379,23 @@ fn search(
     }
     factors[axis] = 1;
 }
+
+/// What the second cache takes for the lines of the streamed operand; of lines that hold more lanes than a vector, all.
+fn stream_cycles(cx: &Context<'_>, shape: &Shape, parts: usize, loads: &[usize]) -> f64 {
+    let Some(operand) = shape.streamed else {
+        return 0.0;
+    };
+    let lanes = parts * cx.target.register_lanes;
+    let bytes = loads[operand] * cx.target.register_lanes * 4 * (shape.block / lanes).max(1);
+    bytes as f64 / SECOND_CACHE
+}
+
+/// Bytes a cycle that the second cache gives.
+const SECOND_CACHE: f64 = 20.0;
+
+/// Of a tile of a product over samples, elements of the axes before the last: so many that their rounds stay in the
+/// first cache.
+const RESIDENT: usize = 4;
 
 /// Cycles for each vector multiply-add, and loads for each round of the reduction: bound by the multipliers (two a
 /// cycle), the loads (two), the latency of dependent sums (four cycles) or the decoder (six).
@@ -384,6 +435,7 @@ fn cost(
         load as f64 / 2.0,
         4.0,
         (cx.target.fma_instructions * sums + load + 3) as f64 / 6.0,
+        stream_cycles(cx, shape, parts, &loads),
     ];
     let cycles = cycles.into_iter().fold(0.0, f64::max);
     let mut useful = 1.0;
@@ -394,3 +446,28 @@ fn cost(
     }
     Some((cycles / sums as f64 / useful, (sums, load)))
 }
+
+/// For a product over samples: how many elements of its last axis stay in the second cache while the others go by.
+pub fn panel(cx: &Context<'_>, anchor: NodeId, factor: usize) -> Option<usize> {
+    let node = &cx.graph.nodes[anchor];
+    let Op::Contract(contraction) = &node.op else {
+        return None;
+    };
+    let last = contraction.shape.len().checked_sub(1)?;
+    let extent = usize::try_from(contraction.shape[last].known()?).ok()?;
+    let rounds: i64 = contraction
+        .reduced
+        .iter()
+        .map(|dim| dim.known().unwrap_or(1))
+        .product();
+    let bytes = rounds as usize * cx.block * 4;
+    if extent * bytes <= PANEL_BYTES || contraction.operands.len() != 2 || last == 0 {
+        return None;
+    }
+    let fits =
+        |size: &usize| extent % size == 0 && size % factor == 0 && size * bytes <= PANEL_BYTES;
+    (factor..extent).rev().find(fits)
+}
+
+/// Of the second cache, what a panel may take.
+const PANEL_BYTES: usize = 256 << 10;
