@@ -78,6 +78,8 @@ pub enum Values {
     Floats(Arc<Vec<f32>>),
     /// Integers: labels, tokens.
     Integers(Arc<Vec<i32>>),
+    /// Tokens in a row, of which samples are overlapping pieces: sample i begins that many after the i-th.
+    Sequence(Arc<Vec<i32>>, usize),
 }
 
 /// `value * scale + bias`, per index of the first axis of a sample, or the same for all.
@@ -112,17 +114,20 @@ impl Field {
 
     /// The number of stored samples.
     pub fn stored(&self) -> usize {
+        if let Values::Sequence(tokens, offset) = &self.values {
+            return (tokens.len() + 1).saturating_sub(offset + self.elements());
+        }
         let values = match &self.values {
             Values::Bytes(bytes, _) => bytes.len(),
             Values::Floats(floats) => floats.len(),
-            Values::Integers(integers) => integers.len(),
+            Values::Integers(integers) | Values::Sequence(integers, _) => integers.len(),
         };
         values / self.elements().max(1)
     }
 
     /// The element type that a program sees: `f32`, or `i32` for integers.
     pub fn dtype(&self) -> DataType {
-        if matches!(self.values, Values::Integers(_)) {
+        if matches!(self.values, Values::Integers(_) | Values::Sequence(..)) {
             DataType::I32
         } else {
             DataType::F32
@@ -148,6 +153,10 @@ impl Field {
             Values::Integers(integers) => integers[range]
                 .iter()
                 .map(|integer| *integer as f32)
+                .collect(),
+            Values::Sequence(tokens, offset) => tokens[row + offset..][..elements]
+                .iter()
+                .map(|token| *token as f32)
                 .collect(),
         }
     }

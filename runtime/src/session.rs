@@ -9,6 +9,7 @@ mod evaluate;
 mod feed;
 mod measure;
 mod observe;
+mod picture;
 mod report;
 mod start;
 mod state;
@@ -25,6 +26,7 @@ pub use error::SessionError;
 pub use feed::{Feed, FeedInput};
 pub use measure::{Measurement, Subject};
 pub use observe::{Evaluation, Observer, Progress, Silent};
+pub use picture::PictureError;
 pub use state::RunState;
 
 use crate::call::load;
@@ -75,6 +77,8 @@ pub struct EvaluationPlan {
     pub feeds: Vec<Feed>,
     /// Metrics of the whole set.
     pub joined: Vec<JoinedMetric>,
+    /// The names of those reports that are images of the first batch, `[N, C, H, W]`: a picture each, and no number.
+    pub pictures: Vec<String>,
 }
 
 /// A metric that is computed of all batches joined.
@@ -152,7 +156,7 @@ impl<'a> Session<'a> {
         {
             return Err(SessionError::NoSuchValue { name: name.clone() });
         }
-        let bind = |program: &Executable| Bindings::new(program, &feeds);
+        let bind = |program: &Executable| Bindings::new(program, &feeds, &[]);
         let bindings = plan.steps.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         Reports::check_equal(bindings.iter().map(|bindings| &bindings.reports))?;
         let evaluators = plan
@@ -251,6 +255,9 @@ impl<'a> Session<'a> {
                     metric,
                     *value,
                 )?;
+            }
+            if let Some(directory) = &self.directory {
+                picture::write_all(&directory.join("images"), &evaluation)?;
             }
             observer.evaluated(&evaluation);
             evaluations.push(evaluation);

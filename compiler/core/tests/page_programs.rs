@@ -79,6 +79,7 @@ fn summary(program: &TrainProgram) -> String {
                 MetricKind::Mean => "mean",
                 MetricKind::Sum => "sum",
                 MetricKind::Joined { .. } => "joined",
+                MetricKind::Picture => "picture",
             };
             line(format_args!(
                 "{what} reports {}: {} {kind}",

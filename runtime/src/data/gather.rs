@@ -40,19 +40,17 @@ impl Split {
     /// # Errors
     /// The first that is not, with its file and number there.
     pub fn check_bound(&self, part: usize, bound: IndexBound) -> Result<(), DataError> {
-        let Some(Field {
-            values: Values::Integers(values),
-            origin,
-            shape,
-            ..
-        }) = self.fields.get(part)
-        else {
+        let Some(field @ Field { origin, .. }) = self.fields.get(part) else {
             return Ok(());
         };
-        let elements = shape.iter().product::<u64>().max(1) as usize;
+        let elements = field.elements().max(1);
         for index in 0..self.rows.len() {
             let row = self.rows.get(index) as usize;
-            let sample = &values[row * elements..(row + 1) * elements];
+            let sample = match &field.values {
+                Values::Integers(values) => &values[row * elements..(row + 1) * elements],
+                Values::Sequence(tokens, offset) => &tokens[row + offset..][..elements],
+                Values::Bytes(..) | Values::Floats(_) => return Ok(()),
+            };
             if let Some(value) = sample.iter().find(|value| !bound.admits(**value)) {
                 let (origin, sample, value) = (origin.clone(), row as u64, *value);
                 return Err(DataError::OutOfRange {
@@ -101,6 +99,13 @@ impl<'a> Gather<'a> {
                 elements,
                 lanes,
                 |row, element| integers[row * elements + element],
+            ),
+            Values::Sequence(tokens, offset) => scatter(
+                cast_mut(destination),
+                rows,
+                elements,
+                lanes,
+                |row, element| tokens[row + offset + element],
             ),
             _ if part == 0 && !self.split.augmentations.is_empty() => {
                 let augmented = Augmented {

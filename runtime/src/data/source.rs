@@ -7,6 +7,7 @@ mod idx;
 mod npy;
 mod safetensors;
 mod synthetic;
+mod text;
 
 use std::path::Path;
 
@@ -22,7 +23,7 @@ struct Source {
     load: fn(&Invocation, &Path) -> Result<Dataset, DataError>,
 }
 
-const SOURCES: [Source; 9] = [
+const SOURCES: [Source; 10] = [
     Source {
         name: "digits",
         describe: digits::describe,
@@ -64,6 +65,11 @@ const SOURCES: [Source; 9] = [
         load: safetensors::load,
     },
     Source {
+        name: "text",
+        describe: text::describe,
+        load: text::load,
+    },
+    Source {
         name: "synthetic",
         describe: synthetic::describe,
         load: synthetic::load,
@@ -99,6 +105,8 @@ pub struct SplitDescription {
     pub count: u64,
     /// How many samples of each class, where that is known.
     pub class_counts: Vec<u64>,
+    /// For text: how many different characters it has.
+    pub vocab: Option<u64>,
 }
 
 /// The names of all sources.
@@ -164,6 +172,7 @@ fn describe_loaded(dataset: &Dataset) -> SourceDescription {
             .iter()
             .find_map(class_counts)
             .unwrap_or_default(),
+        vocab: None,
     };
     SourceDescription {
         parts: parts.unwrap_or_default(),

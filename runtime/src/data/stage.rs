@@ -7,6 +7,7 @@ mod normalize;
 mod one_hot;
 mod order;
 mod resize;
+mod sequence;
 
 use super::{Affine, Arguments, Augmentation, DataError, Dataset, Field, Invocation, Values};
 
@@ -16,7 +17,7 @@ struct Stage {
     apply: fn(&mut Dataset, &Invocation) -> Result<(), DataError>,
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 13] = [
     Stage {
         name: "normalize",
         apply: normalize::normalize,
@@ -60,6 +61,14 @@ const STAGES: [Stage; 11] = [
     Stage {
         name: "split",
         apply: order::split,
+    },
+    Stage {
+        name: "chars",
+        apply: sequence::chars,
+    },
+    Stage {
+        name: "window",
+        apply: sequence::window,
     },
 ];
 
@@ -112,7 +121,7 @@ fn apply_affine(dataset: &mut Dataset, stage: &str, affine: &Affine) -> Result<(
                     changed.map(|(index, value)| affine.apply(index % in_sample / inner, *value));
                 *floats = changed.collect::<Vec<_>>().into();
             }
-            Values::Integers(_) => {
+            Values::Integers(_) | Values::Sequence(..) => {
                 return Err(unfit(
                     stage,
                     "values that are not integers".to_string(),

@@ -25,6 +25,9 @@ pub enum SessionError {
         /// Its value.
         value: f64,
     },
+    /// A picture cannot be written.
+    #[error(transparent)]
+    Picture(#[from] super::PictureError),
     /// Neither epochs nor steps are given, or epochs of what has none.
     #[error("the run has no end: neither `steps` nor `epochs` of some data are given")]
     NoEnd,

@@ -24,6 +24,7 @@ pub(super) struct Evaluator {
     arena: Buffer,
     joins: Vec<Join>,
     joined: Vec<JoinedMetric>,
+    pictures: Vec<Slot>,
 }
 
 /// A report that is joined over all batches: the plain bytes so far.
@@ -39,12 +40,16 @@ impl Evaluator {
             program,
             feeds,
             joined,
+            pictures,
         } = plan;
         let feeds = FeedState::of_all(feeds)?;
-        let bindings = Bindings::new(&program, &feeds)?;
-        let joins = program
+        let bindings = Bindings::new(&program, &feeds, &pictures)?;
+        let (shown, counted): (Vec<_>, Vec<_>) = program
             .reports
             .iter()
+            .partition(|report| pictures.contains(&report.slot.name));
+        let joins = counted
+            .into_iter()
             .filter(|report| report.kind == ReportKind::Join);
         let joins: Vec<Join> = joins
             .map(|report| Join {
@@ -65,6 +70,10 @@ impl Evaluator {
                 found,
             });
         }
+        let pictures = shown
+            .into_iter()
+            .map(|report| report.slot.clone())
+            .collect();
         let arena = arena_of(&program)?;
         Ok(Evaluator {
             split,
@@ -74,6 +83,7 @@ impl Evaluator {
             arena,
             joins,
             joined,
+            pictures,
         })
     }
 
@@ -118,6 +128,8 @@ impl Evaluator {
             batch: 0,
             samples: 0,
             sums,
+            pictures: &self.pictures,
+            shown: Vec::new(),
         };
         let memory = Memory {
             persistent,
@@ -126,6 +138,7 @@ impl Evaluator {
         };
         team.run_steps(&self.program, memory, batches, &mut driver)?;
         let (samples, mut values) = (driver.samples, driver.values());
+        let pictures = driver.shown;
         for metric in &self.joined {
             values.extend(joined_values(team, metric, &self.joins, samples)?);
         }
@@ -137,6 +150,7 @@ impl Evaluator {
             split: self.split.clone(),
             samples,
             values,
+            pictures,
         })
     }
 }
@@ -178,9 +192,24 @@ struct EvaluationDriver<'a> {
     batch: u64,
     samples: u64,
     sums: Vec<f64>,
+    pictures: &'a [Slot],
+    shown: Vec<(String, Tensor)>,
 }
 
 impl EvaluationDriver<'_> {
+    /// Reads the images of the first batch.
+    fn show(&mut self, memory: &StepMemory<'_>) {
+        for slot in self.pictures {
+            let stored = slot.stored_bytes(self.batch) as usize;
+            let view = memory.view::<u8>(Space::Arena, slot.offset_bytes, stored);
+            let plain = unpack(slot, self.batch, view);
+            // The slot gives both the shape and the number of bytes, so that they agree.
+            if let Ok(tensor) = Tensor::new(slot.dtype, slot.sizes(self.batch), plain) {
+                self.shown.push((slot.name.clone(), tensor));
+            }
+        }
+    }
+
     /// The means and sums over all batches.
     fn values(&self) -> Vec<(String, f64)> {
         let reports = &self.bindings.reports;
@@ -218,6 +247,9 @@ impl Driver for EvaluationDriver<'_> {
     }
 
     fn after(&mut self, _: u64, memory: &mut StepMemory<'_>) -> ControlFlow<()> {
+        if self.samples == 0 {
+            self.show(memory);
+        }
         let reports = &mut self.bindings.reports;
         reports.read(memory);
         self.samples += self.batch;

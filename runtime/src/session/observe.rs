@@ -1,6 +1,7 @@
 //! Watching a run.
 
 use super::Clock;
+use crate::tensor::Tensor;
 
 /// What has been done after a step.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct Evaluation {
     pub samples: u64,
     /// What it reported, by name; elements of tensors one by one.
     pub values: Vec<(String, f64)>,
+    /// The images that it reported, `[N, C, H, W]`, by name.
+    pub pictures: Vec<(String, Tensor)>,
 }
 
 /// Is told what a run does. Called between steps, with all workers waiting: what takes long, slows the run.

@@ -23,14 +23,14 @@ struct Place {
 }
 
 impl Reports {
-    pub(super) fn new(program: &Program) -> Result<Reports, SessionError> {
+    pub(super) fn new(program: &Program, pictures: &[String]) -> Result<Reports, SessionError> {
         let mut reports = Reports {
             numbers: Vec::new(),
             values: Vec::new(),
             is_mean: Vec::new(),
         };
         for Report { slot, kind } in &program.reports {
-            if *kind == ReportKind::Join {
+            if *kind == ReportKind::Join || pictures.contains(&slot.name) {
                 continue;
             }
             let is_number = matches!(

@@ -20,11 +20,16 @@ pub(super) struct Bindings {
 }
 
 impl Bindings {
-    pub(super) fn new(program: &Program, feeds: &[FeedState]) -> Result<Bindings, SessionError> {
+    /// `pictures` are reports that are no numbers.
+    pub(super) fn new(
+        program: &Program,
+        feeds: &[FeedState],
+        pictures: &[String],
+    ) -> Result<Bindings, SessionError> {
         Ok(Bindings {
             wires: wires(program, feeds)?,
             scalars: Scalars::new(program)?,
-            reports: Reports::new(program)?,
+            reports: Reports::new(program, pictures)?,
         })
     }
 }

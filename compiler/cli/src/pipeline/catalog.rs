@@ -61,7 +61,7 @@ fn split_description(split: &data::SplitDescription) -> SplitDescription {
             .iter()
             .map(|&count| signed(count))
             .collect(),
-        vocab: None,
+        vocab: split.vocab.map(signed),
     }
 }
 

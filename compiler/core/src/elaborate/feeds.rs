@@ -41,11 +41,13 @@ impl Elaborator<'_> {
         if patterns.len() != data.zipped.len() {
             return Err(self.pattern_differs(pattern, data.zipped.len()));
         }
-        for (index, (pattern, data)) in patterns.iter().zip(&data.zipped).enumerate() {
-            // Sets after the first cycle, so that their batches are always full.
-            let size = match (index, data.batch) {
-                (0, _) | (_, None) => Dim::BATCH,
-                (_, Some(batch)) => Dim::fixed(batch),
+        let first = data.zipped.first().and_then(|data| data.batch);
+        for (pattern, data) in patterns.iter().zip(&data.zipped) {
+            // Sets after the first cycle, so that their batches are always full; one whose batches are as large as the
+            // first's gives as many samples as that does.
+            let size = match data.batch {
+                Some(batch) if Some(batch) != first => Dim::fixed(batch),
+                _ => Dim::BATCH,
             };
             self.bind_feed(pattern, data, size, span, &mut bound)?;
         }

@@ -120,6 +120,13 @@ pub fn check(
     elaborate(sources, main, world, |elaborator| elaborator.check_file())
 }
 
+/// Every name that the library gives to programs: items written in the language, then primitive operations.
+pub fn library_names() -> Vec<&'static str> {
+    let library = library::Library::new();
+    let written = library.names().filter(|name| !name.starts_with('_'));
+    written.chain(intrinsics::public_names()).collect()
+}
+
 fn elaborate<T>(
     sources: &mut SourceMap,
     main: Source<'_>,

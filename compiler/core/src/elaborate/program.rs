@@ -162,6 +162,9 @@ pub enum MetricKind {
         /// What is computed of them.
         graph: Box<Graph>,
     },
+    /// No number but a picture: images `f32[N, C, H, W]` with one channel or three, values 0 to 1, of the evaluation's
+    /// first batch.
+    Picture,
 }
 
 /// An optimizer and what it updates.

@@ -6,7 +6,7 @@ use super::diagnose::{Checked, error};
 use super::expr::Given;
 use super::program::{MetricKind, MetricSpec};
 use super::value::{Applied, Value};
-use crate::graph::{DType, InputKind, NodeId, OutputKind};
+use crate::graph::{DType, Dim, InputKind, NodeId, OutputKind, TensorType};
 use dlm_grammar::ast::{Expr, ExprKind, ReportEntry, StaticType};
 use std::rc::Rc;
 
@@ -40,6 +40,14 @@ impl Elaborator<'_> {
         let value = self.value(&entry.value)?;
         let node = self.tensor_of(&value, entry.value.span)?;
         let ty = self.type_of(node).clone();
+        if self.frame().kind == FrameKind::Eval && is_picture(&ty) {
+            self.emit()
+                .graph
+                .output(OutputKind::Report, name.clone(), node);
+            let kind = MetricKind::Picture;
+            self.reported.push(MetricSpec { name, ty, kind });
+            return Ok(());
+        }
         if ty.shape.iter().any(|dim| dim.is_dynamic()) {
             let message = format!("`{name}` is {ty}: one value for each sample");
             return Err(self.report(
@@ -188,6 +196,14 @@ impl Elaborator<'_> {
         self.emit().graph.output(OutputKind::Report, name, node);
         Ok(ty)
     }
+}
+
+/// Whether a value that an `eval` reports is shown as images, `f32[N, C, H, W]` with one channel or three.
+fn is_picture(ty: &TensorType) -> bool {
+    let channels = ty.shape.get(1).filter(|_| ty.shape.len() == 4);
+    let shown = channels.is_some_and(|&dim| dim == Dim::fixed(1) || dim == Dim::fixed(3));
+    let rest = ty.shape.iter().skip(1);
+    ty.dtype == DType::F32 && shown && rest.clone().all(|dim| !dim.is_dynamic())
 }
 
 /// The variable's name, or the name of the outermost function.

@@ -104,7 +104,7 @@ impl Augmented<'_> {
         match &self.field.values {
             Values::Bytes(bytes, affine) => affine.apply(channel, f32::from(bytes[index])),
             Values::Floats(floats) => floats[index],
-            Values::Integers(integers) => integers[index] as f32,
+            Values::Integers(integers) | Values::Sequence(integers, _) => integers[index] as f32,
         }
     }
 }

@@ -90,6 +90,7 @@ fn describe_files(files: &[Files], classes: Option<u64>) -> Result<SourceDescrip
             name: file.split.to_string(),
             count,
             class_counts,
+            vocab: None,
         });
         if let [_, known] = &mut description.parts[..] {
             known.classes = known.classes.max(found);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sequence::{cut, is_text};
 use super::{Arguments, DataError, Dataset, Field, Invocation, Values, unfit};
 use crate::data::{Rows, Split};
 
@@ -31,13 +32,16 @@ pub(super) fn take(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Data
 }
 
 /// Cuts all there is in two, `train` with that fraction of the samples and `test` with the others, chosen at random by
-/// `seed`.
+/// `seed`; a text is cut in order.
 pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
     let arguments = Arguments::new(stage, &["fraction", "seed"])?;
     let fraction = arguments.required_number("fraction")?;
     let seed = arguments.integer("seed", 0)?.unwrap_or(0).unsigned_abs();
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(arguments.error("`fraction` should be between 0 and 1".to_string()));
+    }
+    if is_text(dataset) {
+        return cut(dataset, fraction, stage);
     }
     let Some(whole) = joined(dataset, stage)? else {
         return Ok(());

@@ -272,3 +272,80 @@ fn what_fits_no_memory_is_an_error() {
         "floats: there is no memory for 1 samples of f32[60000, 65536, 65536]"
     );
 }
+
+/// A text, as a source gives it.
+fn text(text: &str) -> Dataset {
+    let points: Vec<i32> = text.chars().map(|character| character as i32).collect();
+    let field = Field {
+        shape: vec![],
+        values: Values::Sequence(points.into(), 0),
+        classes: None,
+        origin: "text".to_string(),
+    };
+    Dataset {
+        splits: [("train".to_string(), Split::new(vec![field]))]
+            .into_iter()
+            .collect(),
+    }
+}
+
+#[test]
+fn chars_number_what_occurs() {
+    let numbered = apply(text("cabbage"), &[stage("chars", &[])]);
+    assert_eq!(numbered.concat(), [2.0, 0.0, 1.0, 1.0, 0.0, 4.0, 3.0]);
+}
+
+#[test]
+fn windows_overlap_and_come_with_what_follows() {
+    let mut dataset = text("cabbage");
+    apply_stages(
+        &mut dataset,
+        &[stage("chars", &[]), stage("window", &[3.0])],
+    )
+    .expect("fits");
+    let split = &dataset.splits["train"];
+    assert_eq!(split.count(), 4);
+    let sample = |part: usize, row| split.fields[part].sample(row);
+    assert_eq!(sample(0, 0), [2.0, 0.0, 1.0]);
+    assert_eq!(sample(1, 0), [0.0, 1.0, 1.0]);
+    assert_eq!(sample(0, 3), [1.0, 0.0, 4.0]);
+    assert_eq!(sample(1, 3), [0.0, 4.0, 3.0]);
+}
+
+#[test]
+fn a_text_is_cut_in_order() {
+    let mut dataset = text("abcdefghij");
+    apply_stages(
+        &mut dataset,
+        &[
+            stage("split", &[0.7]),
+            stage("chars", &[]),
+            stage("window", &[2.0]),
+        ],
+    )
+    .expect("fits");
+    let last = |name: &str| {
+        let split = &dataset.splits[name];
+        split.fields[1].sample(split.count() as usize - 1)
+    };
+    assert_eq!(last("train"), [5.0, 6.0]);
+    assert_eq!(
+        (dataset.splits["test"].count(), last("test")),
+        (1, vec![8.0, 9.0])
+    );
+}
+
+#[test]
+fn only_whole_texts_have_windows() {
+    assert_eq!(
+        error(text("abc"), stage("window", &[3.0])),
+        "`window[3]`: a text of 3 characters has no such window"
+    );
+    assert_eq!(
+        error(floats(&[3], &[1.0; 6]), stage("window", &[3.0])),
+        "`window` takes a whole text, as `text[file]` gives it, not f32[3]"
+    );
+    let mut taken = text("abcdef");
+    apply_stages(&mut taken, &[stage("take", &[4.0])]).expect("fits");
+    assert!(error(taken, stage("window", &[3.0])).contains("a whole text"));
+}

@@ -328,6 +328,7 @@ pub fn plan(epochs: u64) -> Plan {
         split: "eval".to_string(),
         program: evaluation(),
         feeds: vec![feed(false, 16)],
+        pictures: Vec::new(),
         joined: vec![largest_error()],
     };
     let start = Tensor::from_f32(vec![], &[0.0]).expect("one");

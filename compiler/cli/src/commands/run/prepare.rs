@@ -155,6 +155,12 @@ fn evaluation(
         program,
         feeds,
         joined: Vec::new(),
+        pictures: eval
+            .metrics
+            .iter()
+            .filter(|metric| matches!(metric.kind, MetricKind::Picture))
+            .map(|metric| metric.name.clone())
+            .collect(),
     })
 }
 
