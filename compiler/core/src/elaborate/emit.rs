@@ -183,10 +183,9 @@ impl Emitter {
                 return None;
             };
             let (first, rest) = view.index.split_first()?;
-            let whole = rest.iter().enumerate();
-            let whole = whole.map(|(axis, index)| index.as_variable() == Some(axis));
-            let own =
-                *first == AxisIndex::constant(place as i64) && whole.fold(true, |a, b| a && b);
+            let mut rest = rest.iter().enumerate();
+            let whole = rest.all(|(axis, index)| index.as_variable() == Some(axis));
+            let own = *first == AxisIndex::constant(place as i64) && whole;
             let stack = self.graph.nodes[node].inputs[0];
             let shape = &self.ty(stack).shape;
             let fits = shape[0].known() == Some(nodes.len() as i64) && shape[1..] == view.shape;

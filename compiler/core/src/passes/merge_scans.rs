@@ -14,12 +14,15 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
+/// A scan without its body, and its inputs.
+type Signature = (Scan, SmallVec<[NodeId; 3]>);
+
 /// The pass.
 ///
 /// # Errors
 /// None in truth.
 pub fn run(graph: &Graph) -> Result<Graph, TypeError> {
-    let mut alike: IndexMap<(Scan, SmallVec<[NodeId; 3]>), Vec<(NodeId, &Scan)>> = IndexMap::new();
+    let mut alike: IndexMap<Signature, Vec<(NodeId, &Scan)>> = IndexMap::new();
     for (id, scan) in graph.scans() {
         let signature = Scan {
             body: Region::new(Graph::default()),

@@ -14,6 +14,7 @@ use crate::graph::{
 };
 use crate::passes::Rewrite;
 use dlm_grammar::Span;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Elements between two rounds' rows from which on they meet in the sets of a cache.
@@ -37,12 +38,12 @@ pub fn arranged(graph: &Graph, lanes: &Lanes) -> Result<(Graph, BTreeSet<NodeId>
             Op::Contract(own) if own.operands.len() == 2 => {
                 let mut contraction = own.clone();
                 let mut inputs = inputs.to_vec();
-                for operand in 0..2 {
+                for (operand, input) in inputs.iter_mut().enumerate() {
                     let order = order(graph, lanes, &node.inputs, own, operand);
                     if let Some(order) = order {
                         let new = &mut rewrite.new;
-                        inputs[operand] = permuted(new, inputs[operand], &order, node.span)?;
-                        copies.insert(inputs[operand]);
+                        *input = permuted(new, *input, &order, node.span)?;
+                        copies.insert(*input);
                         let axes = &own.operands[operand];
                         contraction.operands[operand] =
                             order.iter().map(|&axis| axes[axis].clone()).collect();
@@ -52,11 +53,11 @@ pub fn arranged(graph: &Graph, lanes: &Lanes) -> Result<(Graph, BTreeSet<NodeId>
             }
             Op::Scan(scan) => {
                 let first = graph.results_of(id).first().map_or(id, |first| first.1);
-                if !loops.contains_key(&first) {
+                if let Entry::Vacant(place) = loops.entry(first) {
                     let body = lanes.body(id);
                     let turned = body.map_or(Vec::new(), |body| turned(scan, &inputs, body));
                     let new = with_turned(&mut rewrite.new, scan, &inputs, &turned, node.span)?;
-                    loops.insert(first, new);
+                    place.insert(new);
                 }
                 let (new, inputs) = &loops[&first];
                 (Op::Scan(new.with_result(scan.result)), inputs.clone())
@@ -242,7 +243,7 @@ fn with_turned(
             Op::Contract(contraction) if contraction.operands.len() == 2 => {
                 let mut contraction = contraction.clone();
                 let mut operands = rewrite.inputs(id)?.to_vec();
-                for operand in 0..2 {
+                for (operand, input) in operands.iter_mut().enumerate() {
                     let source = &body.nodes[node.inputs[operand]];
                     let Op::Argument { number, ty } = &source.op else {
                         continue;
@@ -254,10 +255,9 @@ fn with_turned(
                     };
                     let ty =
                         crate::graph::TensorType::new(ty.dtype, vec![ty.shape[1], ty.shape[0]]);
-                    operands[operand] =
-                        rewrite
-                            .new
-                            .argument(scan.captures + place, ty, source.span)?;
+                    *input = rewrite
+                        .new
+                        .argument(scan.captures + place, ty, source.span)?;
                     contraction.operands[operand].swap(0, 1);
                 }
                 let new = rewrite

@@ -464,8 +464,9 @@ pub fn panel(cx: &Context<'_>, anchor: NodeId, factor: usize) -> Option<usize> {
     if extent * bytes <= PANEL_BYTES || contraction.operands.len() != 2 || last == 0 {
         return None;
     }
-    let fits =
-        |size: &usize| extent % size == 0 && size % factor == 0 && size * bytes <= PANEL_BYTES;
+    let fits = |size: &usize| {
+        extent % size == 0 && size.is_multiple_of(factor) && size * bytes <= PANEL_BYTES
+    };
     (factor..extent).rev().find(fits)
 }
 
