@@ -2,7 +2,7 @@
 
 mod programs;
 
-use dlm_core::elaborate::{self, CallRequest, NoWorld, Settings, Source, World, codes};
+use dlm_core::elaborate::{self, CallRequest, Settings, Source, SourceLoader, World, codes};
 use dlm_core::graph::{DType, Dim, TensorType};
 use dlm_grammar::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
@@ -47,12 +47,24 @@ fn directives(text: &str) -> (BTreeMap<String, TensorType>, Settings) {
     (arguments, settings)
 }
 
+const MISTAKES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mistakes");
+
+/// The folder of mistakes, from which its programs import.
+struct Mistakes;
+
+impl SourceLoader for Mistakes {
+    fn load(&self, path: &str) -> Result<String, String> {
+        std::fs::read_to_string(format!("{MISTAKES}/{path}"))
+            .map_err(|_| format!("there is no {path}"))
+    }
+}
+
 /// Elaborates a program: its run, or else its `case`.
 fn check(name: &str, text: &str) -> (Vec<Diagnostic>, String) {
     let (arguments, settings) = directives(text);
     let main = Source { name, text };
     let world = World {
-        loader: &NoWorld,
+        loader: &Mistakes,
         catalog: &programs::Catalog,
         settings: &settings,
     };
@@ -114,5 +126,26 @@ fn codes_have_unique_names() {
         .collect();
     for (index, name) in all.iter().enumerate() {
         assert!(!all[..index].contains(name), "`{name}` names two kinds");
+    }
+}
+
+/// What people really write: each file of `mistakes/` that has a case or a run, with all that is said of it.
+#[test]
+fn common_mistakes_are_explained() {
+    let entries = std::fs::read_dir(MISTAKES).expect("the folder is readable");
+    let mut files: Vec<String> = entries
+        .map(|entry| entry.expect("an entry is readable").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    for file in files {
+        let text = std::fs::read_to_string(format!("{MISTAKES}/{file}")).expect("a program");
+        if !text.starts_with("# ") {
+            continue;
+        }
+        let (diagnostics, rendered) = check(&file, &text);
+        assert!(!diagnostics.is_empty(), "{file} has no mistake");
+        let name = format!("mistake-{}", file.trim_end_matches(".dlm"));
+        insta::assert_snapshot!(name, format!("{text}\n{}\n{rendered}", "-".repeat(80)));
     }
 }

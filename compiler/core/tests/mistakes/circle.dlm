@@ -1,0 +1,3 @@
+import "import-circle.dlm" as back
+
+let two = back.one + 1

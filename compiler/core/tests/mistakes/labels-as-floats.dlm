@@ -1,0 +1,11 @@
+# train
+data images = digits[]
+
+train run[epochs=1] {
+  let net = Linear[10]
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> batch[8] {
+    let loss = mse(net(flatten(x)), y)
+    minimize loss with opt
+  }
+}

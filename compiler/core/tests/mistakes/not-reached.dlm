@@ -1,0 +1,12 @@
+# train
+data images = digits[]
+
+train run[epochs=1] {
+  let net = Linear[10]
+  let spare = Linear[10]
+  let opt = sgd[lr=0.1](net, spare)
+  step (x, y) in images.train |> batch[8] {
+    let loss = cross_entropy(net(flatten(x)), y)
+    minimize loss with opt
+  }
+}

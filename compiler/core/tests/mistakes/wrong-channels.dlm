@@ -1,0 +1,13 @@
+# train
+data images = digits[]
+
+block Net(x: f32[B, 3, h, w]) -> f32[B, 10] { return x |> Conv2d[8, 3] |> relu |> flatten |> Linear[10] }
+
+train run[epochs=1] {
+  let net = Net
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> batch[8] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+  }
+}
