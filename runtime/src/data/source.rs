@@ -4,11 +4,17 @@ mod cifar;
 mod csv;
 mod digits;
 mod idx;
+mod images;
 mod npy;
+mod npz;
 mod safetensors;
 mod synthetic;
+mod text;
 
 use std::path::Path;
+
+pub use images::append as append_image;
+pub use text::vocabulary;
 
 use super::{DataError, Dataset, Field, Invocation, Split, Values};
 use crate::tensor::DataType;
@@ -22,7 +28,7 @@ struct Source {
     load: fn(&Invocation, &Path) -> Result<Dataset, DataError>,
 }
 
-const SOURCES: [Source; 9] = [
+const SOURCES: [Source; 12] = [
     Source {
         name: "digits",
         describe: digits::describe,
@@ -57,6 +63,21 @@ const SOURCES: [Source; 9] = [
         name: "npy",
         describe: npy::describe,
         load: npy::load,
+    },
+    Source {
+        name: "npz",
+        describe: npz::describe,
+        load: npz::load,
+    },
+    Source {
+        name: "images",
+        describe: images::describe,
+        load: images::load,
+    },
+    Source {
+        name: "text",
+        describe: text::describe,
+        load: text::load,
     },
     Source {
         name: "safetensors",
@@ -99,6 +120,8 @@ pub struct SplitDescription {
     pub count: u64,
     /// How many samples of each class, where that is known.
     pub class_counts: Vec<u64>,
+    /// How many different tokens, where the source is text.
+    pub vocab: Option<u64>,
 }
 
 /// The names of all sources.
@@ -164,6 +187,7 @@ fn describe_loaded(dataset: &Dataset) -> SourceDescription {
             .iter()
             .find_map(class_counts)
             .unwrap_or_default(),
+        vocab: None,
     };
     SourceDescription {
         parts: parts.unwrap_or_default(),

@@ -23,6 +23,7 @@ pub(super) fn describe(source: &Invocation, base: &Path) -> Result<SourceDescrip
             name: name.to_string(),
             count,
             class_counts: Vec::new(),
+            vocab: None,
         });
     }
     let image = PartDescription {

@@ -36,6 +36,7 @@ pub(super) fn describe(source: &Invocation, _: &Path) -> Result<SourceDescriptio
         name: name.to_string(),
         count: plan.count,
         class_counts: Vec::new(),
+        vocab: None,
     };
     Ok(SourceDescription {
         parts: plan.parts.iter().map(part).collect(),

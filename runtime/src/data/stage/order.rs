@@ -49,6 +49,14 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
             whole.rows.len()
         )));
     }
+    // A sequence is cut where it is: windows over shuffled elements would say nothing.
+    if whole.is_sequence() {
+        let (train, test) = whole.cut(count);
+        dataset.splits = [("train".to_string(), train), ("test".to_string(), test)]
+            .into_iter()
+            .collect();
+        return Ok(());
+    }
     let rows: Vec<u32> = whole.rows_shuffled(seed);
     let (train, test) = rows.split_at(count as usize);
     let part = |rows: &[u32]| Split {

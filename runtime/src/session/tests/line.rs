@@ -345,6 +345,8 @@ pub fn plan(epochs: u64) -> Plan {
             log_every: 1,
         },
         directory: None,
+        resume: false,
+        save_every: None,
     }
 }
 
