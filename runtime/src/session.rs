@@ -3,6 +3,7 @@
 //! All state of a run is one value, [`RunState`], with a name for each part: a session that is given it goes on as the one
 //! that it was taken from would have, bit for bit.
 
+mod best;
 mod clock;
 mod error;
 mod evaluate;
@@ -33,6 +34,7 @@ use crate::memory::{Buffer, Scratch, arena_of};
 use crate::metrics::Metrics;
 use crate::program::{Executable, Slot};
 use crate::team::Team;
+use best::Best;
 use evaluate::Evaluator;
 use feed::FeedState;
 use report::Reports;
@@ -67,6 +69,10 @@ pub struct Plan {
     pub resume: bool,
     /// After how many steps the state is saved; where absent, after each epoch and now and then within.
     pub save_every: Option<u64>,
+    /// How many models of the best evaluations are kept in the folder's `best`.
+    pub keep: u64,
+    /// After how many evaluations without a better one the run ends.
+    pub patience: Option<u64>,
 }
 
 /// One evaluation.
@@ -132,6 +138,7 @@ pub struct Session<'a> {
     metrics: Metrics,
     directory: Option<PathBuf>,
     saved: std::time::Instant,
+    best: Best,
 }
 
 /// The state of a run is saved at least so often, and after each epoch: when exactly changes no result.
@@ -199,6 +206,7 @@ impl<'a> Session<'a> {
             save_every: plan.save_every,
             directory: plan.directory,
             saved: std::time::Instant::now(),
+            best: Best::new(plan.keep, plan.patience),
         })
     }
 
@@ -217,7 +225,7 @@ impl<'a> Session<'a> {
 
     fn run_epochs(&mut self, observer: &mut dyn Observer) -> Result<Summary, SessionError> {
         let mut evaluations = Vec::new();
-        while !self.clock.is_over() {
+        while !self.clock.is_over() && !self.best.is_over() {
             while self.clock.left_in_epoch() > 0 {
                 let count = self.save_every.unwrap_or(CHUNK);
                 self.run_steps(count, observer)?;
@@ -229,6 +237,10 @@ impl<'a> Session<'a> {
             evaluations = self.evaluate(observer)?;
             self.metrics.flush()?;
             self.save_model()?;
+            let mut best = std::mem::take(&mut self.best);
+            let noted = best.note(&evaluations, || self.model(), self.directory.as_deref());
+            self.best = best;
+            noted?;
             if !self.clock.is_over() {
                 self.clock.begin_epoch();
             }
@@ -307,6 +319,9 @@ impl<'a> Session<'a> {
         let Some(directory) = self.directory.clone() else {
             return Ok(());
         };
+        if !directory.join(STATE_FILE).exists() {
+            return Err(SessionError::NothingToResume { path: directory });
+        }
         let state = RunState::read(&directory.join(STATE_FILE))?;
         self.restore(&state)?;
         let length = state.counts.get("metrics").copied().unwrap_or(0);
@@ -334,7 +349,9 @@ impl<'a> Session<'a> {
             .iter()
             .map(|slot| (slot.name.clone(), load(slot, 1, &self.persistent)))
             .collect();
-        RunState::gather(values, &self.clock, &self.feeds)
+        let mut state = RunState::gather(values, &self.clock, &self.feeds);
+        self.best.gather(&mut state.counts);
+        state
     }
 
     /// Goes on from a state of a session of the same plan.
@@ -343,6 +360,7 @@ impl<'a> Session<'a> {
     /// When the state lacks a part or is of another plan.
     pub fn restore(&mut self, state: &RunState) -> Result<(), SessionError> {
         start::store_all(&self.slots, &state.values, &mut self.persistent)?;
+        self.best.scatter(&state.counts);
         state.scatter(&mut self.clock, &mut self.feeds)
     }
 

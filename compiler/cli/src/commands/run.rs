@@ -104,6 +104,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
 pub fn failure(error: SessionError) -> Failure {
     match error {
         SessionError::Data(error) => Failure::data(error),
+        error @ SessionError::NothingToResume { .. } => Failure::command_line(error),
         other => Failure::run(other),
     }
 }

@@ -311,3 +311,109 @@ fn gamma(alpha: f32, stream: &mut Stream) -> f32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Dataset, Invocation, Value, apply_stages};
+
+    /// Five images `[1, 4, 6]`, each of the value of its class.
+    fn images() -> Dataset {
+        let values = (0..5 * 24)
+            .map(|index| (index / 24) as f32)
+            .collect::<Vec<_>>();
+        let image = Field {
+            shape: vec![1, 4, 6],
+            values: Values::Floats(values.into()),
+            classes: None,
+            origin: "images".into(),
+        };
+        let label = Field {
+            shape: vec![],
+            values: Values::Integers((0..5).collect::<Vec<_>>().into()),
+            classes: Some(5),
+            origin: "labels".into(),
+        };
+        let splits = [("train".to_string(), Split::new(vec![image, label]))];
+        Dataset {
+            splits: splits.into(),
+        }
+    }
+
+    fn with(stage: &str, numbers: &[f64]) -> Split {
+        let mut dataset = images();
+        let values = numbers.iter().map(|number| Value::Float(*number));
+        apply_stages(&mut dataset, &[Invocation::new(stage, values)]).expect("fits");
+        dataset.splits["train"].clone()
+    }
+
+    fn gathered(split: &Split, part: usize, pass: u32) -> Vec<f32> {
+        let mut place = vec![0.0; 5 * split.fields[part].elements()];
+        let key = [3, pass];
+        Changed { split, part, key }.fill(&[0, 1, 2, 3, 4], 1, &mut place);
+        place
+    }
+
+    #[test]
+    fn labels_are_mixed_as_their_images_are() {
+        for stage in ["mixup", "cutmix"] {
+            let split = with(stage, &[1.0]);
+            let mut mixed = 0;
+            for pass in 0..8 {
+                let (images, labels) = (gathered(&split, 0, pass), gathered(&split, 1, pass));
+                for (image, label) in images.chunks(24).zip(labels.chunks(5)) {
+                    let mean = image.iter().sum::<f32>() / 24.0;
+                    let class: f32 = (0..5).map(|class| label[class] * class as f32).sum();
+                    assert!((label.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{label:?}");
+                    assert!((mean - class).abs() < 1e-4, "{stage}: {mean} for {label:?}");
+                    mixed += usize::from(label.iter().filter(|part| **part > 0.0).count() == 2);
+                }
+            }
+            assert!(mixed > 10, "{stage}: {mixed} of 40 are mixed");
+        }
+    }
+
+    #[test]
+    fn changes_of_nothing_change_nothing() {
+        for (stage, none) in [
+            ("rotate", vec![0.0]),
+            ("affine", vec![0.0; 4]),
+            ("brightness", vec![0.0]),
+            ("contrast", vec![0.0]),
+            ("noise", vec![0.0]),
+        ] {
+            let split = with(stage, &none);
+            let expected: Vec<f32> = (0..5).flat_map(|row| split.fields[0].sample(row)).collect();
+            assert_eq!(gathered(&split, 0, 1), expected, "{stage}");
+        }
+    }
+
+    #[test]
+    fn passes_differ_and_repeat() {
+        for (stage, amount) in [
+            ("brightness", 0.5),
+            ("noise", 0.5),
+            ("erase", 0.5),
+            ("rotate", 40.0),
+        ] {
+            let split = with(stage, &[amount]);
+            assert_eq!(gathered(&split, 0, 1), gathered(&split, 0, 1), "{stage}");
+            assert_ne!(gathered(&split, 0, 1), gathered(&split, 0, 2), "{stage}");
+            assert!(gathered(&split, 0, 1).iter().all(|value| value.is_finite()));
+        }
+    }
+
+    #[test]
+    fn noise_has_its_deviation() {
+        let split = with("noise", &[2.0]);
+        let noise: Vec<f32> = (0..200)
+            .flat_map(|pass| gathered(&split, 0, pass)[..24].to_vec())
+            .collect();
+        let mean = noise.iter().sum::<f32>() / noise.len() as f32;
+        let square = noise.iter().map(|value| value * value).sum::<f32>() / noise.len() as f32;
+        assert!(
+            mean.abs() < 0.1 && (square - 4.0).abs() < 0.3,
+            "{mean}, {square}"
+        );
+    }
+}

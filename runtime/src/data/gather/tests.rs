@@ -1,7 +1,7 @@
 //! Blocks against gathering one value at a time.
 
 use super::*;
-use crate::data::{Affine, Augmentation};
+use crate::data::{Affine, Augmentation, Field};
 use proptest::prelude::*;
 
 const STORED: usize = 40;

@@ -78,3 +78,39 @@ fn labels(split: &Split, stage: &Invocation) -> Result<Arc<Vec<i32>>, DataError>
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::apply_stages;
+
+    fn classes_after(stage: Invocation) -> Vec<i32> {
+        let label = Field {
+            shape: vec![],
+            values: Values::Integers(vec![0, 0, 0, 0, 1, 0, 2, 0].into()),
+            classes: Some(3),
+            origin: "labels".into(),
+        };
+        let splits = [("train".to_string(), Split::new(vec![label]))];
+        let mut dataset = Dataset {
+            splits: splits.into(),
+        };
+        apply_stages(&mut dataset, &[stage]).expect("fits");
+        let split = &dataset.splits["train"];
+        let rows = (0..split.count()).map(|index| split.rows.get(index) as usize);
+        rows.map(|row| split.fields[0].sample(row)[0] as i32)
+            .collect()
+    }
+
+    #[test]
+    fn classes_come_equally_often() {
+        let stage = Invocation::new("balance", []);
+        assert_eq!(classes_after(stage), [0, 1, 2, 0, 1, 2, 0, 1]);
+    }
+
+    #[test]
+    fn other_classes_go() {
+        let stage = Invocation::new("filter_class", [Value::Int(2), Value::Int(1)]);
+        assert_eq!(classes_after(stage), [1, 2]);
+    }
+}

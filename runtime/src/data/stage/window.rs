@@ -56,3 +56,40 @@ pub(super) fn chars(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Value, apply_stages, load};
+
+    #[test]
+    fn windows_of_a_text_and_what_follows() {
+        let folder = tempfile::tempdir().expect("a directory");
+        std::fs::write(folder.path().join("t.txt"), "abcadé").expect("writes");
+        let source = Invocation::new("text", [Value::Text("t.txt".into()), Value::Float(0.7)]);
+        let mut dataset = load(&source, folder.path()).expect("a text");
+        let stages = [
+            Invocation::new("chars", []),
+            Invocation::new("window", [Value::Int(2)]),
+        ];
+        let error =
+            apply_stages(&mut dataset.clone(), &stages).expect_err("the test part is short");
+        assert!(
+            error.to_string().contains("need more than the 2 elements"),
+            "{error}"
+        );
+        dataset.splits.retain(|name, _| name == "train");
+        apply_stages(&mut dataset, &stages).expect("fits");
+        let split = &dataset.splits["train"];
+        let sample = |part: usize, row: usize| split.fields[part].sample(row);
+        assert_eq!(split.count(), 2);
+        assert_eq!(
+            (sample(0, 0), sample(1, 0)),
+            (vec![0.0, 1.0], vec![1.0, 2.0])
+        );
+        assert_eq!(
+            (sample(0, 1), sample(1, 1)),
+            (vec![1.0, 2.0], vec![2.0, 0.0])
+        );
+    }
+}

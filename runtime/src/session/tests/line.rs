@@ -347,6 +347,8 @@ pub fn plan(epochs: u64) -> Plan {
         directory: None,
         resume: false,
         save_every: None,
+        keep: 0,
+        patience: None,
     }
 }
 

@@ -60,6 +60,11 @@ pub fn plan(
         directory: Some(directory),
         resume: false,
         save_every: None,
+        keep: train.settings.keep.unwrap_or(0).max(0).unsigned_abs(),
+        patience: train
+            .settings
+            .patience
+            .map(|count| count.max(1).unsigned_abs()),
     })
 }
 
