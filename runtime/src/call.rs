@@ -38,7 +38,7 @@ impl From<MemoryError> for CallError {
     }
 }
 
-/// Runs one step of a program and returns its outputs by name. Inputs and persistent slots are taken from `given` by
+/// Runs one step of a program and returns its outputs and reports by name. Inputs and persistent slots are taken from `given` by
 /// their names; scalars too where given, as tensors of shape `[]`, and are 0 elsewhere. Other tensors are ignored. The
 /// batch is the size of the inputs' batch axes, or 1 where there are none.
 ///
@@ -76,7 +76,8 @@ pub fn call(team: &Team, program: &Executable, given: &Tensors) -> Result<Tensor
             load(slot, batch, buffer_of(slot, &mut persistent, &mut arena)),
         )
     };
-    Ok(program.outputs.iter().map(read).collect())
+    let reports = program.reports.iter().map(|report| &report.slot);
+    Ok(program.outputs.iter().chain(reports).map(read).collect())
 }
 
 /// Puts a tensor into its slot's place.

@@ -14,7 +14,8 @@ pub use arguments::{Argument, Arguments, Invocation, Value};
 pub use error::DataError;
 pub use gather::{Gather, IndexBound};
 pub use source::{
-    PartDescription, SourceDescription, SplitDescription, describe, load, source_names,
+    PartDescription, SourceDescription, SplitDescription, append_image, describe, load,
+    source_names, vocabulary,
 };
 pub use stage::{apply_stages, stage_names};
 
@@ -78,8 +79,15 @@ pub enum Values {
     Floats(Arc<Vec<f32>>),
     /// Integers: labels, tokens.
     Integers(Arc<Vec<i32>>),
-    /// Tokens in a row, of which samples are overlapping pieces: sample i begins that many after the i-th.
-    Sequence(Arc<Vec<i32>>, usize),
+    /// Windows of one sequence: the elements of stored sample `i` begin at `i + offset`.
+    Windows {
+        /// The sequence.
+        sequence: Arc<Vec<i32>>,
+        /// How many elements after the sample's number its window begins.
+        offset: usize,
+        /// How many windows there are.
+        count: usize,
+    },
 }
 
 /// `value * scale + bias`, per index of the first axis of a sample, or the same for all.
@@ -104,6 +112,51 @@ pub enum Augmentation {
         /// What stands outside.
         fill: Vec<f32>,
     },
+    /// Turned, scaled and shifted about its middle, each by an amount drawn from a range around none; bilinear, zeros
+    /// outside.
+    Warp(Warp),
+    /// Multiplied by a factor in `1 - amount ..= 1 + amount`.
+    Brightness(f32),
+    /// Its distances from its mean multiplied by a factor in `1 - amount ..= 1 + amount`.
+    Contrast(f32),
+    /// A square of that part of the image's height and width, at a random place, is 0.
+    Erase(f32),
+    /// A normal number of this deviation is added to each element.
+    Noise(f32),
+    /// A stage that changes values and stands after augmentations that do.
+    Scale(Affine),
+    /// Mixed with another sample of the split, label too, in proportions from Beta(alpha, alpha) (Zhang et al. 2017).
+    Mixup(f32),
+    /// A rectangle comes from another sample of the split, whose label counts by its area (Yun et al. 2019).
+    Cutmix(f32),
+}
+
+/// The ranges of a random affine change.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Warp {
+    /// The largest turn either way, in degrees.
+    pub degrees: f32,
+    /// The largest shift either way, as a part of the size.
+    pub translate: f32,
+    /// The largest change of the size, as a part of it.
+    pub scale: f32,
+    /// The largest shear either way, in degrees.
+    pub shear: f32,
+}
+
+impl Augmentation {
+    /// Whether it only moves pixels to other places.
+    pub fn moves_only(&self) -> bool {
+        matches!(
+            self,
+            Augmentation::FlipHorizontal | Augmentation::RandomCrop { .. }
+        )
+    }
+
+    /// Whether it takes from another sample, and so changes labels too.
+    pub fn mixes(&self) -> bool {
+        matches!(self, Augmentation::Mixup(_) | Augmentation::Cutmix(_))
+    }
 }
 
 impl Field {
@@ -114,20 +167,18 @@ impl Field {
 
     /// The number of stored samples.
     pub fn stored(&self) -> usize {
-        if let Values::Sequence(tokens, offset) = &self.values {
-            return (tokens.len() + 1).saturating_sub(offset + self.elements());
-        }
         let values = match &self.values {
             Values::Bytes(bytes, _) => bytes.len(),
             Values::Floats(floats) => floats.len(),
-            Values::Integers(integers) | Values::Sequence(integers, _) => integers.len(),
+            Values::Integers(integers) => integers.len(),
+            Values::Windows { count, .. } => return *count,
         };
         values / self.elements().max(1)
     }
 
     /// The element type that a program sees: `f32`, or `i32` for integers.
     pub fn dtype(&self) -> DataType {
-        if matches!(self.values, Values::Integers(_) | Values::Sequence(..)) {
+        if matches!(self.values, Values::Integers(_) | Values::Windows { .. }) {
             DataType::I32
         } else {
             DataType::F32
@@ -154,9 +205,11 @@ impl Field {
                 .iter()
                 .map(|integer| *integer as f32)
                 .collect(),
-            Values::Sequence(tokens, offset) => tokens[row + offset..][..elements]
+            Values::Windows {
+                sequence, offset, ..
+            } => sequence[row + offset..][..elements]
                 .iter()
-                .map(|token| *token as f32)
+                .map(|integer| *integer as f32)
                 .collect(),
         }
     }
@@ -266,6 +319,29 @@ impl Split {
 }
 
 impl Split {
+    /// Whether it is one sequence of integers, as text is, whose order means something.
+    fn is_sequence(&self) -> bool {
+        match &self.fields[..] {
+            [field] => matches!(field.values, Values::Integers(_)) && field.shape.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// The first `count` elements of a sequence, and the others.
+    fn cut(&self, count: u32) -> (Split, Split) {
+        let part = |rows: std::ops::Range<u32>| {
+            let mut fields = self.fields.clone();
+            for field in &mut fields {
+                if let Values::Integers(values) = &field.values {
+                    let kept = rows.clone().map(|row| values[self.rows.get(row) as usize]);
+                    field.values = Values::Integers(Arc::new(kept.collect()));
+                }
+            }
+            Split::new(fields)
+        };
+        (part(0..count), part(count..self.rows.len()))
+    }
+
     /// All stored samples of the split in a random order that `seed` alone decides.
     pub(crate) fn rows_shuffled(&self, seed: u64) -> Vec<u32> {
         shuffle(seed, 0, self.rows.len())

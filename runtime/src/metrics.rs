@@ -1,7 +1,7 @@
 //! `metrics.csv`: one row per reported value.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// The columns of the file.
@@ -21,6 +21,8 @@ pub struct MetricsError {
 #[derive(Debug, Default)]
 pub struct Metrics {
     target: Option<(BufWriter<File>, PathBuf)>,
+    /// The bytes written.
+    length: u64,
 }
 
 impl Metrics {
@@ -41,10 +43,37 @@ impl Metrics {
         let file = File::create(path).map_err(fail)?;
         let mut metrics = Metrics {
             target: Some((BufWriter::new(file), path.to_path_buf())),
+            length: 0,
         };
         metrics.write(format_args!("{HEADER}\n"))?;
         metrics.flush()?;
         Ok(metrics)
+    }
+
+    /// Goes on with a file after its first `length` bytes; what follows them is cut off.
+    ///
+    /// # Errors
+    /// When the file cannot be written or is shorter.
+    pub fn reopen(path: &Path, length: u64) -> Result<Metrics, MetricsError> {
+        let fail = |reason| MetricsError {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let mut file = File::options().write(true).open(path).map_err(fail)?;
+        if file.metadata().map_err(fail)?.len() < length {
+            return Err(fail(io::ErrorKind::UnexpectedEof.into()));
+        }
+        file.set_len(length).map_err(fail)?;
+        file.seek(io::SeekFrom::End(0)).map_err(fail)?;
+        Ok(Metrics {
+            target: Some((BufWriter::new(file), path.to_path_buf())),
+            length,
+        })
+    }
+
+    /// How many bytes have been written, those of a run before included.
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// Adds a row. `value` is written with as many digits as tell it from its neighbours.
@@ -87,10 +116,14 @@ impl Metrics {
         let Some((writer, path)) = &mut self.target else {
             return Ok(());
         };
-        writer.write_fmt(row).map_err(|reason| MetricsError {
-            path: path.clone(),
-            reason,
-        })
+        let row = row.to_string();
+        self.length += row.len() as u64;
+        writer
+            .write_all(row.as_bytes())
+            .map_err(|reason| MetricsError {
+                path: path.clone(),
+                reason,
+            })
     }
 }
 

@@ -3,6 +3,7 @@
 //! All state of a run is one value, [`RunState`], with a name for each part: a session that is given it goes on as the one
 //! that it was taken from would have, bit for bit.
 
+mod best;
 mod clock;
 mod error;
 mod evaluate;
@@ -35,6 +36,7 @@ use crate::memory::{Buffer, Scratch, arena_of};
 use crate::metrics::Metrics;
 use crate::program::{Executable, Slot};
 use crate::team::Team;
+use best::Best;
 use evaluate::Evaluator;
 use feed::FeedState;
 use report::Reports;
@@ -63,8 +65,16 @@ pub struct Plan {
     pub model: Vec<String>,
     /// How long, and from which seed.
     pub settings: Settings,
-    /// The folder for `metrics.csv` and `model.safetensors`; none to write nothing.
+    /// The folder for `metrics.csv`, `model.safetensors` and `state.safetensors`; none to write nothing.
     pub directory: Option<PathBuf>,
+    /// Whether [`Session::resume`] follows, so that what is in the folder stays.
+    pub resume: bool,
+    /// After how many steps the state is saved; where absent, after each epoch and now and then within.
+    pub save_every: Option<u64>,
+    /// How many models of the best evaluations are kept in the folder's `best`.
+    pub keep: u64,
+    /// After how many evaluations without a better one the run ends.
+    pub patience: Option<u64>,
 }
 
 /// One evaluation.
@@ -128,9 +138,19 @@ pub struct Session<'a> {
     model: Vec<String>,
     clock: Clock,
     log_every: u64,
+    save_every: Option<u64>,
     metrics: Metrics,
     directory: Option<PathBuf>,
+    saved: std::time::Instant,
+    best: Best,
 }
+
+/// The state of a run is saved at least so often, and after each epoch: when exactly changes no result.
+const SAVE_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+/// So many steps are done before the time is looked at.
+const CHUNK: u64 = 256;
+/// The file of a run's state in its folder.
+const STATE_FILE: &str = "state.safetensors";
 
 impl<'a> Session<'a> {
     /// A session at its start.
@@ -183,8 +203,14 @@ impl<'a> Session<'a> {
             model: plan.model,
             clock,
             log_every: plan.settings.log_every.max(1),
-            metrics: open_metrics(plan.directory.as_deref())?,
+            metrics: match plan.resume {
+                true => Metrics::nowhere(),
+                false => open_metrics(plan.directory.as_deref())?,
+            },
+            save_every: plan.save_every,
             directory: plan.directory,
+            saved: std::time::Instant::now(),
+            best: Best::new(plan.keep, plan.patience),
         })
     }
 
@@ -203,14 +229,26 @@ impl<'a> Session<'a> {
 
     fn run_epochs(&mut self, observer: &mut dyn Observer) -> Result<Summary, SessionError> {
         let mut evaluations = Vec::new();
-        while !self.clock.is_over() {
-            self.run_steps(self.clock.left_in_epoch(), observer)?;
+        while !self.clock.is_over() && !self.best.is_over() {
+            while self.clock.left_in_epoch() > 0 {
+                let count = self.save_every.unwrap_or(CHUNK);
+                self.run_steps(count, observer)?;
+                let is_due = self.save_every.is_some() || self.saved.elapsed() >= SAVE_EVERY;
+                if is_due && self.clock.left_in_epoch() > 0 {
+                    self.save_state()?;
+                }
+            }
             evaluations = self.evaluate(observer)?;
             self.metrics.flush()?;
             self.save_model()?;
+            let mut best = std::mem::take(&mut self.best);
+            let noted = best.note(&evaluations, || self.model(), self.directory.as_deref());
+            self.best = best;
+            noted?;
             if !self.clock.is_over() {
                 self.clock.begin_epoch();
             }
+            self.save_state()?;
         }
         Ok(Summary {
             iter: self.clock.iter,
@@ -279,6 +317,38 @@ impl<'a> Session<'a> {
         &self.clock
     }
 
+    /// Goes on from what an interrupted run of the same plan left in the folder. `metrics.csv` is cut back to where that
+    /// state was saved.
+    ///
+    /// # Errors
+    /// When there is no such state, or it is of another plan.
+    pub fn resume(&mut self) -> Result<(), SessionError> {
+        let Some(directory) = self.directory.clone() else {
+            return Ok(());
+        };
+        if !directory.join(STATE_FILE).exists() {
+            return Err(SessionError::NothingToResume { path: directory });
+        }
+        let state = RunState::read(&directory.join(STATE_FILE))?;
+        self.restore(&state)?;
+        let length = state.counts.get("metrics").copied().unwrap_or(0);
+        self.metrics = Metrics::reopen(&directory.join("metrics.csv"), length)?;
+        Ok(())
+    }
+
+    fn save_state(&mut self) -> Result<(), SessionError> {
+        self.saved = std::time::Instant::now();
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        self.metrics.flush()?;
+        let mut state = self.state();
+        state
+            .counts
+            .insert("metrics".to_string(), self.metrics.length());
+        Ok(state.write(&directory.join(STATE_FILE))?)
+    }
+
     /// Everything that the rest of the run depends on.
     pub fn state(&self) -> RunState {
         let values = self
@@ -286,7 +356,9 @@ impl<'a> Session<'a> {
             .iter()
             .map(|slot| (slot.name.clone(), load(slot, 1, &self.persistent)))
             .collect();
-        RunState::gather(values, &self.clock, &self.feeds)
+        let mut state = RunState::gather(values, &self.clock, &self.feeds);
+        self.best.gather(&mut state.counts);
+        state
     }
 
     /// Goes on from a state of a session of the same plan.
@@ -295,6 +367,7 @@ impl<'a> Session<'a> {
     /// When the state lacks a part or is of another plan.
     pub fn restore(&mut self, state: &RunState) -> Result<(), SessionError> {
         start::store_all(&self.slots, &state.values, &mut self.persistent)?;
+        self.best.scatter(&state.counts);
         state.scatter(&mut self.clock, &mut self.feeds)
     }
 

@@ -4,8 +4,10 @@ pub mod bench;
 pub mod call;
 pub mod check;
 pub mod dump;
+pub mod eval;
 pub mod fmt;
 pub mod opt;
+pub mod predict;
 pub mod run;
 
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dump(arguments) => dump::run(arguments, shared),
         Command::Opt(arguments) => opt::run(arguments, shared),
         Command::Bench(arguments) => bench::run(arguments, shared),
+        Command::Eval(arguments) => eval::run(arguments, shared),
+        Command::Predict(arguments) => predict::run(arguments, shared),
         Command::Fmt(arguments) => fmt::run(arguments, shared),
     };
     match result {

@@ -6,4 +6,5 @@ pub mod frontend;
 pub mod lower;
 pub mod machine;
 pub mod overrides;
+pub mod saved;
 pub mod source;

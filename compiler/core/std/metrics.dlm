@@ -13,9 +13,9 @@ fn top_k[k: int = 5](logits: f32[.., n], y: i32[..]) -> f32 {
 
 # how often class i (rows) is taken for class j (columns)
 fn confusion(logits: f32[.., n], y: i32[..]) -> i32[n, n] {
-  let is = reshape[-1, n](f32(_is_class[n, -1](y)))
-  let said = reshape[-1, n](f32(_is_class[n, -1](argmax[-1](logits))))
-  return i32(einsum["b i, b j -> i j"](is, said))
+  let is = f32(_is_class[n, -1](y))
+  let said = f32(_is_class[n, -1](argmax[-1](logits)))
+  return i32(einsum[".. i, .. j -> i j"](is, said))
 }
 
 # of what is called a class, the share that is: the mean over classes

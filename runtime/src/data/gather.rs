@@ -1,11 +1,13 @@
 //! Gathering samples into the layout that a program reads: `[elements][lanes]` for a block, or one after the other.
 
 mod augment;
+mod change;
 
-use super::{DataError, Field, Split, Values};
+use super::{Augmentation, DataError, Split, Values};
 use crate::memory::{Element, cast_mut};
 use crate::random::threefry2x32;
 use augment::Augmented;
+use change::Changed;
 
 /// The place of augmentations in a run's random numbers: no tensor's, whose places are counted from 0.
 const AUGMENT_PLACE: u32 = u32::MAX - 1;
@@ -40,16 +42,18 @@ impl Split {
     /// # Errors
     /// The first that is not, with its file and number there.
     pub fn check_bound(&self, part: usize, bound: IndexBound) -> Result<(), DataError> {
-        let Some(field @ Field { origin, .. }) = self.fields.get(part) else {
+        let Some(field) = self.fields.get(part) else {
             return Ok(());
         };
-        let elements = field.elements().max(1);
+        let (origin, elements) = (&field.origin, field.elements());
         for index in 0..self.rows.len() {
             let row = self.rows.get(index) as usize;
             let sample = match &field.values {
-                Values::Integers(values) => &values[row * elements..(row + 1) * elements],
-                Values::Sequence(tokens, offset) => &tokens[row + offset..][..elements],
-                Values::Bytes(..) | Values::Floats(_) => return Ok(()),
+                Values::Integers(values) => &values[row * elements..][..elements],
+                Values::Windows {
+                    sequence, offset, ..
+                } => &sequence[row + offset..][..elements],
+                _ => return Ok(()),
             };
             if let Some(value) = sample.iter().find(|value| !bound.admits(**value)) {
                 let (origin, sample, value) = (origin.clone(), row as u64, *value);
@@ -70,6 +74,19 @@ impl<'a> Gather<'a> {
     pub fn new(split: &'a Split, seed: u64, pass: u32) -> Gather<'a> {
         let key = threefry2x32([seed as u32, (seed >> 32) as u32], [AUGMENT_PLACE, pass]);
         Gather { split, key }
+    }
+
+    /// Whether samples of a part are computed as a whole: images with changes of more than places, and labels that are
+    /// mixed.
+    fn changes(&self, part: usize) -> bool {
+        let mut augmentations = self.split.augmentations.iter();
+        match part {
+            0 => augmentations.any(|each| !each.moves_only()),
+            _ => {
+                augmentations.any(Augmentation::mixes)
+                    && Some(part) == change::label_part(self.split)
+            }
+        }
     }
 
     /// Fills `destination` with a part of the samples stored at `rows`. With one lane they stand one after the other;
@@ -100,13 +117,23 @@ impl<'a> Gather<'a> {
                 lanes,
                 |row, element| integers[row * elements + element],
             ),
-            Values::Sequence(tokens, offset) => scatter(
+            Values::Windows {
+                sequence, offset, ..
+            } => scatter(
                 cast_mut(destination),
                 rows,
                 elements,
                 lanes,
-                |row, element| tokens[row + offset + element],
+                |row, element| sequence[row + offset + element],
             ),
+            _ if self.changes(part) => {
+                let changed = Changed {
+                    split: self.split,
+                    part,
+                    key: self.key,
+                };
+                changed.fill(rows, lanes, cast_mut(destination));
+            }
             _ if part == 0 && !self.split.augmentations.is_empty() => {
                 let augmented = Augmented {
                     field,

@@ -4,12 +4,17 @@ mod cifar;
 mod csv;
 mod digits;
 mod idx;
+mod images;
 mod npy;
+mod npz;
 mod safetensors;
 mod synthetic;
 mod text;
 
 use std::path::Path;
+
+pub use images::append as append_image;
+pub use text::vocabulary;
 
 use super::{DataError, Dataset, Field, Invocation, Split, Values};
 use crate::tensor::DataType;
@@ -23,7 +28,7 @@ struct Source {
     load: fn(&Invocation, &Path) -> Result<Dataset, DataError>,
 }
 
-const SOURCES: [Source; 10] = [
+const SOURCES: [Source; 12] = [
     Source {
         name: "digits",
         describe: digits::describe,
@@ -60,14 +65,24 @@ const SOURCES: [Source; 10] = [
         load: npy::load,
     },
     Source {
-        name: "safetensors",
-        describe: safetensors::describe,
-        load: safetensors::load,
+        name: "npz",
+        describe: npz::describe,
+        load: npz::load,
+    },
+    Source {
+        name: "images",
+        describe: images::describe,
+        load: images::load,
     },
     Source {
         name: "text",
         describe: text::describe,
         load: text::load,
+    },
+    Source {
+        name: "safetensors",
+        describe: safetensors::describe,
+        load: safetensors::load,
     },
     Source {
         name: "synthetic",
@@ -105,7 +120,7 @@ pub struct SplitDescription {
     pub count: u64,
     /// How many samples of each class, where that is known.
     pub class_counts: Vec<u64>,
-    /// For text: how many different characters it has.
+    /// How many different tokens, where the source is text.
     pub vocab: Option<u64>,
 }
 

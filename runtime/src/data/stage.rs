@@ -1,5 +1,7 @@
 //! The table of stages. A stage is one file and one line here.
 
+mod augment;
+mod choose;
 mod crop;
 mod flip;
 mod grayscale;
@@ -7,7 +9,7 @@ mod normalize;
 mod one_hot;
 mod order;
 mod resize;
-mod sequence;
+mod window;
 
 use super::{Affine, Arguments, Augmentation, DataError, Dataset, Field, Invocation, Values};
 
@@ -17,7 +19,7 @@ struct Stage {
     apply: fn(&mut Dataset, &Invocation) -> Result<(), DataError>,
 }
 
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 23] = [
     Stage {
         name: "normalize",
         apply: normalize::normalize,
@@ -51,6 +53,54 @@ const STAGES: [Stage; 13] = [
         apply: crop::random_crop,
     },
     Stage {
+        name: "rotate",
+        apply: augment::rotate,
+    },
+    Stage {
+        name: "affine",
+        apply: augment::affine,
+    },
+    Stage {
+        name: "brightness",
+        apply: augment::brightness,
+    },
+    Stage {
+        name: "contrast",
+        apply: augment::contrast,
+    },
+    Stage {
+        name: "erase",
+        apply: augment::erase,
+    },
+    Stage {
+        name: "noise",
+        apply: augment::noise,
+    },
+    Stage {
+        name: "mixup",
+        apply: augment::mixup,
+    },
+    Stage {
+        name: "cutmix",
+        apply: augment::cutmix,
+    },
+    Stage {
+        name: "balance",
+        apply: choose::balance,
+    },
+    Stage {
+        name: "filter_class",
+        apply: choose::filter_class,
+    },
+    Stage {
+        name: "window",
+        apply: window::window,
+    },
+    Stage {
+        name: "chars",
+        apply: window::chars,
+    },
+    Stage {
         name: "shuffle",
         apply: order::shuffle,
     },
@@ -61,14 +111,6 @@ const STAGES: [Stage; 13] = [
     Stage {
         name: "split",
         apply: order::split,
-    },
-    Stage {
-        name: "chars",
-        apply: sequence::chars,
-    },
-    Stage {
-        name: "window",
-        apply: sequence::window,
     },
 ];
 
@@ -112,6 +154,10 @@ fn apply_affine(dataset: &mut Dataset, stage: &str, affine: &Affine) -> Result<(
             return Err(unfit(stage, expected, field));
         }
         let inner = field.channel_elements().max(1);
+        if augmentations.iter().any(|each| !each.moves_only()) {
+            augmentations.push(Augmentation::Scale(affine.clone()));
+            continue;
+        }
         let in_sample = field.elements().max(1);
         match &mut field.values {
             Values::Bytes(_, before) => *before = before.then(affine),
@@ -121,7 +167,7 @@ fn apply_affine(dataset: &mut Dataset, stage: &str, affine: &Affine) -> Result<(
                     changed.map(|(index, value)| affine.apply(index % in_sample / inner, *value));
                 *floats = changed.collect::<Vec<_>>().into();
             }
-            Values::Integers(_) | Values::Sequence(..) => {
+            Values::Integers(_) | Values::Windows { .. } => {
                 return Err(unfit(
                     stage,
                     "values that are not integers".to_string(),

@@ -86,6 +86,12 @@ pub enum SessionError {
         /// The part.
         name: String,
     },
+    /// There is no run to go on with.
+    #[error("{} has no interrupted run to go on with", path.display())]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The output folder cannot be made.
     #[error("cannot make the folder {}: {reason}", path.display())]
     Directory {

@@ -1,7 +1,7 @@
 //! `dlmc run`: trains and evaluates.
 
 mod observe;
-mod prepare;
+pub mod prepare;
 
 use std::path::PathBuf;
 
@@ -21,9 +21,10 @@ Examples:
   dlmc run models/lenet.dlm                                train the file's first `train`
   dlmc run models/lenet.dlm lenet --set lenet.epochs=2     that one, for two epochs
   dlmc run models/lenet.dlm --data 'images=mnist[\"mnist\"] |> normalize[0.1307, 0.3081]'
+  dlmc run models/lenet.dlm --resume                       go on where it was interrupted
   dlmc run models/lenet.dlm --init runs/lenet/model.safetensors --out runs/more
 
-The folder (runs/TRAIN unless --out names another) then holds metrics.csv and model.safetensors.";
+The folder (runs/TRAIN unless --out names another) then holds metrics.csv, model.safetensors and what --resume needs.";
 
 /// Train and evaluate.
 #[derive(Args, Debug)]
@@ -42,6 +43,12 @@ pub struct RunArguments {
     /// Write what every N-th step reports [default: the program's, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     log_every: Option<u64>,
+    /// Go on with the run that was interrupted, from what it left in its folder: to the bit as if it had not been
+    #[arg(long, conflicts_with = "init")]
+    resume: bool,
+    /// Save what `--resume` needs after every N-th step [default: each epoch, and every half minute]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    save_every: Option<u64>,
     /// Print only errors
     #[arg(long, short)]
     quiet: bool,
@@ -68,10 +75,15 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     if let Some(init) = &arguments.init {
         plan.initial = prepare::initial(init, &train)?;
     }
+    (plan.resume, plan.save_every) = (arguments.resume, arguments.save_every);
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let mut session = stages
         .time("start", || Session::new(&team, plan))
         .map_err(failure)?;
+    if arguments.resume {
+        session.resume().map_err(failure)?;
+    }
+    frontend.to_save(&train).write(&out)?;
     let total = prepare::total_steps(&train, &session);
     let mut display = Display::new(arguments.quiet, shared.verbose, total);
     let result = session.run(&mut display);
@@ -88,9 +100,11 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-fn failure(error: SessionError) -> Failure {
+/// A session's error by its exit code: wrong data, or a run that failed.
+pub fn failure(error: SessionError) -> Failure {
     match error {
         SessionError::Data(error) => Failure::data(error),
+        error @ SessionError::NothingToResume { .. } => Failure::command_line(error),
         other => Failure::run(other),
     }
 }

@@ -1,5 +1,7 @@
 //! Data as the compiler asks for it, answered by the runtime: the two know nothing of each other.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dlm_core::elaborate::program::{SourceSpec, StageSpec, StaticArgument, StaticValue};
@@ -14,6 +16,9 @@ use dlm_runtime::tensor::DataType;
 /// directory.
 pub struct Catalog {
     folder: PathBuf,
+    working: PathBuf,
+    /// What sources hold, by their text: given beforehand, or found.
+    known: RefCell<BTreeMap<String, SourceDescription>>,
 }
 
 impl Catalog {
@@ -21,13 +26,33 @@ impl Catalog {
     pub fn new(folder: impl Into<PathBuf>) -> Catalog {
         Catalog {
             folder: folder.into(),
+            working: PathBuf::from("."),
+            known: RefCell::default(),
         }
+    }
+
+    /// For a saved run: the folders that it had, and what its sources held.
+    pub fn kept(
+        folder: PathBuf,
+        working: PathBuf,
+        known: BTreeMap<String, SourceDescription>,
+    ) -> Catalog {
+        Catalog {
+            folder,
+            working,
+            known: RefCell::new(known),
+        }
+    }
+
+    /// What the sources hold that have been described.
+    pub fn known(&self) -> BTreeMap<String, SourceDescription> {
+        self.known.borrow().clone()
     }
 
     /// What a source's paths are relative to.
     pub fn base(&self, source: &SourceSpec) -> &Path {
         match source.from_command_line {
-            true => Path::new("."),
+            true => &self.working,
             false => &self.folder,
         }
     }
@@ -35,12 +60,18 @@ impl Catalog {
 
 impl DataCatalog for Catalog {
     fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String> {
+        let key = format!("{}{:?}", source.name, source.arguments);
+        if let Some(known) = self.known.borrow().get(&key) {
+            return Ok(known.clone());
+        }
         let base = self.base(source);
         let found =
             data::describe(&source_invocation(source), base).map_err(|error| error.to_string())?;
         let parts = found.parts.iter().map(part_description).collect();
         let splits = found.splits.iter().map(split_description).collect();
-        Ok(SourceDescription { parts, splits })
+        let description = SourceDescription { parts, splits };
+        self.known.borrow_mut().insert(key, description.clone());
+        Ok(description)
     }
 }
 

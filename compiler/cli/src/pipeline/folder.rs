@@ -1,5 +1,7 @@
 //! Files that a program imports: those in the folder tree of its own file.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use dlm_core::elaborate::world::SourceLoader;
@@ -7,12 +9,30 @@ use dlm_core::elaborate::world::SourceLoader;
 /// Loads imported files from a folder tree and from nowhere else, links followed.
 pub struct Folder {
     root: PathBuf,
+    /// Texts by path: given beforehand, or read.
+    texts: RefCell<BTreeMap<String, String>>,
 }
 
 impl Folder {
     /// The tree below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Folder {
-        Folder { root: root.into() }
+        Folder {
+            root: root.into(),
+            texts: RefCell::default(),
+        }
+    }
+
+    /// The tree below `root`, of which these files have been kept.
+    pub fn kept(root: impl Into<PathBuf>, texts: BTreeMap<String, String>) -> Folder {
+        Folder {
+            root: root.into(),
+            texts: RefCell::new(texts),
+        }
+    }
+
+    /// The texts that have been loaded.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        self.texts.borrow().clone()
     }
 
     /// The real path, if it is in the tree.
@@ -30,11 +50,17 @@ impl Folder {
 
 impl SourceLoader for Folder {
     fn load(&self, path: &str) -> Result<String, String> {
+        if let Some(text) = self.texts.borrow().get(path) {
+            return Ok(text.clone());
+        }
         let text = self.inside(path).and_then(std::fs::read_to_string);
-        text.map_err(|error| {
+        let text = text.map_err(|error| {
             let reason = crate::failure::reason(&error);
             format!("cannot read `{path}`: {reason}")
-        })
+        })?;
+        let mut texts = self.texts.borrow_mut();
+        texts.insert(path.to_string(), text.clone());
+        Ok(text)
     }
 }
 

@@ -11,10 +11,11 @@ use dlm_core::schedule::PersistentLayout;
 use dlm_grammar::ast::{File, ItemKind};
 use dlm_grammar::{Diagnostic, suggest};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, source_invocation};
 use super::folder::Folder;
 use super::machine::Machine;
 use super::overrides::Overrides;
+use super::saved::Saved;
 use super::source::Source;
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -47,6 +48,52 @@ impl Frontend {
             folder: Folder::new(&folder),
             source,
         })
+    }
+
+    /// The program of a saved run, with more text after it.
+    ///
+    /// # Errors
+    /// Where the processor lacks what the command line asks for.
+    pub fn saved(
+        saved: &Saved,
+        more: &str,
+        data: Vec<(String, String)>,
+        shared: &Shared,
+    ) -> Result<Frontend, Failure> {
+        let text = format!("{}{more}", saved.text);
+        let mut settings = saved.settings();
+        settings.data.extend(data);
+        Ok(Frontend {
+            settings,
+            catalog: saved.catalog(),
+            machine: Machine::new(shared.target_features)?,
+            folder: Folder::kept(&saved.folder, saved.imports.clone()),
+            source: Source::of_text(saved.file.clone(), text, shared.color.applies()),
+        })
+    }
+
+    /// What a saved run needs to be compiled again.
+    pub fn to_save(&self, train: &TrainProgram) -> Saved {
+        let text = train
+            .datasets
+            .iter()
+            .find(|data| data.source.name == "text");
+        let characters = text.and_then(|data| {
+            let base = self.catalog.base(&data.source);
+            dlm_runtime::data::vocabulary(&source_invocation(&data.source), base).ok()
+        });
+        Saved {
+            characters: characters.unwrap_or_default().into_iter().collect(),
+            train: train.name.clone(),
+            file: self.source.path.clone(),
+            text: self.source.text.clone(),
+            imports: self.folder.texts(),
+            folder: absolute(&self.source.folder()),
+            working: absolute(Path::new(".")),
+            values: self.settings.values.clone(),
+            data: self.settings.data.clone(),
+            known: self.catalog.known(),
+        }
     }
 
     /// The syntax tree.
@@ -191,6 +238,10 @@ pub fn train_names(tree: &File) -> Vec<String> {
         .iter()
         .filter_map(|item| name(&item.kind))
         .collect()
+}
+
+fn absolute(path: &Path) -> std::path::PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 
 fn is_of_command_line(diagnostic: &Diagnostic) -> bool {

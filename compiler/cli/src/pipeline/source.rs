@@ -35,6 +35,16 @@ impl Source {
         })
     }
 
+    /// A program whose text is at hand, as a saved run's is.
+    pub fn of_text(path: PathBuf, text: String, coloured: bool) -> Source {
+        Source {
+            map: SourceMap::new(),
+            path,
+            text,
+            coloured,
+        }
+    }
+
     /// What messages call the file.
     pub fn name(&self) -> String {
         self.path.display().to_string()

@@ -29,6 +29,9 @@ const SOURCES: &[&str] = &[
     "synthetic",
 ];
 
+/// The count of a split that only reading the data tells.
+pub(super) const UNKNOWN_COUNT: i64 = -1;
+
 /// A data set, a split of one, or a pipeline over one.
 #[derive(Clone, Debug)]
 pub(super) struct DataValue {
@@ -287,7 +290,7 @@ impl Elaborator<'_> {
         let split = &data.splits[split];
         let classes = data.parts.iter().find_map(|part| part.classes);
         let value = match name.name.as_str() {
-            "count" => Some(Value::Int(split.count)),
+            "count" if split.count != UNKNOWN_COUNT => Some(Value::Int(split.count)),
             "classes" => classes.map(Value::Int),
             "class_counts" if !split.class_counts.is_empty() => {
                 Some(Value::ints(&split.class_counts))

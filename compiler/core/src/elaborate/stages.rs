@@ -103,7 +103,7 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "balance",
-        effect: |_, _| Ok(()),
+        effect: balance,
     },
     Stage {
         name: "window",
@@ -115,7 +115,7 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "filter_class",
-        effect: |_, _| Ok(()),
+        effect: filter_class,
     },
 ];
 
@@ -188,6 +188,8 @@ fn grayscale(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 fn soft_labels(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     let label = value.parts.iter_mut().find(|part| part.classes.is_some());
     match label {
+        // Already made so by an earlier stage.
+        Some(label) if label.shape == [label.classes.unwrap_or(0)] => Ok(()),
         Some(label) if label.shape.is_empty() => {
             label.shape = vec![label.classes.unwrap_or(0)];
             label.dtype = DType::F32;
@@ -195,6 +197,44 @@ fn soft_labels(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
         }
         _ => Err("needs labels whose classes are known".to_owned()),
     }
+}
+
+/// Each class equally often; how often exactly depends on the data.
+fn balance(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    value
+        .splits
+        .iter_mut()
+        .for_each(|split| split.class_counts.clear());
+    Ok(())
+}
+
+/// `filter_class[3, 5]`: only samples of these classes.
+fn filter_class(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let mut classes = Vec::new();
+    for argument in &spec.arguments {
+        match &argument.value {
+            StaticValue::Int(class) => classes.push(*class),
+            StaticValue::List(items) => {
+                classes.extend(items.iter().filter_map(StaticValue::as_i64))
+            }
+            _ => return Err("takes classes: `filter_class[3, 5]`".to_owned()),
+        }
+    }
+    if classes.is_empty() {
+        return Err("takes classes: `filter_class[3, 5]`".to_owned());
+    }
+    for split in &mut value.splits {
+        let counts = (0..).zip(&mut split.class_counts);
+        let mut total = None;
+        for (class, count) in counts {
+            if !classes.contains(&class) {
+                *count = 0;
+            }
+            total = Some(total.unwrap_or(0) + *count);
+        }
+        split.count = total.unwrap_or(super::data::UNKNOWN_COUNT);
+    }
+    Ok(())
 }
 
 fn batch(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {

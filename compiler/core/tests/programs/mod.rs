@@ -9,6 +9,8 @@ use dlm_core::elaborate::{
 use dlm_core::graph::DType;
 use dlm_grammar::SourceMap;
 
+pub mod library;
+
 /// Sources of data that need no files.
 pub struct Catalog;
 

@@ -96,6 +96,12 @@ impl Augmented<'_> {
                     right: shift(bits[1]),
                 }
             }
+            // What changes more than places is computed as a whole.
+            _ => Drawn {
+                mirrored: false,
+                down: 0,
+                right: 0,
+            },
         }
     }
 
@@ -104,7 +110,8 @@ impl Augmented<'_> {
         match &self.field.values {
             Values::Bytes(bytes, affine) => affine.apply(channel, f32::from(bytes[index])),
             Values::Floats(floats) => floats[index],
-            Values::Integers(integers) | Values::Sequence(integers, _) => integers[index] as f32,
+            Values::Integers(integers) => integers[index] as f32,
+            Values::Windows { .. } => 0.0,
         }
     }
 }

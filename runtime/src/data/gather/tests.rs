@@ -1,7 +1,7 @@
 //! Blocks against gathering one value at a time.
 
 use super::*;
-use crate::data::{Affine, Augmentation};
+use crate::data::{Affine, Augmentation, Field};
 use proptest::prelude::*;
 
 const STORED: usize = 40;
@@ -147,53 +147,4 @@ fn indices_are_checked() {
         except: Some(-1),
     };
     assert!(split.check_bound(0, ignoring).is_ok());
-}
-
-/// A gathered block of tokens, from a place that held something else.
-fn gather_tokens(split: &Split, part: usize, rows: &[u32], lanes: usize) -> Vec<i32> {
-    let samples = if lanes == 1 { rows.len() } else { lanes };
-    let mut place = vec![-7i32; samples * split.fields[part].elements()];
-    // SAFETY: integers viewed as bytes.
-    let place_bytes =
-        unsafe { std::slice::from_raw_parts_mut(place.as_mut_ptr().cast::<u8>(), place.len() * 4) };
-    Gather::new(split, 1, 0).fill(part, rows, lanes, place_bytes);
-    place
-}
-
-#[test]
-fn pieces_of_a_sequence_overlap() {
-    let tokens = std::sync::Arc::new(vec![2, 0, 1, 1, 0, 4, 3]);
-    let piece = |offset| Field {
-        shape: vec![2],
-        values: Values::Sequence(tokens.clone(), offset),
-        classes: None,
-        origin: "text".to_string(),
-    };
-    let split = Split::new(vec![piece(0), piece(1)]);
-    assert_eq!(split.count(), 5);
-    assert_eq!(gather_tokens(&split, 1, &[4, 0], 1), [4, 3, 0, 1]);
-    assert_eq!(
-        gather_tokens(&split, 0, &[4, 0], 4),
-        [0, 2, 0, 0, 4, 0, 0, 0]
-    );
-    let bound = |below| IndexBound {
-        below,
-        except: None,
-    };
-    split.check_bound(1, bound(5)).expect("all are below 5");
-    let error = split
-        .check_bound(1, bound(4))
-        .expect_err("4 is not below 4");
-    assert!(
-        matches!(
-            error,
-            DataError::OutOfRange {
-                sample: 3,
-                value: 4,
-                bound: 4,
-                ..
-            }
-        ),
-        "{error}"
-    );
 }

@@ -87,10 +87,10 @@ fn describe_files(files: &[Files], classes: Option<u64>) -> Result<SourceDescrip
         let (shape, found) = (sample_shape(&sizes), label.classes);
         let class_counts = class_counts(&label).unwrap_or_default();
         description.splits.push(SplitDescription {
+            vocab: None,
             name: file.split.to_string(),
             count,
             class_counts,
-            vocab: None,
         });
         if let [_, known] = &mut description.parts[..] {
             known.classes = known.classes.max(found);

@@ -35,7 +35,7 @@ pub(super) fn load(source: &Invocation, base: &Path) -> Result<Dataset, DataErro
     Ok(Dataset { splits })
 }
 
-fn field(path: &Path, bytes: &[u8]) -> Result<Field, DataError> {
+pub(super) fn field(path: &Path, bytes: &[u8]) -> Result<Field, DataError> {
     let (header, data) = header(path, bytes)?;
     let kind = entry(header, "'descr'")
         .and_then(|text| text.trim().strip_prefix('\'')?.split('\'').next());

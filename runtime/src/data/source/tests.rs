@@ -388,27 +388,3 @@ fn bad_arguments() {
     ];
     insta::assert_snapshot!(cases.map(|case| errors(&case, &directory)).join("\n"));
 }
-
-#[test]
-fn text_is_a_sequence_of_characters() {
-    let directory = folder(&[
-        ("tale.txt", "naïve an".as_bytes()),
-        ("broken.txt", b"a\xff"),
-    ]);
-    let tale = source("text", &["tale.txt"]);
-    let described = describe(&tale, directory.path()).expect("describes");
-    assert_eq!(described.parts[0].dtype, DataType::I32);
-    assert_eq!(described.parts[0].shape, Vec::<u64>::new());
-    // n a \u{ef} v e and the space
-    assert_eq!(
-        (described.splits[0].count, described.splits[0].vocab),
-        (8, Some(6))
-    );
-    let dataset = load(&tale, directory.path()).expect("loads");
-    let points = |row| dataset.splits["train"].fields[0].sample(row)[0];
-    assert_eq!([points(0), points(2), points(7)], [110.0, 239.0, 110.0]);
-    assert_eq!(
-        errors(&source("text", &["broken.txt"]), &directory),
-        "DIR/broken.txt: text in UTF-8 expected, invalid utf-8 sequence of 1 bytes from index 1 found"
-    );
-}

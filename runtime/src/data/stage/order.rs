@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::sequence::{cut, is_text};
 use super::{Arguments, DataError, Dataset, Field, Invocation, Values, unfit};
 use crate::data::{Rows, Split};
 
@@ -32,16 +31,13 @@ pub(super) fn take(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Data
 }
 
 /// Cuts all there is in two, `train` with that fraction of the samples and `test` with the others, chosen at random by
-/// `seed`; a text is cut in order.
+/// `seed`.
 pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
     let arguments = Arguments::new(stage, &["fraction", "seed"])?;
     let fraction = arguments.required_number("fraction")?;
     let seed = arguments.integer("seed", 0)?.unwrap_or(0).unsigned_abs();
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(arguments.error("`fraction` should be between 0 and 1".to_string()));
-    }
-    if is_text(dataset) {
-        return cut(dataset, fraction, stage);
     }
     let Some(whole) = joined(dataset, stage)? else {
         return Ok(());
@@ -52,6 +48,14 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
             "{fraction} of {} samples leaves a side empty",
             whole.rows.len()
         )));
+    }
+    // A sequence is cut where it is: windows over shuffled elements would say nothing.
+    if whole.is_sequence() {
+        let (train, test) = whole.cut(count);
+        dataset.splits = [("train".to_string(), train), ("test".to_string(), test)]
+            .into_iter()
+            .collect();
+        return Ok(());
     }
     let rows: Vec<u32> = whole.rows_shuffled(seed);
     let (train, test) = rows.split_at(count as usize);

@@ -348,6 +348,10 @@ pub fn plan(epochs: u64) -> Plan {
             log_every: 1,
         },
         directory: None,
+        resume: false,
+        save_every: None,
+        keep: 0,
+        patience: None,
     }
 }
 

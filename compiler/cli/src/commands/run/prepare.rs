@@ -9,7 +9,7 @@ use dlm_core::schedule::PersistentLayout;
 use dlm_runtime::checkpoint::{self, Tensors};
 use dlm_runtime::data::{Dataset, IndexBound, Invocation, apply_stages, load};
 use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
-use dlm_runtime::session::{self, EvaluationPlan, Session, Settings};
+use dlm_runtime::session::{self, EvaluationPlan, JoinedMetric, Session, Settings};
 
 use crate::failure::Failure;
 use crate::pipeline::catalog::{data_type, source_invocation, stage_invocation};
@@ -32,10 +32,22 @@ pub fn plan(
     let layout = persistent_layout(train);
     let mut programs = programs(train, frontend, &layout, stages)?;
     let (init, step) = (programs.remove(0), programs.remove(0));
-    let evaluations = train.evals.iter().zip(programs);
-    let evaluations = evaluations
-        .map(|(eval, program)| evaluation(eval, program, train, &datasets))
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut programs = programs.into_iter();
+    let mut evaluations = Vec::with_capacity(train.evals.len());
+    for eval in &train.evals {
+        let program = programs
+            .next()
+            .ok_or_else(|| Failure::internal("an evaluation has no program"))?;
+        let feeds = feeds(&eval.feeds, train, &datasets)?;
+        let joined = joined(eval, &feeds, frontend, stages)?;
+        evaluations.push(EvaluationPlan {
+            split: eval.split.clone(),
+            program,
+            feeds,
+            joined,
+            pictures: pictures(eval),
+        });
+    }
     Ok(session::Plan {
         steps: vec![step],
         choice: None,
@@ -47,6 +59,13 @@ pub fn plan(
         model: model_paths(train),
         settings: settings(train, log_every),
         directory: Some(directory),
+        resume: false,
+        save_every: None,
+        keep: train.settings.keep.unwrap_or(0).max(0).unsigned_abs(),
+        patience: train
+            .settings
+            .patience
+            .map(|count| count.max(1).unsigned_abs()),
     })
 }
 
@@ -133,35 +152,46 @@ fn feed(feed: &Feed, train: &TrainProgram, datasets: &[Dataset]) -> Result<sessi
     })
 }
 
-fn evaluation(
+/// The metrics of the whole set, each compiled for as many samples as the set has.
+fn joined(
     eval: &EvalProgram,
-    program: Executable,
-    train: &TrainProgram,
-    datasets: &[Dataset],
-) -> Result<EvaluationPlan, Failure> {
-    if let Some(joined) = eval
-        .metrics
-        .iter()
-        .find(|each| matches!(each.kind, MetricKind::Joined { .. }))
-    {
-        let name = &joined.name;
-        return Err(Failure::data(format!(
-            "`{name}` is a metric of the whole set, which `run` can't compute yet"
-        )));
+    feeds: &[session::Feed],
+    frontend: &Frontend,
+    stages: &mut Stages,
+) -> Result<Vec<JoinedMetric>, Failure> {
+    let samples = feeds.first().map_or(1, |feed| {
+        let count = u64::from(feed.split.count());
+        match feed.drop_last {
+            true => count / feed.batch * feed.batch,
+            false => count,
+        }
+    });
+    let samples = usize::try_from(samples).unwrap_or(1).max(1);
+    let nothing = PersistentLayout::new(std::iter::empty());
+    let mut metrics = Vec::new();
+    for metric in &eval.metrics {
+        let MetricKind::Joined { graph, .. } = &metric.kind else {
+            continue;
+        };
+        let graph = optimise(graph, stages, |_, _| {})?;
+        let place = (frontend.machine, &frontend.source);
+        let plan = schedule(&graph, samples, &nothing, place, stages)?;
+        let program = link(&[&plan], frontend.machine, stages)?
+            .pop()
+            .ok_or_else(|| Failure::internal("one plan gave no program"))?;
+        metrics.push(JoinedMetric {
+            name: metric.name.clone(),
+            program,
+        });
     }
-    let feeds = feeds(&eval.feeds, train, datasets)?;
-    Ok(EvaluationPlan {
-        split: eval.split.clone(),
-        program,
-        feeds,
-        joined: Vec::new(),
-        pictures: eval
-            .metrics
-            .iter()
-            .filter(|metric| matches!(metric.kind, MetricKind::Picture))
-            .map(|metric| metric.name.clone())
-            .collect(),
-    })
+    Ok(metrics)
+}
+
+/// The names of what is written as pictures.
+fn pictures(eval: &EvalProgram) -> Vec<String> {
+    let metrics = eval.metrics.iter();
+    let pictures = metrics.filter(|metric| matches!(metric.kind, MetricKind::Picture));
+    pictures.map(|metric| metric.name.clone()).collect()
 }
 
 /// Where every parameter and state lies, also those that no program reads.

@@ -1,0 +1,282 @@
+//! What a run leaves in its folder, and what can be done with it: resume, evaluate, predict, go on with a text.
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Place;
+
+const PROGRAM: &str = "\
+data d = digits[]
+block Net[k: int](x: f32[B, 1, h, w]) -> f32[B, k] { return x |> flatten |> dropout[0.1] |> Linear[k] }
+train a[epochs=4, seed=3, keep=2, width: int = 10] {
+  let net = Net[width]
+  let opt = adam[lr=0.003, ema=0.9](net)
+  step (x, y) in d.train |> random_crop[1] |> shuffle |> batch[64] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }
+  eval (x, y) in d.test |> batch[100] {
+    let logits = net(x)
+    report cross_entropy(logits, y), accuracy(logits, y), f1(logits, y), auc(logits[:, 0], i32(y == 0))
+  }
+}
+";
+
+/// The values of an evaluation by name.
+fn evaluated(place: &Place, run: &str) -> Vec<(String, f64)> {
+    let text = place.dlmc(&["eval", run]).good().stdout;
+    let value = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words[1].to_string(), words[2].parse().expect("a number"))
+    };
+    text.lines().map(value).collect()
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_bit() {
+    let place = Place::new().with("a.dlm", PROGRAM);
+    place
+        .dlmc(&["run", "a.dlm", "--quiet", "--out", "whole"])
+        .good();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dlmc"))
+        .args([
+            "run",
+            "a.dlm",
+            "--quiet",
+            "--out",
+            "part",
+            "--save-every",
+            "1",
+        ])
+        .current_dir(place.path(""))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary can be started");
+    let begin = Instant::now();
+    while !place.path("part/state.safetensors").exists()
+        && begin.elapsed() < Duration::from_secs(60)
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("it can be ended");
+    child.wait().expect("it ends");
+    place
+        .dlmc(&[
+            "run",
+            "a.dlm",
+            "--quiet",
+            "--out",
+            "part",
+            "--resume",
+            "--threads",
+            "3",
+        ])
+        .good();
+    for file in ["metrics.csv", "model.safetensors", "state.safetensors"] {
+        let read = |run: &str| std::fs::read(place.path(run).join(file)).expect("it was written");
+        assert!(
+            read("whole").len() > 100 && read("whole") == read("part"),
+            "{file}"
+        );
+    }
+    let kept: Vec<String> = place
+        .files()
+        .into_iter()
+        .filter(|name| name.starts_with("whole/best/"))
+        .collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    place
+        .dlmc(&["run", "a.dlm", "--out", "none", "--resume"])
+        .bad(2);
+}
+
+#[test]
+fn a_saved_run_needs_no_source() {
+    let place = Place::new().with("a.dlm", PROGRAM);
+    place
+        .dlmc(&[
+            "run",
+            "a.dlm",
+            "--quiet",
+            "--out",
+            "run",
+            "--set",
+            "a.epochs=2",
+        ])
+        .good();
+    std::fs::remove_file(place.path("a.dlm")).expect("it is there");
+    let metrics = std::fs::read_to_string(place.path("run/metrics.csv")).expect("it was written");
+    let last = |name: &str| {
+        let row = metrics
+            .lines()
+            .rfind(|row| row.contains(&format!(",eval,{name},")));
+        let value = row.and_then(|row| row.rsplit(',').next());
+        value.expect("a row").parse::<f64>().expect("a number")
+    };
+    let values = evaluated(&place, "run");
+    assert_eq!(values.len(), 4);
+    for (name, value) in &values {
+        assert!(
+            (value - last(name)).abs() < 1e-6,
+            "{name}: {value}, not {}",
+            last(name)
+        );
+    }
+    assert!(last("accuracy") > 0.6, "{}", last("accuracy"));
+    place.dlmc(&["predict", "run", "none.png"]).bad(1);
+    place.dlmc(&["predict", "run", "none.docx"]).bad(2);
+    place
+        .dlmc(&["predict", "run", "--generate", "3", "a"])
+        .bad(1);
+    place.dlmc(&["predict", "nowhere", "none.png"]).bad(2);
+}
+
+#[test]
+fn partial_batches_count_exactly() {
+    let place = Place::new().with("a.dlm", PROGRAM);
+    let run = |batch: &str| {
+        let program = PROGRAM.replace("batch[100]", &format!("batch[{batch}]"));
+        std::fs::write(place.path("a.dlm"), program).expect("it can be written");
+        place
+            .dlmc(&[
+                "run",
+                "a.dlm",
+                "--quiet",
+                "--out",
+                batch,
+                "--set",
+                "a.epochs=1",
+            ])
+            .good();
+        evaluated(&place, batch)
+    };
+    let whole = run("360");
+    for batch in ["1", "7", "64", "359"] {
+        for ((name, value), (_, want)) in run(batch).iter().zip(&whole) {
+            assert!(
+                (value - want).abs() < 1e-6,
+                "{name} in batches of {batch}: {value}, not {want}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_model_of_text_goes_on_with_a_prompt() {
+    let text = "the quick brown fox jumps over the lazy dog. ".repeat(60);
+    let program = "\
+data t = text[\"t.txt\"] |> chars |> window[16]
+block Model[v: int](ids: i32[B, T]) -> f32[B, T, v] {
+  return ids |> Embedding[v, 16] |> Gru[32] |> Linear[v]
+}
+train a[steps=120] {
+  let net = Model[t.train.vocab]
+  let opt = adam[lr=0.02](net)
+  step (x, y) in t.train |> shuffle |> batch[16] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+  }
+  eval (x, y) in t.test |> batch[16] { report perplexity(net(x), y) }
+}
+";
+    let place = Place::new().with("t.txt", &text).with("a.dlm", program);
+    place
+        .dlmc(&["run", "a.dlm", "--quiet", "--out", "run"])
+        .good();
+    for file in ["t.txt", "a.dlm"] {
+        std::fs::remove_file(place.path(file)).expect("it is there");
+    }
+    let went_on = |seed: &str| {
+        place
+            .dlmc(&[
+                "predict",
+                "run",
+                "--generate",
+                "30",
+                "--temperature",
+                "0.1",
+                "--top-k",
+                "3",
+                "--seed",
+                seed,
+                "the qu",
+            ])
+            .good()
+            .stdout
+    };
+    assert_eq!(went_on("1"), went_on("1"));
+    assert!(text.contains(went_on("1").trim_end()), "{}", went_on("1"));
+    place
+        .dlmc(&["predict", "run", "--generate", "3", "THE"])
+        .bad(1);
+}
+
+#[test]
+fn every_stage_trains() {
+    const STAGES: &[&str] = &[
+        "rotate[20]",
+        "affine[10, 0.1, 0.1, 5]",
+        "brightness[0.2]",
+        "contrast[0.2]",
+        "erase[0.3]",
+        "noise[0.1]",
+        "mixup[0.4]",
+        "cutmix",
+        "balance",
+        "filter_class[1, 7]",
+        "random_crop[2]",
+        "flip_horizontal",
+        "brightness[0.1] |> normalize[0.5, 0.5] |> random_crop[1]",
+        "one_hot",
+        "one_hot |> mixup",
+        "take[70]",
+        "standardize",
+        "scale[2, 1]",
+        "resize[8, 8]",
+        "grayscale",
+    ];
+    let place = Place::new();
+    for stage in STAGES {
+        let program = format!(
+            "data d = digits[]
+train a[epochs=1] {{
+  let net = Linear[10]
+  let opt = adam[lr=0.01](net)
+  step (x, y) in d.train |> {stage} |> shuffle |> batch[32] {{
+    let loss = cross_entropy(net(flatten(x)), y)
+    minimize loss with opt
+    report loss
+  }}
+}}
+"
+        );
+        std::fs::write(place.path("a.dlm"), program).expect("it can be written");
+        let outcome = place.dlmc(&["run", "a.dlm", "--quiet", "--out", "run"]);
+        assert_eq!(outcome.code, Some(0), "{stage}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn an_index_out_of_range_ends_the_run_before_it_is_read() {
+    let program = "\
+data d = csv[\"a.csv\", label=1]
+train a[epochs=1] {
+  let net = Linear[3]
+  let opt = sgd(net)
+  step (x, y) in d.train |> batch[2] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+  }
+}
+";
+    let place = Place::new()
+        .with("a.dlm", program)
+        .with("a.csv", "0.5,1\n0.1,2\n0.2,7\n");
+    let outcome = place.dlmc(&["run", "a.dlm"]).bad(1);
+    for part in ["a.csv", "sample 2", "7", "0..3"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+}
