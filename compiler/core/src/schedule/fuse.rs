@@ -5,6 +5,7 @@
 //! of the anchor's elements is needed by one element of the result only. All else is computed where it is read.
 
 use super::affine::Affine;
+use super::forming::{Forming, Placement};
 use super::lanes::{ContractionLanes, Lanes};
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
@@ -95,14 +96,12 @@ pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target) -> Fusion {
     let mut fuser = Fuser::new(graph, lanes, target);
     fuser.require_outputs();
     fuser.require_operands();
-    let groups = loop {
-        match fuser.form() {
-            Ok(groups) => break groups,
-            Err(cut) => {
-                fuser.stored.insert(cut);
-            }
-        }
-    };
+    let mut forming = Forming::default();
+    while let Err(cut) = fuser.form(&mut forming) {
+        forming.forget(cut);
+        fuser.stored.insert(cut);
+    }
+    let groups = fuser.groups(forming);
     let groups = fuser.in_order(groups);
     Fusion {
         groups,
@@ -127,8 +126,10 @@ struct Reach {
     /// Each anchor with the positions it is read at; `None` where they have no affine form.
     anchors: BTreeMap<NodeId, BTreeSet<Option<Vec<Position<Symbol>>>>>,
     leaves: BTreeSet<NodeId>,
-    /// Stored values that are looked through, because they may be outputs of the same group.
-    through: BTreeSet<NodeId>,
+    /// What a later decision to store would change: the values that are expanded, and the anchors.
+    expanded: BTreeSet<NodeId>,
+    /// The stored values that are met, and whether they are looked through.
+    met: BTreeMap<NodeId, bool>,
 }
 
 impl<'a> Fuser<'a> {
@@ -282,63 +283,88 @@ impl<'a> Fuser<'a> {
     }
 
     /// Assigns each stored value to a group, or names a value that must be stored first.
-    fn form(&self) -> Result<Vec<Group>, NodeId> {
-        let mut anchored: BTreeMap<NodeId, (Vec<NodeId>, AnchorPlace)> = BTreeMap::new();
-        let mut groups = Vec::new();
-        let mut homed: BTreeSet<NodeId> = BTreeSet::new();
-        for &id in &self.stored {
-            if self.strategies.contains_key(&id) {
-                anchored.entry(id).or_default().0.push(id);
-                continue;
-            }
-            match self.home(id, &homed) {
-                Some((home, place))
-                    if anchored
-                        .get(&home)
-                        .is_none_or(|found| self.joins(id, &place, found)) =>
-                {
-                    let entry = anchored.entry(home).or_insert_with(|| (Vec::new(), place));
-                    entry.0.push(id);
-                    homed.insert(id);
-                }
-                _ => match self.obstacle(id) {
-                    Some(cut) => return Err(cut),
-                    None => groups.push(self.elementwise(id)),
-                },
-            }
+    fn form(&self, forming: &mut Forming) -> Result<(), NodeId> {
+        let first = forming.next();
+        for &id in self.stored.range(first..) {
+            self.assign(id, forming)?;
         }
-        for (anchor, (outputs, place)) in anchored {
-            self.check_operands(anchor)?;
-            let strategy = self.strategies[&anchor];
-            groups.push(Group {
-                anchor: Some(anchor),
-                strategy,
-                outputs,
-                place,
-            });
+        let Forming { anchored, memo, .. } = forming;
+        for &anchor in anchored.keys() {
+            memo.operands(anchor, |expanded| self.check_operands(anchor, expanded))?;
         }
-        Ok(groups)
+        Ok(())
+    }
+
+    fn assign(&self, id: NodeId, forming: &mut Forming) -> Result<(), NodeId> {
+        if self.strategies.contains_key(&id) {
+            forming.join(id, id, AnchorPlace::default());
+            return Ok(());
+        }
+        let Forming {
+            anchored,
+            memo,
+            homed,
+            ..
+        } = forming;
+        let placement = memo.placement(id, homed, || self.placement(id, homed));
+        let fits = |anchor: &NodeId, place: &AnchorPlace| {
+            let found = anchored.get(anchor);
+            found.is_none_or(|found| self.joins(id, place, found))
+        };
+        match &placement.home {
+            Some((home, place)) if fits(home, place) => {
+                let (home, place) = (*home, place.clone());
+                forming.join(id, home, place);
+            }
+            _ => match self.obstacle(id, placement) {
+                Some(cut) => return Err(cut),
+                None => forming.alone(id, self.elementwise(id)),
+            },
+        }
+        Ok(())
+    }
+
+    /// The groups that have been formed: those without an anchor first.
+    fn groups(&self, forming: Forming) -> Vec<Group> {
+        let group = |(anchor, (outputs, place))| Group {
+            anchor: Some(anchor),
+            strategy: self.strategies[&anchor],
+            outputs,
+            place,
+        };
+        let anchored = forming.anchored.into_iter().map(group);
+        forming.groups.into_iter().chain(anchored).collect()
+    }
+
+    /// Where a value can be computed, given the values that have a home already.
+    fn placement(&self, id: NodeId, homed: &BTreeSet<NodeId>) -> Placement {
+        let (wide, symbols) = self.reach(id, homed);
+        let mut home = self.home(id, &wide, &symbols);
+        let mut placement = Placement {
+            bare: wide.anchors.keys().copied().collect(),
+            expanded: wide.expanded,
+            met: wide.met,
+            home: None,
+        };
+        if placement.met.values().any(|&through| through) {
+            let (bare, symbols) = self.reach(id, &BTreeSet::new());
+            home = home.or_else(|| self.home(id, &bare, &symbols));
+            placement.bare = bare.anchors.into_keys().collect();
+        }
+        placement.home = home;
+        placement
     }
 
     /// The anchor whose epilogue can compute a value, and where it reads the anchor.
-    fn home(&self, id: NodeId, homed: &BTreeSet<NodeId>) -> Option<(NodeId, AnchorPlace)> {
-        for through in [homed.clone(), BTreeSet::new()] {
-            let (reach, symbols) = self.reach(id, through);
-            let [(&home, places)] = reach.anchors.iter().collect::<Vec<_>>()[..] else {
-                continue;
-            };
-            let waits = reach
-                .leaves
-                .iter()
-                .any(|&leaf| leaf != home && self.depends(leaf, home));
-            if waits || !self.one_mode(id, home) {
-                continue;
-            }
-            if let Some(place) = self.shared_place(id, home, places, &symbols) {
-                return Some((home, place));
-            }
+    fn home(&self, id: NodeId, reach: &Reach, symbols: &Symbols) -> Option<(NodeId, AnchorPlace)> {
+        let mut anchors = reach.anchors.iter();
+        let (&home, places) = anchors.next()?;
+        let waits = |&leaf: &NodeId| leaf != home && self.depends(leaf, home);
+        if anchors.next().is_some() || reach.leaves.iter().any(waits) || !self.one_mode(id, home) {
+            return None;
         }
-        None
+        let place = self.shared_place(id, home, places, symbols)?;
+        Some((home, place))
     }
 
     /// Whether a value fits the outputs that an anchor's kernel has already.
@@ -347,10 +373,9 @@ impl<'a> Fuser<'a> {
     }
 
     /// What must be stored so that a value without a home reads no anchor.
-    fn obstacle(&self, id: NodeId) -> Option<NodeId> {
-        let (reach, _) = self.reach(id, BTreeSet::new());
-        let (&home, _) = reach.anchors.last_key_value()?;
-        let other = reach.anchors.keys().find(|&&other| other != home);
+    fn obstacle(&self, id: NodeId, placement: &Placement) -> Option<NodeId> {
+        let &home = placement.bare.last()?;
+        let other = placement.bare.first().filter(|&&other| other != home);
         Some(match other {
             Some(&other) => self.cut(id, other, Some(home)),
             None => self.cut(id, home, None),
@@ -382,13 +407,19 @@ impl<'a> Fuser<'a> {
     }
 
     /// What an anchor reads must be stored wherever it is computed by another anchor.
-    fn check_operands(&self, anchor: NodeId) -> Result<(), NodeId> {
+    fn check_operands(
+        &self,
+        anchor: NodeId,
+        expanded: &mut BTreeSet<NodeId>,
+    ) -> Result<(), NodeId> {
         for &input in &self.graph.nodes[anchor].inputs {
             let mut reach = Reach::default();
             let mut symbols = Symbols::default();
             let positions =
                 self.fresh_positions(input, self.lanes.axis(anchor).is_some(), &mut symbols);
-            self.walk(input, Some(positions), &mut symbols, &mut reach);
+            let none = BTreeSet::new();
+            self.walk(input, Some(positions), &mut symbols, &none, &mut reach);
+            expanded.append(&mut reach.expanded);
             if let Some((&below, _)) = reach.anchors.last_key_value()
                 && !self.stored.contains(&below)
             {
@@ -417,14 +448,12 @@ impl<'a> Fuser<'a> {
     }
 
     /// What the expression of a stored value reads, over one symbol for each axis.
-    fn reach(&self, id: NodeId, through: BTreeSet<NodeId>) -> (Reach, Symbols) {
+    /// Stored values `through` are looked through, because they may be outputs of the same group.
+    fn reach(&self, id: NodeId, through: &BTreeSet<NodeId>) -> (Reach, Symbols) {
         let mut symbols = Symbols::default();
         let positions = self.fresh_positions(id, true, &mut symbols);
-        let mut reach = Reach {
-            through,
-            ..Reach::default()
-        };
-        self.expand(id, Some(positions), &mut symbols, &mut reach);
+        let mut reach = Reach::default();
+        self.expand(id, Some(positions), &mut symbols, through, &mut reach);
         (reach, symbols)
     }
 
@@ -433,21 +462,37 @@ impl<'a> Fuser<'a> {
         id: NodeId,
         positions: Option<Vec<Position<Symbol>>>,
         symbols: &mut Symbols,
+        through: &BTreeSet<NodeId>,
         reach: &mut Reach,
     ) {
         if self.strategies.contains_key(&id) {
             if self.stored.contains(&id) {
                 reach.leaves.insert(id);
             } else {
+                reach.expanded.insert(id);
                 reach.anchors.entry(id).or_default().insert(positions);
             }
-        } else if self.stored.contains(&root(self.graph, id))
-            && !reach.through.contains(&root(self.graph, id))
-        {
-            reach.leaves.insert(root(self.graph, id));
-        } else {
-            self.expand(id, positions, symbols, reach);
+            return;
         }
+        let root = root(self.graph, id);
+        if self.stored.contains(&root) {
+            let through = through.contains(&root);
+            reach.met.insert(root, through);
+            if !through {
+                reach.leaves.insert(root);
+                return;
+            }
+        }
+        if self.is_free(id) {
+            return;
+        }
+        reach.expanded.insert(root);
+        self.expand(id, positions, symbols, through, reach);
+    }
+
+    /// Whether a value depends on no anchor.
+    fn is_free(&self, id: NodeId) -> bool {
+        self.below[id].iter().all(|&word| word == 0)
     }
 
     fn expand(
@@ -455,29 +500,27 @@ impl<'a> Fuser<'a> {
         id: NodeId,
         positions: Option<Vec<Position<Symbol>>>,
         symbols: &mut Symbols,
+        through: &BTreeSet<NodeId>,
         reach: &mut Reach,
     ) {
         let node = &self.graph.nodes[id];
-        if self.below[id].iter().all(|&word| word == 0) {
-            return;
-        }
         match &node.op {
             Op::View(view) => {
                 let moved =
                     positions.and_then(|positions| self.through_view(view, &positions, symbols));
-                self.walk(node.inputs[0], moved, symbols, reach);
+                self.walk(node.inputs[0], moved, symbols, through, reach);
             }
             Op::Contract(unary) if !self.strategies.contains_key(&id) => {
                 let moved = positions.and_then(|positions| {
                     self.through_index(&unary.operands[0], &positions, node.inputs[0], symbols)
                 });
-                self.walk(node.inputs[0], moved, symbols, reach);
+                self.walk(node.inputs[0], moved, symbols, through, reach);
             }
             Op::Reshape { shape } => {
                 let from = &self.graph.nodes[node.inputs[0]].ty.shape;
                 let moved =
                     positions.and_then(|positions| reshape(symbols, shape, from, &positions));
-                self.walk(node.inputs[0], moved, symbols, reach);
+                self.walk(node.inputs[0], moved, symbols, through, reach);
             }
             Op::Reduce { axes, .. } => {
                 let shape = &self.graph.nodes[node.inputs[0]].ty.shape;
@@ -489,11 +532,11 @@ impl<'a> Fuser<'a> {
                     };
                     shape.iter().enumerate().map(place).collect()
                 });
-                self.walk(node.inputs[0], moved, symbols, reach);
+                self.walk(node.inputs[0], moved, symbols, through, reach);
             }
             Op::Gather => {
-                self.walk(node.inputs[0], None, symbols, reach);
-                self.walk(node.inputs[1], None, symbols, reach);
+                self.walk(node.inputs[0], None, symbols, through, reach);
+                self.walk(node.inputs[1], None, symbols, through, reach);
             }
             _ => {
                 for &input in &node.inputs {
@@ -501,7 +544,7 @@ impl<'a> Fuser<'a> {
                         0 => Some(Vec::new()),
                         _ => positions.clone(),
                     };
-                    self.walk(input, positions, symbols, reach);
+                    self.walk(input, positions, symbols, through, reach);
                 }
             }
         }

@@ -4,6 +4,7 @@ mod affine;
 mod assemble;
 mod borders;
 mod buffers;
+mod forming;
 mod fuse;
 mod lanes;
 mod lower;
