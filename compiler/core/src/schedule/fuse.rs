@@ -6,6 +6,7 @@
 
 use super::affine::Affine;
 use super::coarse::restriction;
+use super::forming::{Forming, Members};
 use super::lanes::{ContractionLanes, Lanes};
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
@@ -89,14 +90,6 @@ impl Group {
     }
 }
 
-/// The outputs that share an anchor while groups are formed.
-#[derive(Clone, Default)]
-struct Members {
-    outputs: Vec<NodeId>,
-    place: AnchorPlace,
-    coarse: BTreeMap<NodeId, Vec<usize>>,
-}
-
 /// The result: what is stored, in which groups, in an order in which each group reads only earlier ones.
 pub struct Fusion {
     /// The groups.
@@ -127,14 +120,12 @@ pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target, kept: &BTreeSet<NodeI
     fuser.require_outputs();
     fuser.require_operands();
     fuser.require_loops();
-    let groups = loop {
-        match fuser.form() {
-            Ok(groups) => break groups,
-            Err(cut) => {
-                fuser.stored.insert(cut);
-            }
-        }
-    };
+    let mut forming = Forming::default();
+    while let Err(cut) = fuser.form(&mut forming) {
+        forming.forget(cut);
+        fuser.stored.insert(cut);
+    }
+    let groups = fuser.groups(forming);
     let groups = fuser.in_order(groups);
     Fusion {
         groups,
@@ -342,48 +333,60 @@ impl<'a> Fuser<'a> {
     }
 
     /// Assigns each stored value to a group, or names a value that must be stored first.
-    fn form(&self) -> Result<Vec<Group>, NodeId> {
-        let mut anchored: BTreeMap<NodeId, Members> = BTreeMap::new();
-        let mut groups = Vec::new();
-        let mut homed: BTreeMap<NodeId, NodeId> = BTreeMap::new();
-        for &id in &self.stored {
-            if self.strategies.contains_key(&id) {
-                anchored.entry(id).or_default().outputs.push(id);
-                continue;
+    fn form(&self, forming: &mut Forming) -> Result<(), NodeId> {
+        let first = forming.next();
+        for &id in self.stored.range(first..) {
+            self.assign(id, forming)?;
+        }
+        for &anchor in forming.anchored.keys() {
+            if !forming.checked.contains(&anchor) {
+                self.check_operands(anchor)?;
+                forming.checked.insert(anchor);
             }
-            if matches!(self.graph.nodes[id].op, Op::Scan(_)) {
-                let group = self.loop_group(id);
-                if group.outputs.first() == Some(&id) {
-                    groups.push(group);
-                }
-                continue;
+        }
+        Ok(())
+    }
+
+    fn assign(&self, id: NodeId, forming: &mut Forming) -> Result<(), NodeId> {
+        if self.strategies.contains_key(&id) {
+            let mut members = forming.anchored.get(&id).cloned().unwrap_or_default();
+            members.outputs.push(id);
+            forming.join(id, id, members);
+            return Ok(());
+        }
+        if matches!(self.graph.nodes[id].op, Op::Scan(_)) {
+            let group = self.loop_group(id);
+            match group.outputs.first() == Some(&id) {
+                true => forming.alone(id, group),
+                false => forming.along(id),
             }
-            let joined = self.home(id, &homed).and_then(|(home, place)| {
-                let members = self.join(id, place, anchored.get(&home))?;
-                Some((home, members))
-            });
-            if let Some((home, members)) = joined {
-                anchored.insert(home, members);
-                homed.insert(id, home);
-                continue;
-            }
-            match self.obstacle(id) {
+            return Ok(());
+        }
+        let joined = self.home(id, &forming.homed).and_then(|(home, place)| {
+            let members = self.join(id, place, forming.anchored.get(&home))?;
+            Some((home, members))
+        });
+        match joined {
+            Some((home, members)) => forming.join(id, home, members),
+            None => match self.obstacle(id) {
                 Some(cut) => return Err(cut),
-                None => groups.push(self.elementwise(id)),
-            }
+                None => forming.alone(id, self.elementwise(id)),
+            },
         }
-        for (anchor, members) in anchored {
-            self.check_operands(anchor)?;
-            let strategy = self.strategies[&anchor];
-            groups.push(Group {
-                anchor: Some(anchor),
-                strategy,
-                outputs: members.outputs,
-                place: members.place,
-                coarse: members.coarse,
-            });
-        }
-        Ok(groups)
+        Ok(())
+    }
+
+    /// The groups that have been formed: those without an anchor first.
+    fn groups(&self, forming: Forming) -> Vec<Group> {
+        let group = |(anchor, members): (NodeId, Members)| Group {
+            anchor: Some(anchor),
+            strategy: self.strategies[&anchor],
+            outputs: members.outputs,
+            place: members.place,
+            coarse: members.coarse,
+        };
+        let anchored = forming.anchored.into_iter().map(group);
+        forming.groups.into_iter().chain(anchored).collect()
     }
 
     /// The anchor whose epilogue can compute a value, and where it reads the anchor.

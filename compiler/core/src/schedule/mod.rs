@@ -6,6 +6,7 @@ mod borders;
 mod buffers;
 mod coarse;
 mod copies;
+mod forming;
 mod fuse;
 mod lanes;
 mod loops;
