@@ -119,7 +119,8 @@ fn agree(name: &str, got: &[f64], want: &[f64]) -> Result<(), String> {
         .fold(1.0_f64, |scale, value| scale.max(value.abs()));
     for (index, (got, want)) in got.iter().zip(want).enumerate() {
         // Not `>`: NaN is wrong too.
-        if !((got - want).abs() <= 2e-5 * scale + 2e-4 * want.abs()) {
+        let near = (got - want).abs() <= 2e-5 * scale + 2e-4 * want.abs();
+        if !near {
             return Err(format!("{name}[{index}] is {got}, not {want}"));
         }
     }

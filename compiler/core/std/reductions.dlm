@@ -6,8 +6,11 @@ fn var[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {
   return mean[axis, keep](d * d)
 }
 
-# sqrt(var(x)); divides by n
-fn std[axis = none, keep: bool = false](x: f32[..]) -> f32[..] { return sqrt(var[axis, keep](x)) }
+# sqrt(var(x)); divides by n. Where nothing varies the gradient is 0, as PyTorch's
+fn std[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {
+  let v = var[axis, keep](x)
+  return where(v > 0, sqrt(where(v > 0, v, 1)), v)
+}
 
 # log(sum(exp(x))); the largest is subtracted, so that nothing overflows
 fn logsumexp[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {

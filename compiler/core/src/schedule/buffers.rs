@@ -6,7 +6,7 @@ use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
 use super::target::Target;
 use super::units::{Unit, Work};
-use crate::graph::{DType, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
+use crate::graph::{DType, Dim, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
 use crate::loops::Element;
 use crate::plan::{BufferId, Commit, Layout, PlanBuffer, Port, Space};
 use cranelift_entity::PrimaryMap;
@@ -123,6 +123,18 @@ pub struct Sources<'a> {
 impl Sources<'_> {
     fn blocks(&self) -> usize {
         self.batch.div_ceil(self.block)
+    }
+
+    /// The elements that a plain buffer has room for. What kernels over blocks read and write by samples has room for
+    /// whole blocks: any axis of the arena's that may be the batch, as far as extents tell.
+    fn plain_elements(&self, shape: &[Dim], space: Space) -> usize {
+        let rows = (self.blocks() * self.block) as i64;
+        let extent = |dim: &Dim| match space {
+            Space::Persistent => dim.at(self.batch as i64),
+            _ if Some(*dim) == self.lanes.extent => rows,
+            _ => dim.at(rows),
+        };
+        shape.iter().map(extent).product::<i64>().max(0) as usize
     }
 
     fn in_lanes(&self, node: NodeId) -> Option<usize> {
@@ -245,10 +257,11 @@ impl Buffers {
                     block,
                 )
             }
-            None => {
-                let elements = ty.elements(sources.batch as i64).max(0);
-                (Layout::Plain, elements as usize * bytes, 0)
-            }
+            None => (
+                Layout::Plain,
+                sources.plain_elements(&ty.shape, space) * bytes,
+                0,
+            ),
         };
         let block_stride = if space == Space::Scratch {
             0
@@ -372,7 +385,9 @@ impl Buffers {
                     None,
                 );
                 // Kernels write whole blocks, so the last one has room for all its rows.
-                let row = self.all[id].bytes / sources.batch.max(1);
+                let ty = &sources.graph.nodes[node].ty;
+                let elements = ty.elements(sources.batch as i64).max(0) as usize;
+                let row = elements / sources.batch.max(1) * ty.dtype.bytes();
                 self.all[id].block_stride = row * sources.block;
                 self.all[id].bytes = self.all[id].block_stride * sources.blocks();
                 self.relayouts.insert(node, id);
