@@ -6,6 +6,7 @@ mod borders;
 mod buffers;
 mod fuse;
 mod lanes;
+mod layout;
 mod lower;
 mod memory;
 mod position;
