@@ -56,7 +56,8 @@ fn compare(graph: &Graph, given: &Inputs, seed: u64) -> Result<usize, String> {
             .sum();
         let error = (found - difference).abs();
         // Not `>`: NaN is wrong too.
-        if !(error <= 1e-5 * (1.0 + found.abs().max(difference.abs()))) {
+        let near = error <= 1e-5 * (1.0 + found.abs().max(difference.abs()));
+        if !near {
             return Err(format!("{name} is {found}, differences give {difference}"));
         }
         compared += 1;
