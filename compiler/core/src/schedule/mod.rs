@@ -9,7 +9,6 @@ mod copies;
 mod forming;
 mod fuse;
 mod lanes;
-mod layout;
 mod loops;
 mod lower;
 mod memory;
