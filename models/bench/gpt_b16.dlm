@@ -3,8 +3,10 @@ data texts = synthetic[64, "i32[128] 0..65", "i32[128] 0..65"]
 
 block Attention[heads: int](x: f32[B, T, D]) -> f32[B, T, D] {
   let q, k, v = x |> Linear[3 * D] |> rearrange["b t (n h d) -> n b h t d", n=3, h=heads]
-  let a = einsum["b h i d, b h j d -> b h i j"](q, k) / sqrt(D / heads) |> causal_mask |> softmax[axis=-1]
-  return einsum["b h i j, b h j d -> b i h d"](a, v) |> rearrange["b t h d -> b t (h d)"] |> Linear[D]
+  let a = einsum["b h i d, b h j d -> b h i j"](q, k) / sqrt(D / heads) |> causal_mask
+                                                                        |> softmax[axis=-1]
+  return einsum["b h i j, b h j d -> b i h d"](a, v) |> rearrange["b t h d -> b t (h d)"]
+                                                     |> Linear[D]
 }
 
 block Layer[heads: int](x: f32[B, T, D]) -> f32[B, T, D] {
