@@ -5,6 +5,7 @@ use super::fuse::{Fusion, Group, fuse};
 use super::lanes::Lanes;
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
 use super::target::Target;
+use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
 use crate::graph::{Graph, NodeId, Op};
 use crate::plan::{Call, KernelId, Phase, Plan, TaskGroup, Tasks};
@@ -39,6 +40,7 @@ pub fn schedule(
     let lanes = Lanes::analyse(graph);
     let fusion = fuse(graph, &lanes, target);
     let units = units(graph, &lanes, &fusion);
+    let index = UnitIndex::new(graph, &fusion, &units);
     let batch = lanes
         .extent
         .map_or(1, |extent| extent.known().map_or(batch, |n| n as usize))
@@ -53,6 +55,7 @@ pub fn schedule(
         batch,
         block,
         persistent,
+        index: &index,
     };
     let (buffers, arena_bytes, scratch_bytes) = buffers(&sources);
     let mut assembler = Assembler {

@@ -1,6 +1,7 @@
 //! From an elaborated run to the session's plan: programs, data, settings.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::elaborate::program::{DataSpec, EvalProgram, Feed, MetricKind, StateOwner};
@@ -12,7 +13,7 @@ use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
 use dlm_runtime::session::{self, EvaluationPlan, Session, Settings};
 
 use crate::failure::Failure;
-use crate::pipeline::catalog::{data_type, source_invocation, stage_invocation};
+use crate::pipeline::catalog::{Catalog, data_type, source_invocation, stage_invocation};
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{link, optimise, plan as schedule};
 use crate::stages::Stages;
@@ -28,9 +29,16 @@ pub fn plan(
     directory: PathBuf,
     stages: &mut Stages,
 ) -> Result<session::Plan, Failure> {
-    let datasets = stages.time("data", || datasets(train, frontend))?;
     let layout = persistent_layout(train);
-    let mut programs = programs(train, frontend, &layout, stages)?;
+    let (catalog, specs) = (&frontend.catalog, &train.datasets[..]);
+    let (datasets, programs) = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| timed(|| datasets(specs, catalog)));
+        let programs = programs(train, frontend, &layout, stages);
+        (reader.join(), programs)
+    });
+    let (datasets, time) = datasets.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    stages.add("data, meanwhile", time);
+    let (datasets, mut programs) = (datasets?, programs?);
     let (init, step) = (programs.remove(0), programs.remove(0));
     let evaluations = train.evals.iter().zip(programs);
     let evaluations = evaluations
@@ -80,14 +88,20 @@ fn programs(
     link(&plans.iter().collect::<Vec<_>>(), frontend.machine, stages)
 }
 
-fn datasets(train: &TrainProgram, frontend: &Frontend) -> Result<Vec<Dataset>, Failure> {
+fn datasets(specs: &[DataSpec], catalog: &Catalog) -> Result<Vec<Dataset>, Failure> {
     let dataset = |spec: &DataSpec| {
-        let base: &Path = frontend.catalog.base(&spec.source);
+        let base: &Path = catalog.base(&spec.source);
         let mut dataset = load(&source_invocation(&spec.source), base).map_err(Failure::data)?;
         apply_stages(&mut dataset, &invocations(&spec.stages)).map_err(Failure::data)?;
         Ok(dataset)
     };
-    train.datasets.iter().map(dataset).collect()
+    specs.iter().map(dataset).collect()
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begin = Instant::now();
+    let result = work();
+    (result, begin.elapsed())
 }
 
 fn invocations(stages: &[dlm_core::elaborate::program::StageSpec]) -> Vec<Invocation> {
