@@ -1,8 +1,9 @@
 //! Running a program once on plain tensors, by name.
 
 use crate::checkpoint::Tensors;
+use crate::indices::{self, BadIndex};
 use crate::memory::{Buffer, Memory, MemoryError, Scratch, arena_of};
-use crate::program::{Dimension, Executable, Slot, Space};
+use crate::program::{Dimension, Executable, ReportKind, Slot, Space};
 use crate::team::{RunError, Team};
 use crate::tensor::{DataType, Tensor, pack, unpack};
 
@@ -27,6 +28,9 @@ pub enum CallError {
         /// What is given.
         found: String,
     },
+    /// The program computed an index that is out of range.
+    #[error(transparent)]
+    Index(#[from] BadIndex),
     /// The program did not run.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -70,13 +74,16 @@ pub fn call(team: &Team, program: &Executable, given: &Tensors) -> Result<Tensor
         scratch: &mut Scratch::default(),
     };
     team.execute(program, memory, batch, |_| ())?;
+    indices::check(program, &arena)?;
     let read = |slot: &Slot| {
         (
             slot.name.clone(),
             load(slot, batch, buffer_of(slot, &mut persistent, &mut arena)),
         )
     };
-    let reports = program.reports.iter().map(|report| &report.slot);
+    let reports = program.reports.iter();
+    let reports = reports.filter(|report| report.kind != ReportKind::Check);
+    let reports = reports.map(|report| &report.slot);
     Ok(program.outputs.iter().chain(reports).map(read).collect())
 }
 

@@ -11,6 +11,7 @@
 //! | [`call`] | running a program once on plain tensors |
 //! | [`checkpoint`] | tensors in files |
 //! | [`data`] | data sets: sources, stages, gathering of batches |
+//! | [`indices`] | computed indices that were out of range |
 //! | [`metrics`] | the file of reported values |
 //! | [`random`] | counter-based random numbers |
 //! | [`session`] | a training session |
@@ -19,6 +20,7 @@
 pub mod call;
 pub mod checkpoint;
 pub mod data;
+pub mod indices;
 pub mod memory;
 pub mod metrics;
 pub mod program;

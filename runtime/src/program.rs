@@ -15,7 +15,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 pub use check::ProgramError;
-pub use slot::{Dimension, Layout, Report, ReportKind, Slot};
+pub use slot::{Dimension, Layout, NO_SAMPLE, Report, ReportKind, Slot};
 
 /// Every buffer begins at a multiple of this many bytes, and so does every [`Slot`].
 pub const ALIGNMENT: u64 = 64;

@@ -5,7 +5,7 @@ mod common;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Place;
+use common::{Outcome, Place};
 
 const PROGRAM: &str = "\
 data d = digits[]
@@ -277,6 +277,72 @@ train a[epochs=1] {
         .with("a.csv", "0.5,1\n0.1,2\n0.2,7\n");
     let outcome = place.dlmc(&["run", "a.dlm"]).bad(1);
     for part in ["a.csv", "sample 2", "7", "0..3"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+}
+
+/// A run whose ids are computed; `ids` is an expression of `x`, whose rows are 0.5, 2.5, 3.0 and 7.5.
+fn computed_ids(ids: &str) -> Outcome {
+    let program = format!(
+        "\
+data d = csv[\"a.csv\", label=1]
+train a[epochs=1] {{
+  let e = Embedding[4, 3]
+  let opt = sgd(e)
+  step (x, y) in d.train |> batch[3] {{
+    let loss = cross_entropy(e({ids}), y)
+    minimize loss with opt
+  }}
+  eval (x, y) in d.train |> batch[3] {{ report accuracy(e({ids}), y) }}
+}}
+"
+    );
+    let place = Place::new()
+        .with("a.dlm", program)
+        .with("a.csv", "0.5,1\n2.5,2\n3,0\n7.5,0\n");
+    place.dlmc(&["run", "a.dlm", "--quiet"])
+}
+
+#[test]
+fn a_computed_index_out_of_range_ends_the_run() {
+    for (ids, value) in [("i32(x[:, 0])", "7"), ("i32(x[:, 0]) - 4", "-4")] {
+        let outcome = computed_ids(ids).bad(1);
+        let sample = if value == "7" { "iter 1" } else { "iter 0" };
+        for part in [
+            "a.dlm:6:",
+            value,
+            "sample 0 of the batch",
+            sample,
+            "takes 0..4",
+        ] {
+            assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+        }
+    }
+    assert_eq!(computed_ids("clamp[0, 3](i32(x[:, 0]))").code, Some(0));
+    assert_eq!(computed_ids("i32(x[:, 0]) % 4").code, Some(0));
+}
+
+#[test]
+fn columns_of_ids_have_ranges_of_their_own() {
+    let program = "\
+data d = csv[\"a.csv\", label=2]
+train a[epochs=1] {
+  let small = Embedding[2, 3]
+  let large = Embedding[10, 3]
+  let opt = sgd(small, large)
+  step (x, y) in d.train |> batch[2] {
+    let ids = i32(x)
+    let loss = cross_entropy(small(ids[:, 0]) + large(ids[:, 1]), y)
+    minimize loss with opt
+  }
+}
+";
+    let place = |rows: &str| Place::new().with("a.dlm", program).with("a.csv", rows);
+    let good = place("0,9,1\n1,3,2\n1,0,0\n");
+    assert_eq!(good.dlmc(&["run", "a.dlm", "--quiet"]).code, Some(0));
+    let bad = place("0,9,1\n9,3,2\n1,0,0\n");
+    let outcome = bad.dlmc(&["run", "a.dlm", "--quiet"]).bad(1);
+    for part in ["index 9", "sample 1", "takes 0..2"] {
         assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
     }
 }

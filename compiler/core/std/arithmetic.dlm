@@ -1,7 +1,7 @@
 # Arithmetic that the primitives make up.
 
-# x, but no less than lo and no more than hi
-fn clamp[lo: float, hi: float](x: f32[..]) -> f32[..] { return minimum(maximum(x, lo), hi) }
+# x, but no less than lo and no more than hi; of floats or integers
+fn clamp[lo, hi](x) { return minimum(maximum(x, lo), hi) }
 
 # value where the mask is true, else x
 fn masked_fill[value: float](x: f32[..], mask: bool[..]) -> f32[..] { return where(mask, value, x) }

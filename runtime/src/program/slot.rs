@@ -102,7 +102,13 @@ pub enum ReportKind {
     Sum,
     /// All batches joined on the axis that has the batch's size, for a program that computes a whole-set metric.
     Join,
+    /// No metric: two integers, the first sample of the batch whose index is out of range, or [`NO_SAMPLE`], and that
+    /// index. A run that meets one ends.
+    Check,
 }
+
+/// What a report of kind [`ReportKind::Check`] gives as the sample where all is well.
+pub const NO_SAMPLE: i32 = i32::MAX;
 
 /// A value that is read after each step.
 #[derive(Clone, Debug, PartialEq, Eq)]

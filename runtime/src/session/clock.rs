@@ -1,6 +1,7 @@
 //! Where a run is, and the numbers that a step is passed by name.
 
 use super::{SessionError, Settings};
+use crate::indices::BadIndex;
 use crate::memory::Element;
 use crate::program::{Program, Slot, Space};
 use crate::team::StepMemory;
@@ -26,6 +27,15 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// The end of a run that met such an index here.
+    pub(super) fn index_error(&self, bad: BadIndex) -> SessionError {
+        SessionError::Index {
+            bad,
+            epoch: self.epoch,
+            iter: self.iter,
+        }
+    }
+
     /// The start of a run whose epochs have so many steps; none where nothing is fed.
     pub(super) fn new(settings: &Settings, per_epoch: Option<u64>) -> Result<Clock, SessionError> {
         let per_epoch = match (per_epoch, settings.steps) {

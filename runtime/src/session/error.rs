@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::call::CallError;
 use crate::checkpoint::CheckpointError;
 use crate::data::DataError;
+use crate::indices::BadIndex;
 use crate::memory::MemoryError;
 use crate::metrics::MetricsError;
 use crate::team::RunError;
@@ -24,6 +25,16 @@ pub enum SessionError {
         iter: u64,
         /// Its value.
         value: f64,
+    },
+    /// A step or an evaluation computed an index that is out of range.
+    #[error("{bad} in epoch {epoch}, iter {iter}")]
+    Index {
+        /// The index.
+        bad: BadIndex,
+        /// The epoch, from 0.
+        epoch: u64,
+        /// The step, from 0.
+        iter: u64,
     },
     /// A picture cannot be written.
     #[error(transparent)]

@@ -10,6 +10,7 @@ use super::train::{Bindings, next_batches};
 use super::{Clock, EvaluationPlan, JoinedMetric, SessionError};
 use crate::call::call;
 use crate::checkpoint::Tensors;
+use crate::indices::BadIndex;
 use crate::memory::{Buffer, Memory, Scratch, arena_of};
 use crate::program::{Dimension, Executable, ReportKind, Slot, Space};
 use crate::team::{Driver, Part, StepMemory, Team};
@@ -130,6 +131,7 @@ impl Evaluator {
             sums,
             pictures: &self.pictures,
             shown: Vec::new(),
+            bad: None,
         };
         let memory = Memory {
             persistent,
@@ -137,6 +139,9 @@ impl Evaluator {
             scratch,
         };
         team.run_steps(&self.program, memory, batches, &mut driver)?;
+        if let Some(bad) = driver.bad.take() {
+            return Err(clock.index_error(bad));
+        }
         let (samples, mut values) = (driver.samples, driver.values());
         let pictures = driver.shown;
         for metric in &self.joined {
@@ -194,6 +199,7 @@ struct EvaluationDriver<'a> {
     sums: Vec<f64>,
     pictures: &'a [Slot],
     shown: Vec<(String, Tensor)>,
+    bad: Option<BadIndex>,
 }
 
 impl EvaluationDriver<'_> {
@@ -247,6 +253,10 @@ impl Driver for EvaluationDriver<'_> {
     }
 
     fn after(&mut self, _: u64, memory: &mut StepMemory<'_>) -> ControlFlow<()> {
+        self.bad = self.bindings.checks.failed(memory);
+        if self.bad.is_some() {
+            return ControlFlow::Break(());
+        }
         if self.samples == 0 {
             self.show(memory);
         }

@@ -30,7 +30,8 @@ impl Reports {
             is_mean: Vec::new(),
         };
         for Report { slot, kind } in &program.reports {
-            if *kind == ReportKind::Join || pictures.contains(&slot.name) {
+            if matches!(kind, ReportKind::Join | ReportKind::Check) || pictures.contains(&slot.name)
+            {
                 continue;
             }
             let is_number = matches!(

@@ -6,6 +6,7 @@ use super::clock::Scalars;
 use super::feed::{FeedState, Wire, wires};
 use super::report::Reports;
 use super::{Choice, Clock, Observer, Progress, Session, SessionError};
+use crate::indices::Checks;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::program::Program;
@@ -17,6 +18,7 @@ pub(super) struct Bindings {
     pub(super) wires: Vec<Wire>,
     pub(super) scalars: Scalars,
     pub(super) reports: Reports,
+    pub(super) checks: Checks,
 }
 
 impl Bindings {
@@ -30,6 +32,7 @@ impl Bindings {
             wires: wires(program, feeds)?,
             scalars: Scalars::new(program)?,
             reports: Reports::new(program, pictures)?,
+            checks: Checks::of(program),
         })
     }
 }
@@ -112,7 +115,7 @@ impl Driver for TrainDriver<'_> {
 
     fn after(&mut self, _: u64, memory: &mut StepMemory<'_>) -> ControlFlow<()> {
         self.bindings.reports.read(memory);
-        let outcome = self.record();
+        let outcome = self.check(memory).and_then(|()| self.record());
         self.clock.advance();
         match outcome {
             Ok(()) => ControlFlow::Continue(()),
@@ -125,6 +128,11 @@ impl Driver for TrainDriver<'_> {
 }
 
 impl TrainDriver<'_> {
+    fn check(&self, memory: &StepMemory<'_>) -> Result<(), SessionError> {
+        let bad = self.bindings.checks.failed(memory);
+        bad.map_or(Ok(()), |bad| Err(self.clock.index_error(bad)))
+    }
+
     fn record(&mut self) -> Result<(), SessionError> {
         let (epoch, iter) = (self.clock.epoch, self.clock.iter);
         let reports = &self.bindings.reports;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dlm_core::elaborate::program::ArgumentInfo;
+use dlm_core::elaborate::program::{ArgumentInfo, IndexCheck};
 use dlm_core::elaborate::{CallRequest, Callable};
 use dlm_core::graph::{Dim, Graph, TensorType};
 use dlm_core::schedule::PersistentLayout;
 use dlm_runtime::call::{CallError, load, store};
 use dlm_runtime::checkpoint::{self, CheckpointError, Tensors};
+use dlm_runtime::indices;
 use dlm_runtime::memory::{Buffer, Memory, Scratch, arena_of};
 use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
 use dlm_runtime::team::Team;
@@ -21,6 +22,7 @@ use crate::pipeline::catalog::{data_type, element_type};
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::lower::{link, optimise, plan};
 use crate::pipeline::overrides::Overrides;
+use crate::pipeline::source::Source;
 use crate::stages::Stages;
 
 const EXAMPLES: &str = "\
@@ -85,11 +87,13 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
         .ok_or_else(|| Failure::internal("one plan gave no program"))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let results = stages.time("run", || {
-        Call {
+        let call = Call {
             executable: &executable,
             layout: &layout,
-        }
-        .run(&team, &given)
+            checks: &callable.checks,
+            source: &frontend.source,
+        };
+        call.run(&team, &given)
     })?;
     stages.show();
     let results = in_shape(results, &graph)?;
@@ -182,6 +186,8 @@ fn layout(callable: &Callable) -> PersistentLayout {
 struct Call<'a> {
     executable: &'a Executable,
     layout: &'a PersistentLayout,
+    checks: &'a [IndexCheck],
+    source: &'a Source,
 }
 
 impl Call<'_> {
@@ -213,6 +219,8 @@ impl Call<'_> {
         };
         team.execute(program, memory, batch, |_| ())
             .map_err(Failure::run)?;
+        indices::check(program, &arena)
+            .map_err(|bad| self.source.bad_index(&bad, self.checks, ""))?;
         let mut results = Tensors::new();
         for slot in &program.outputs {
             let buffer = match slot.space {

@@ -47,8 +47,9 @@ pub fn run(arguments: &EvalArguments, shared: &Shared) -> Result<(), Failure> {
     plan.initial = checkpoint::read(&arguments.model.join("model.safetensors"))
         .map_err(|error| crate::commands::call::read_failure(&error))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
-    let mut session = Session::new(&team, plan).map_err(failure)?;
-    session.evaluate(&mut Print).map_err(failure)?;
+    let failed = |error| failure(error, &frontend, &train);
+    let mut session = Session::new(&team, plan).map_err(failed)?;
+    session.evaluate(&mut Print).map_err(failed)?;
     stages.show();
     Ok(())
 }

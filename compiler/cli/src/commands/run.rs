@@ -6,6 +6,8 @@ pub mod prepare;
 use std::path::PathBuf;
 
 use clap::Args;
+use dlm_core::elaborate::TrainProgram;
+use dlm_runtime::call::CallError;
 use dlm_runtime::session::{Session, SessionError};
 use dlm_runtime::team::Team;
 
@@ -79,9 +81,11 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let mut session = stages
         .time("start", || Session::new(&team, plan))
-        .map_err(failure)?;
+        .map_err(|error| failure(error, &frontend, &train))?;
     if arguments.resume {
-        session.resume().map_err(failure)?;
+        session
+            .resume()
+            .map_err(|error| failure(error, &frontend, &train))?;
     }
     frontend.to_save(&train).write(&out)?;
     let total = prepare::total_steps(&train, &session);
@@ -90,7 +94,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     display.finish();
     stages.show();
     display.show_start();
-    result.map_err(failure)?;
+    result.map_err(|error| failure(error, &frontend, &train))?;
     if !arguments.quiet {
         crate::terminal::print(&format!(
             "saved {}\n",
@@ -100,11 +104,20 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A session's error by its exit code: wrong data, or a run that failed.
-pub fn failure(error: SessionError) -> Failure {
+/// A session's error by its exit code: wrong data or a wrong program, or a run that failed.
+pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -> Failure {
     match error {
         SessionError::Data(error) => Failure::data(error),
         error @ SessionError::NothingToResume { .. } => Failure::command_line(error),
+        SessionError::Index { bad, epoch, iter } => {
+            let place = format!(", in epoch {epoch}, iter {iter}");
+            frontend.source.bad_index(&bad, &train.checks, &place)
+        }
+        SessionError::Value(CallError::Index(bad)) => {
+            frontend
+                .source
+                .bad_index(&bad, &train.checks, " of a metric")
+        }
         other => Failure::run(other),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dlm_core::elaborate::codes;
+use dlm_core::elaborate::program::IndexCheck;
 use dlm_grammar::{Diagnostic, SourceMap};
+use dlm_runtime::indices::BadIndex;
 
 use crate::failure::Failure;
 
@@ -77,6 +80,21 @@ impl Source {
             count => format!("{count} errors in {name}\n"),
         };
         self.render(diagnostics) + &count
+    }
+
+    /// The end of a command whose program computed an index that is out of range; `place` says when (`in epoch 0, iter
+    /// 7`).
+    pub fn bad_index(&self, bad: &BadIndex, checks: &[IndexCheck], place: &str) -> Failure {
+        let Some(check) = checks.iter().find(|check| check.name == bad.name) else {
+            return Failure::data(bad);
+        };
+        let (value, sample) = (bad.value, bad.sample);
+        let message =
+            format!("the index {value} is out of range, in sample {sample} of the batch{place}");
+        let diagnostic = Diagnostic::error(codes::BAD_INDEX, check.bound.span, message);
+        let range = format!("takes 0..{}", check.bound.below);
+        let help = "`clamp[lo, hi]` keeps a computed index in range";
+        Failure::program(self.render(&[diagnostic.here(range).help(help)]))
     }
 
     /// The end of a command whose program has these errors.

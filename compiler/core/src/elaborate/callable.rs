@@ -50,6 +50,7 @@ impl Elaborator<'_> {
         if request.gradients {
             self.gradients(&arguments, &parameters, &results);
         }
+        self.guard_indices();
         let bound = |node: NodeId| bound_of(&self.unit, node);
         let arguments = arguments.into_iter().map(|(name, node)| ArgumentInfo {
             name,
@@ -65,6 +66,7 @@ impl Elaborator<'_> {
                 .iter()
                 .map(|&node| self.type_of(node).clone())
                 .collect(),
+            checks: std::mem::take(&mut self.checks),
             init: std::mem::take(&mut self.init).emitter.graph,
             graph: std::mem::take(&mut self.unit).emitter.graph,
         })

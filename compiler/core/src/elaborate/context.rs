@@ -7,7 +7,7 @@ use super::files::{DefinitionHandle, SourceFile};
 use super::instance::{Instance, ParameterRecord, StateRecord};
 use super::library::Library;
 use super::optimizer::OptimizerRecord;
-use super::program::{DataSpec, IndexBound, MetricSpec};
+use super::program::{DataSpec, IndexBound, IndexCheck, MetricSpec};
 use super::recurrence::Trace;
 use super::scope::Scopes;
 use super::value::{Tensor, Value};
@@ -76,6 +76,8 @@ pub(super) struct Elaborator<'w> {
     pub traces: Vec<Trace>,
     /// How many arguments of loops there have been.
     pub next_argument: usize,
+    /// What the outputs of kind `Check` tell of.
+    pub checks: Vec<IndexCheck>,
 }
 
 /// A graph under construction with what belongs to it.
@@ -203,6 +205,7 @@ impl<'w> Elaborator<'w> {
             reads_averages: false,
             traces: Vec::new(),
             next_argument: 0,
+            checks: Vec::new(),
         };
         elaborator.init = elaborator.new_unit("init");
         elaborator.init_number = elaborator.init.number;

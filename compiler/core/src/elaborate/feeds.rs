@@ -7,7 +7,7 @@ use super::diagnose::{Checked, Poison, error};
 use super::program::{Feed, FeedInput, IndexBound};
 use super::scope::BindingKind;
 use super::value::Value;
-use crate::graph::{Dim, Graph, InputKind, NodeId, Op, TensorType};
+use crate::graph::{AxisIndex, Dim, Graph, InputKind, NodeId, Op, TensorType, View};
 use dlm_grammar::Span;
 use dlm_grammar::ast::{Ident, Pattern, PatternKind};
 
@@ -190,10 +190,26 @@ pub(super) fn bound_of(unit: &Unit, input: NodeId) -> Option<IndexBound> {
         .min_by_key(|bound| bound.below)
 }
 
-/// The node whose elements another merely rearranges.
-fn origin(graph: &Graph, mut node: NodeId) -> NodeId {
-    while let Op::View(_) | Op::Reshape { .. } | Op::StopGradient = graph.nodes[node].op {
-        node = graph.nodes[node].inputs[0];
+/// The node whose elements, all of them, another merely rearranges.
+pub(super) fn origin(graph: &Graph, mut node: NodeId) -> NodeId {
+    loop {
+        let own = &graph.nodes[node];
+        match &own.op {
+            Op::Reshape { .. } | Op::StopGradient => {}
+            Op::View(view) if is_whole(view, &graph.nodes[own.inputs[0]].ty.shape) => {}
+            _ => return node,
+        }
+        node = own.inputs[0];
     }
-    node
+}
+
+/// Whether a view reads every element of its operand and nothing else.
+fn is_whole(view: &View, operand: &[Dim]) -> bool {
+    let mut used = vec![false; view.shape.len()];
+    view.index.iter().zip(operand).all(|(index, &extent)| {
+        let Some(axis) = index.as_variable() else {
+            return extent == Dim::fixed(1) && *index == AxisIndex::constant(0);
+        };
+        !std::mem::replace(&mut used[axis], true) && view.shape[axis] == extent
+    })
 }

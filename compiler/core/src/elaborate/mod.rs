@@ -21,6 +21,7 @@ mod expr;
 mod feeds;
 mod files;
 pub mod glob;
+pub mod guard;
 mod index;
 mod init;
 mod instance;

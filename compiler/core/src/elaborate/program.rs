@@ -34,6 +34,8 @@ pub struct Callable {
     pub states: Vec<StateInfo>,
     /// The types of the results.
     pub results: Vec<TensorType>,
+    /// What the graph's outputs of kind `Check` tell of.
+    pub checks: Vec<IndexCheck>,
 }
 
 /// A tensor argument.
@@ -56,6 +58,18 @@ pub struct IndexBound {
     pub except: Option<i64>,
     /// Where the program sets the bound.
     pub span: Span,
+}
+
+/// Indices that a graph computes, which its output of that name tells of.
+///
+/// The output has kind `Check` and type `i32[2]`: the first sample of the batch with an index out of range, or
+/// [`NO_SAMPLE`](super::guard::NO_SAMPLE), and that index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexCheck {
+    /// The output's name.
+    pub name: String,
+    /// The values that the indices may have.
+    pub bound: IndexBound,
 }
 
 /// A learned parameter.
@@ -120,6 +134,8 @@ pub struct TrainProgram {
     pub settings: RunSettings,
     /// The optimizers, in the order of the program.
     pub optimizers: Vec<OptimizerInfo>,
+    /// What outputs of kind `Check` tell of, in the step, the evaluations and their metrics.
+    pub checks: Vec<IndexCheck>,
 }
 
 /// One `eval`.

@@ -4,9 +4,10 @@ use super::codes;
 use super::context::{Elaborator, FrameKind};
 use super::diagnose::{Checked, error};
 use super::expr::Given;
-use super::program::{MetricKind, MetricSpec};
+use super::feeds::origin;
+use super::program::{IndexBound, MetricKind, MetricSpec};
 use super::value::{Applied, Value};
-use crate::graph::{DType, Dim, InputKind, NodeId, OutputKind, TensorType};
+use crate::graph::{DType, Dim, InputKind, NodeId, Op, OutputKind, TensorType};
 use dlm_grammar::ast::{Expr, ExprKind, ReportEntry, StaticType};
 use std::rc::Rc;
 
@@ -169,7 +170,10 @@ impl Elaborator<'_> {
             joined.push(Given { value, ..argument });
         }
         let result = self.metric_graph(&name, metric, joined, entry);
+        let bounds = self.bounds_of_data(&inputs);
+        self.guard_indices();
         let unit = std::mem::replace(&mut self.unit, outer);
+        self.unit.bounds.extend(bounds);
         let ty = result?;
         let kind = MetricKind::Joined {
             arguments: inputs.into_iter().map(|(name, _)| name).collect(),
@@ -177,6 +181,19 @@ impl Elaborator<'_> {
         };
         self.reported.push(MetricSpec { name, ty, kind });
         Ok(())
+    }
+
+    /// What the metric's graph asks of its inputs, as of the nodes that they are joined from.
+    fn bounds_of_data(&self, inputs: &[(String, NodeId)]) -> Vec<(NodeId, IndexBound)> {
+        let graph = &self.unit.emitter.graph;
+        let of_input = |&(node, bound): &(NodeId, IndexBound)| {
+            let Op::Input { name, .. } = &graph.nodes[origin(graph, node)].op else {
+                return None;
+            };
+            let (_, outer) = inputs.iter().find(|input| input.0 == *name)?;
+            Some((*outer, bound))
+        };
+        self.unit.bounds.iter().filter_map(of_input).collect()
     }
 
     fn metric_graph(

@@ -119,6 +119,7 @@ impl Elaborator<'_> {
             this.run_train_body(&train.body, phase)
         });
         let bound = bound?;
+        self.guard_indices();
         let unit = std::mem::take(&mut self.unit);
         let feeds = super::feeds::finish(bound, &unit);
         Ok(PhaseResult {
@@ -271,6 +272,7 @@ impl Elaborator<'_> {
             metrics: result.metrics,
             evals,
             optimizers: optimizers.collect(),
+            checks: std::mem::take(&mut self.checks),
             parameters: self.parameter_infos(),
             states: self.state_infos(),
             init: std::mem::take(&mut self.init).emitter.graph,

@@ -57,6 +57,8 @@ pub enum OutputKind {
     Report,
     /// A result of a function or block that is called directly.
     Result,
+    /// `i32[2]`, which tells of indices out of range: a sample and the index.
+    Check,
 }
 
 /// A named result.

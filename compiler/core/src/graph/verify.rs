@@ -160,7 +160,7 @@ fn verify_outputs(
         let kind = match output.kind {
             OutputKind::Parameter => InputKind::Parameter,
             OutputKind::State => InputKind::State,
-            OutputKind::Report | OutputKind::Result => continue,
+            OutputKind::Report | OutputKind::Result | OutputKind::Check => continue,
         };
         match inputs.get(&(kind, name)) {
             Some(ty) if **ty != node.ty => {

@@ -28,4 +28,4 @@ macro_rules! names {
 
 names!(Space { Persistent "persistent", Arena "arena", Scratch "scratch" });
 names!(InputKind { Parameter "parameter", State "state", Data "data", Scalar "scalar" });
-names!(OutputKind { Parameter "parameter", State "state", Report "report", Result "result" });
+names!(OutputKind { Parameter "parameter", State "state", Report "report", Result "result", Check "check" });

@@ -34,6 +34,11 @@ pub(super) fn ports(plan: &Plan) -> Result<Ports, LinkError> {
         match port.kind {
             OutputKind::Parameter | OutputKind::State => {}
             OutputKind::Result => ports.outputs.push(slot(plan, &port.name, port.buffer)?),
+            OutputKind::Check => {
+                let slot = slot(plan, &port.name, port.buffer)?;
+                let kind = ReportKind::Check;
+                ports.reports.push(Report { slot, kind });
+            }
             OutputKind::Report => {
                 let slot = slot(plan, &port.name, port.buffer)?;
                 let kind = match slot.has_batch() {

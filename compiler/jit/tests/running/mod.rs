@@ -129,7 +129,7 @@ impl Machine<'_> {
         let slots: Vec<&Slot> = match kind {
             OutputKind::Parameter | OutputKind::State => program.persistent.iter().collect(),
             OutputKind::Result => program.outputs.iter().collect(),
-            OutputKind::Report => reports.collect(),
+            OutputKind::Report | OutputKind::Check => reports.collect(),
         };
         let slot = slots
             .into_iter()

@@ -155,6 +155,7 @@ impl Parser {
             OutputKind::State,
             OutputKind::Report,
             OutputKind::Result,
+            OutputKind::Check,
         ];
         let Some(&found) = all.iter().find(|&&own| kind(own) == name) else {
             return self.fail(format!("there is no kind of output `{name}`"));

@@ -48,6 +48,7 @@ pub fn kind(kind: OutputKind) -> &'static str {
         OutputKind::State => "state",
         OutputKind::Report => "report",
         OutputKind::Result => "result",
+        OutputKind::Check => "check",
     }
 }
 

@@ -257,7 +257,7 @@ prop_compose! {
         kernels in vec(kernel(), 0..4),
         phases in vec(vec(group(), 0..3).prop_map(|groups| Phase { groups }), 0..3),
         inputs in vec(port(vec![InputKind::Parameter, InputKind::State, InputKind::Data, InputKind::Scalar]), 0..3),
-        outputs in vec(port(vec![OutputKind::Parameter, OutputKind::State, OutputKind::Report, OutputKind::Result]), 0..3),
+        outputs in vec(port(vec![OutputKind::Parameter, OutputKind::State, OutputKind::Report, OutputKind::Result, OutputKind::Check]), 0..3),
         commits in vec((0usize..9, 0usize..9), 0..3),
         (persistent_bytes, arena_bytes, scratch_bytes) in any::<(usize, usize, usize)>(),
         decisions in vec(self::name(), 0..3),

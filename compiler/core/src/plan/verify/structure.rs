@@ -338,7 +338,7 @@ fn ports(plan: &Plan, faults: &mut Faults) {
         check_port_layout(plan, port.buffer, faults);
         let fits = match port.kind {
             OutputKind::Parameter | OutputKind::State => found == Space::Persistent,
-            OutputKind::Report | OutputKind::Result => found != Space::Scratch,
+            OutputKind::Report | OutputKind::Result | OutputKind::Check => found != Space::Scratch,
         };
         faults.unless(
             first && fits,
