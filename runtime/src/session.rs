@@ -11,6 +11,7 @@ mod feed;
 mod measure;
 mod observe;
 mod picture;
+mod plateau;
 mod report;
 mod start;
 mod state;
@@ -28,6 +29,7 @@ pub use feed::{Feed, FeedInput};
 pub use measure::{Measurement, Subject};
 pub use observe::{Evaluation, Observer, Progress, Silent};
 pub use picture::PictureError;
+pub use plateau::PlateauPlan;
 pub use state::RunState;
 
 use crate::call::load;
@@ -75,6 +77,8 @@ pub struct Plan {
     pub keep: u64,
     /// After how many evaluations without a better one the run ends.
     pub patience: Option<u64>,
+    /// The factors that follow a metric.
+    pub plateaus: Vec<PlateauPlan>,
 }
 
 /// One evaluation.
@@ -166,6 +170,8 @@ impl<'a> Session<'a> {
         } else {
             Clock::new(&plan.settings, per_epoch)?
         };
+        let plateaus = std::mem::take(&mut plan.plateaus);
+        let clock = clock.following(plateaus);
         let slots = start::slots(&plan)?;
         let mut scratch = Scratch::default();
         let persistent = start::persistent(team, &plan, &slots, &mut scratch)?;
@@ -176,13 +182,13 @@ impl<'a> Session<'a> {
         {
             return Err(SessionError::NoSuchValue { name: name.clone() });
         }
-        let bind = |program: &Executable| Bindings::new(program, &feeds, &[]);
+        let bind = |program: &Executable| Bindings::new(program, &feeds, &clock, &[]);
         let bindings = plan.steps.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         Reports::check_equal(bindings.iter().map(|bindings| &bindings.reports))?;
         let evaluators = plan
             .evaluations
             .into_iter()
-            .map(Evaluator::new)
+            .map(|evaluation| Evaluator::new(evaluation, &clock))
             .collect::<Result<_, _>>()?;
         let arenas = plan
             .steps
@@ -239,6 +245,7 @@ impl<'a> Session<'a> {
                 }
             }
             evaluations = self.evaluate(observer)?;
+            self.clock.note(&evaluations);
             self.metrics.flush()?;
             self.save_model()?;
             let mut best = std::mem::take(&mut self.best);
@@ -358,6 +365,7 @@ impl<'a> Session<'a> {
             .collect();
         let mut state = RunState::gather(values, &self.clock, &self.feeds);
         self.best.gather(&mut state.counts);
+        self.clock.gather(&mut state.counts);
         state
     }
 
@@ -368,7 +376,13 @@ impl<'a> Session<'a> {
     pub fn restore(&mut self, state: &RunState) -> Result<(), SessionError> {
         start::store_all(&self.slots, &state.values, &mut self.persistent)?;
         self.best.scatter(&state.counts);
-        state.scatter(&mut self.clock, &mut self.feeds)
+        self.clock.scatter(&state.counts);
+        state.scatter(&mut self.clock, &mut self.feeds)?;
+        // A run that had come to its end, and is now longer, has evaluated its last epoch already.
+        if !self.clock.is_over() && self.clock.left_in_epoch() == 0 {
+            self.clock.begin_epoch();
+        }
+        Ok(())
     }
 
     fn save_model(&self) -> Result<(), SessionError> {

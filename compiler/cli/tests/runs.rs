@@ -346,3 +346,48 @@ train a[epochs=1] {
         assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
     }
 }
+
+/// The learning rates of a run's epochs, as its step reports them.
+fn rates(place: &Place, arguments: &[&str]) -> Vec<String> {
+    let outcome = place.dlmc(&[&["run", "a.dlm", "--quiet", "--out", "run"], arguments].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let text = std::fs::read_to_string(place.path("run/metrics.csv")).expect("metrics");
+    let rows = text.lines().filter(|line| line.contains(",train,rate,"));
+    let value = |line: &str| line.rsplit(',').next().expect("a value").to_owned();
+    rows.map(value).collect()
+}
+
+const PLATEAU: &str = "\
+data d = csv[\"a.csv\", label=1]
+train a[epochs=7] {
+  let net = Linear[2]
+  let rate = 0.5 * plateau[\"held\", factor=0.5, patience=1]
+  let opt = sgd[lr=rate](net)
+  step (x, y) in d.train |> batch[4] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report rate
+  }
+  eval (x, y) in d.train |> batch[4] { report held = mean(x * 0) }
+}
+";
+
+#[test]
+fn a_plateau_halves_the_rate_also_after_a_resume() {
+    let rows = "0.5,1\n0.1,0\n0.2,1\n0.3,0\n";
+    let place = Place::new().with("a.dlm", PLATEAU).with("a.csv", rows);
+    let expected = ["0.5", "0.5", "0.5", "0.25", "0.25", "0.125", "0.125"];
+    assert_eq!(rates(&place, &[]), expected);
+    assert_eq!(rates(&place, &["--set", "a.epochs=4"]), expected[..4]);
+    assert_eq!(rates(&place, &["--resume"]), expected);
+}
+
+#[test]
+fn a_plateau_follows_what_an_eval_reports() {
+    let text = PLATEAU.replace("plateau[\"held\"", "plateau[\"hold\"");
+    let place = Place::new().with("a.dlm", text).with("a.csv", "0.5,1\n");
+    let outcome = place.dlmc(&["check", "a.dlm"]).bad(1);
+    for part in ["a.dlm:4:", "no `eval` reports `hold`", "did you mean `held`?"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+}

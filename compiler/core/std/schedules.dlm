@@ -54,3 +54,9 @@ fn one_cycle[total: schedule = none, per: str = "iter"] -> schedule {
   let down = 0.5 * (1 + cos(3.141592653589793 * maximum((at - 0.3) / 0.7, 0)))
   return where(at < 0.3, up, down)
 }
+
+# times `factor` whenever a metric of an `eval` has not got better for more than `patience` evaluations; mode="min" or
+# "max" says what is better, where the metric's name (`accuracy`, `f1` … or another) does not
+fn plateau[metric: str, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, mode: str = none] -> schedule {
+  return _plateau[metric, factor, patience, threshold, mode]
+}

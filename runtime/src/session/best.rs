@@ -37,7 +37,7 @@ pub(super) struct Best {
 }
 
 /// Whether of a metric of this name the larger is better.
-fn larger_is_better(name: &str) -> bool {
+pub(super) fn larger_is_better(name: &str) -> bool {
     LARGER.iter().any(|begin| name.starts_with(begin))
 }
 

@@ -1,6 +1,9 @@
 //! Where a run is, and the numbers that a step is passed by name.
 
-use super::{SessionError, Settings};
+use std::collections::BTreeMap;
+
+use super::plateau::Plateau;
+use super::{Evaluation, PlateauPlan, SessionError, Settings};
 use crate::indices::BadIndex;
 use crate::memory::Element;
 use crate::program::{Program, Slot, Space};
@@ -8,7 +11,7 @@ use crate::team::StepMemory;
 use crate::tensor::DataType;
 
 /// Where a run is. `iter` and `epoch` have the values of the step being run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Clock {
     /// Steps done before this one.
     pub iter: u64,
@@ -24,6 +27,8 @@ pub struct Clock {
     pub(super) per_epoch: u64,
     /// The steps done in this epoch.
     pub(super) in_epoch: u64,
+    /// The factors that follow a metric.
+    plateaus: Vec<Plateau>,
 }
 
 impl Clock {
@@ -70,6 +75,34 @@ impl Clock {
             seed,
             per_epoch: 0,
             in_epoch: 0,
+            plateaus: Vec::new(),
+        }
+    }
+
+    /// The same, with factors that follow a metric.
+    pub(super) fn following(mut self, plateaus: Vec<PlateauPlan>) -> Clock {
+        self.plateaus = plateaus.into_iter().map(Plateau::new).collect();
+        self
+    }
+
+    /// Looks at what was found after an epoch.
+    pub(super) fn note(&mut self, evaluations: &[Evaluation]) {
+        for plateau in &mut self.plateaus {
+            plateau.note(evaluations);
+        }
+    }
+
+    /// Its factors' part of a run's state.
+    pub(super) fn gather(&self, counts: &mut BTreeMap<String, u64>) {
+        for plateau in &self.plateaus {
+            plateau.gather(counts);
+        }
+    }
+
+    /// Goes on with the factors of a run's state.
+    pub(super) fn scatter(&mut self, counts: &BTreeMap<String, u64>) {
+        for plateau in &mut self.plateaus {
+            plateau.scatter(counts);
         }
     }
 
@@ -102,6 +135,8 @@ enum Number {
     Epochs,
     Seed,
     Counter,
+    /// A factor that follows a metric, by its place in the clock.
+    Plateau(usize),
 }
 
 const NUMBERS: [(&str, Number); 6] = [
@@ -118,14 +153,15 @@ const NUMBERS: [(&str, Number); 6] = [
 pub(super) struct Scalars(Vec<(Number, DataType, u64)>);
 
 impl Scalars {
-    pub(super) fn new(program: &Program) -> Result<Scalars, SessionError> {
+    pub(super) fn new(program: &Program, clock: &Clock) -> Result<Scalars, SessionError> {
         let resolve = |slot: &Slot| {
             let known = NUMBERS.iter().find(|(name, _)| *name == slot.name);
-            let number = known
-                .ok_or_else(|| SessionError::NoSuchScalar {
-                    name: slot.name.clone(),
-                })?
-                .1;
+            let mut plateaus = clock.plateaus.iter();
+            let plateau = plateaus.position(|plateau| plateau.name() == slot.name);
+            let number = known.map(|known| known.1).or(plateau.map(Number::Plateau));
+            let number = number.ok_or_else(|| SessionError::NoSuchScalar {
+                name: slot.name.clone(),
+            })?;
             Ok((number, slot.dtype, slot.offset_bytes))
         };
         program
@@ -146,6 +182,10 @@ impl Scalars {
                 Number::Epochs => clock.epochs,
                 Number::Seed => clock.seed,
                 Number::Counter => counter,
+                Number::Plateau(index) => {
+                    put(memory, *offset_bytes, clock.plateaus[*index].value as f32);
+                    continue;
+                }
             };
             match dtype {
                 DataType::F32 => put(memory, *offset_bytes, value as f32),

@@ -35,7 +35,7 @@ struct Join {
 }
 
 impl Evaluator {
-    pub(super) fn new(plan: EvaluationPlan) -> Result<Evaluator, SessionError> {
+    pub(super) fn new(plan: EvaluationPlan, clock: &Clock) -> Result<Evaluator, SessionError> {
         let EvaluationPlan {
             split,
             program,
@@ -44,7 +44,7 @@ impl Evaluator {
             pictures,
         } = plan;
         let feeds = FeedState::of_all(feeds)?;
-        let bindings = Bindings::new(&program, &feeds, &pictures)?;
+        let bindings = Bindings::new(&program, &feeds, clock, &pictures)?;
         let (shown, counted): (Vec<_>, Vec<_>) = program
             .reports
             .iter()

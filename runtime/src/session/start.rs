@@ -80,15 +80,14 @@ fn run_init(
     persistent: &mut Buffer,
     scratch: &mut Scratch,
 ) -> Result<(), SessionError> {
-    let (scalars, mut arena) = (Scalars::new(init)?, arena_of(init)?);
+    let clock = Clock::over(seed);
+    let (scalars, mut arena) = (Scalars::new(init, &clock)?, arena_of(init)?);
     let memory = Memory {
         persistent,
         arena: &mut arena,
         scratch,
     };
-    team.execute(init, memory, 1, |memory| {
-        scalars.set(&Clock::over(seed), 0, memory)
-    })?;
+    team.execute(init, memory, 1, |memory| scalars.set(&clock, 0, memory))?;
     Ok(())
 }
 

@@ -26,11 +26,12 @@ impl Bindings {
     pub(super) fn new(
         program: &Program,
         feeds: &[FeedState],
+        clock: &Clock,
         pictures: &[String],
     ) -> Result<Bindings, SessionError> {
         Ok(Bindings {
             wires: wires(program, feeds)?,
-            scalars: Scalars::new(program)?,
+            scalars: Scalars::new(program, clock)?,
             reports: Reports::new(program, pictures)?,
             checks: Checks::of(program),
         })

@@ -7,7 +7,7 @@ use super::files::{DefinitionHandle, SourceFile};
 use super::instance::{Instance, ParameterRecord, StateRecord};
 use super::library::Library;
 use super::optimizer::OptimizerRecord;
-use super::program::{DataSpec, IndexBound, IndexCheck, MetricSpec};
+use super::program::{DataSpec, IndexBound, IndexCheck, MetricSpec, PlateauSpec};
 use super::recurrence::Trace;
 use super::scope::Scopes;
 use super::value::{Tensor, Value};
@@ -76,6 +76,8 @@ pub(super) struct Elaborator<'w> {
     pub traces: Vec<Trace>,
     /// How many arguments of loops there have been.
     pub next_argument: usize,
+    /// The factors that the run keeps.
+    pub plateaus: Vec<PlateauSpec>,
     /// What the outputs of kind `Check` tell of.
     pub checks: Vec<IndexCheck>,
 }
@@ -205,6 +207,7 @@ impl<'w> Elaborator<'w> {
             reads_averages: false,
             traces: Vec::new(),
             next_argument: 0,
+            plateaus: Vec::new(),
             checks: Vec::new(),
         };
         elaborator.init = elaborator.new_unit("init");

@@ -134,6 +134,8 @@ pub struct TrainProgram {
     pub settings: RunSettings,
     /// The optimizers, in the order of the program.
     pub optimizers: Vec<OptimizerInfo>,
+    /// The scalars of the step that follow an evaluation's metric.
+    pub plateaus: Vec<PlateauSpec>,
     /// What outputs of kind `Check` tell of, in the step, the evaluations and their metrics.
     pub checks: Vec<IndexCheck>,
 }
@@ -288,6 +290,33 @@ pub enum StaticValue {
     Text(String),
     /// A list or a tuple.
     List(Vec<StaticValue>),
+}
+
+/// A factor that a run multiplies by another when a metric no longer gets better.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlateauSpec {
+    /// The step's scalar input, f32.
+    pub name: String,
+    /// The metric of an evaluation: its name, or its split's and its own (`valid.loss`).
+    pub metric: String,
+    /// What the factor is multiplied by.
+    pub factor: f64,
+    /// After more evaluations than these without a better one.
+    pub patience: i64,
+    /// By which part of the best value a better one must differ from it.
+    pub threshold: f64,
+    /// Whether the larger is better; where absent, the metric's name tells.
+    pub larger: Option<bool>,
+    /// Where the program asks for it.
+    pub span: Span,
+}
+
+impl PlateauSpec {
+    /// Whether two follow the same metric by the same rule.
+    pub fn same_as(&self, other: &PlateauSpec) -> bool {
+        let rule = |own: &PlateauSpec| (own.factor, own.patience, own.threshold, own.larger);
+        self.metric == other.metric && rule(self) == rule(other)
+    }
 }
 
 /// A run's settings: the statics of a `train`.

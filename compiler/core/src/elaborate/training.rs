@@ -57,6 +57,9 @@ impl Elaborator<'_> {
         let result = result?;
         let evals: Checked<Vec<EvalProgram>> = evals.into_iter().collect();
         let settings = settings?;
+        if let Ok(evals) = &evals {
+            self.check_plateaus(evals);
+        }
         if self.reporter.has_errors() {
             return Err(super::diagnose::Poison);
         }
@@ -224,6 +227,27 @@ impl Elaborator<'_> {
         })
     }
 
+    /// Every metric that a schedule follows must be a number that an evaluation reports.
+    fn check_plateaus(&mut self, evals: &[EvalProgram]) {
+        let mut known: Vec<String> = Vec::new();
+        for eval in evals {
+            let numbers = eval.metrics.iter().filter(|metric| metric.ty.rank() == 0);
+            for metric in numbers {
+                known.push(metric.name.clone());
+                known.push(format!("{}.{}", eval.split, metric.name));
+            }
+        }
+        for plateau in self.plateaus.clone() {
+            if known.contains(&plateau.metric) {
+                continue;
+            }
+            let near = suggest(&plateau.metric, known.iter().map(String::as_str));
+            let message = format!("no `eval` reports `{}`", plateau.metric);
+            let diagnostic = error(codes::REPORT, plateau.span, message).did_you_mean(near);
+            self.reporter_only(diagnostic);
+        }
+    }
+
     fn warn_untrained(&mut self, train: &Train) {
         let mut statements = train.body.statements.iter();
         let step = statements.find(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
@@ -272,6 +296,7 @@ impl Elaborator<'_> {
             metrics: result.metrics,
             evals,
             optimizers: optimizers.collect(),
+            plateaus: std::mem::take(&mut self.plateaus),
             checks: std::mem::take(&mut self.checks),
             parameters: self.parameter_infos(),
             states: self.state_infos(),

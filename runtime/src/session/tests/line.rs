@@ -352,6 +352,7 @@ pub fn plan(epochs: u64) -> Plan {
         save_every: None,
         keep: 0,
         patience: None,
+        plateaus: Vec::new(),
     }
 }
 

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use dlm_core::elaborate::TrainProgram;
-use dlm_core::elaborate::program::{DataSpec, EvalProgram, Feed, MetricKind, StateOwner};
+use dlm_core::elaborate::program::{DataSpec, EvalProgram, Feed, MetricKind, PlateauSpec, StateOwner};
 use dlm_core::graph::Graph;
 use dlm_core::schedule::PersistentLayout;
 use dlm_runtime::checkpoint::{self, Tensors};
 use dlm_runtime::data::{Dataset, IndexBound, Invocation, apply_stages, load};
 use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
-use dlm_runtime::session::{self, EvaluationPlan, JoinedMetric, Session, Settings};
+use dlm_runtime::session::{self, EvaluationPlan, JoinedMetric, PlateauPlan, Session, Settings};
 
 use crate::failure::Failure;
 use crate::pipeline::catalog::{data_type, source_invocation, stage_invocation};
@@ -66,7 +66,19 @@ pub fn plan(
             .settings
             .patience
             .map(|count| count.max(1).unsigned_abs()),
+        plateaus: train.plateaus.iter().map(plateau).collect(),
     })
+}
+
+fn plateau(spec: &PlateauSpec) -> PlateauPlan {
+    PlateauPlan {
+        name: spec.name.clone(),
+        metric: spec.metric.clone(),
+        factor: spec.factor,
+        patience: spec.patience.max(0).unsigned_abs(),
+        threshold: spec.threshold,
+        larger: spec.larger,
+    }
 }
 
 /// Init, step and evaluations, compiled together so that equal kernels are one.

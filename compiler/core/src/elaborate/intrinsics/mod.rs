@@ -4,6 +4,7 @@ mod convolution;
 mod elementwise;
 mod indices;
 mod making;
+mod plateau;
 mod reductions;
 mod shapes;
 mod words;
@@ -82,7 +83,7 @@ impl Intrinsic {
     }
 }
 
-fn tables() -> [&'static [Intrinsic]; 7] {
+fn tables() -> [&'static [Intrinsic]; 8] {
     [
         elementwise::TABLE,
         reductions::TABLE,
@@ -91,6 +92,7 @@ fn tables() -> [&'static [Intrinsic]; 7] {
         words::TABLE,
         convolution::TABLE,
         indices::TABLE,
+        plateau::TABLE,
     ]
 }
 
