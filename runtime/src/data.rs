@@ -10,7 +10,7 @@ mod gather;
 mod source;
 mod stage;
 
-pub use arguments::{Argument, Arguments, Invocation, Value};
+pub use arguments::{Argument, Arguments, Invocation, SampleFunction, Value};
 pub use error::DataError;
 pub use gather::{Gather, IndexBound};
 pub use source::{

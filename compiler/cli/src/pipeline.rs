@@ -5,6 +5,7 @@ pub mod folder;
 pub mod frontend;
 pub mod lower;
 pub mod machine;
+pub mod mapping;
 pub mod overrides;
 pub mod saved;
 pub mod source;

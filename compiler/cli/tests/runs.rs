@@ -237,11 +237,14 @@ fn every_stage_trains() {
         "scale[2, 1]",
         "resize[8, 8]",
         "grayscale",
+        "map[relu]",
+        "map[spread] |> normalize[0.5, 0.5] |> random_crop[1]",
     ];
     let place = Place::new();
     for stage in STAGES {
         let program = format!(
             "data d = digits[]
+fn spread(x: f32[..]) -> f32[..] {{ return 2 * x }}
 train a[epochs=1] {{
   let net = Linear[10]
   let opt = adam[lr=0.01](net)
@@ -387,7 +390,52 @@ fn a_plateau_follows_what_an_eval_reports() {
     let text = PLATEAU.replace("plateau[\"held\"", "plateau[\"hold\"");
     let place = Place::new().with("a.dlm", text).with("a.csv", "0.5,1\n");
     let outcome = place.dlmc(&["check", "a.dlm"]).bad(1);
-    for part in ["a.dlm:4:", "no `eval` reports `hold`", "did you mean `held`?"] {
+    for part in [
+        "a.dlm:4:",
+        "no `eval` reports `hold`",
+        "did you mean `held`?",
+    ] {
         assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_function_maps_the_parts_of_samples() {
+    let program = "\
+data d = csv[\"a.csv\", label=2] |> map[turned] |> scale[2, 1]
+fn turned(x: f32[n]) -> f32[n, 1] { return unsqueeze[-1](x[::-1] * x[::-1]) }
+fn labelled(x: f32[n, 1], y: i32) { return x, y + i32(x[0, 0]) }
+train a[epochs=1] {
+  let net = Linear[9]
+  let opt = sgd[lr=0](net)
+  step (x, y) in d.train |> map[labelled] |> batch[1] {
+    minimize cross_entropy(net(x[:, :, 0]), y) with opt
+    report first = sum(x[:, 0]), second = sum(x[:, 1]), label = sum(y)
+  }
+}
+";
+    let place = Place::new()
+        .with("a.dlm", program)
+        .with("a.csv", "1,0.5,1\n0,1,2\n");
+    let outcome = place.dlmc(&["run", "a.dlm", "--quiet", "--out", "run"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let text = std::fs::read_to_string(place.path("run/metrics.csv")).expect("metrics");
+    let values: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.rsplit(',').next())
+        .collect();
+    assert_eq!(values, ["1.5", "3", "2", "3", "1", "5"]);
+}
+
+#[test]
+fn a_map_stands_before_random_changes() {
+    let program = PROGRAM.replace("random_crop[1]", "random_crop[1] |> map[relu]");
+    let place = Place::new().with("a.dlm", program);
+    let outcome = place.dlmc(&["run", "a.dlm", "--quiet"]).bad(1);
+    assert!(
+        outcome.stderr.contains("before random changes"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use dlm_core::elaborate::program::SourceSpec;
 use dlm_core::elaborate::world::{PartDescription, SourceDescription, SplitDescription};
 use dlm_core::elaborate::{DataCatalog, NoWorld, Settings, Source, World, train};
-use dlm_core::graph::{DType, Graph, eval};
+use dlm_core::graph::{DType, Graph, OutputKind, eval};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::{Order, Plan, interpret, parse_plan, print_with_kernels};
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
@@ -48,7 +48,7 @@ fn program(data: &str, blocks: &str, net: &str, optimizer: &str) -> Vec<Graph> {
     let text = format!(
         "data d = {data}\n{blocks}\ntrain t[epochs=1, seed=1] {{\n  let net = {net}\n  let opt = {optimizer}(net)\n  \
          step (x, y) in d.train |> batch[20] {{\n    let loss = cross_entropy(net(x), y)\n    \
-         minimize loss with opt\n    report loss\n  }}\n  eval (x, y) in d.test |> batch[20] {{\n    \
+         minimize loss with opt\n    report loss, labels = sum(y), least = min(y) - 77\n  }}\n  eval (x, y) in d.test |> batch[20] {{\n    \
          report cross_entropy(net(x), y)\n  }}\n}}\n"
     );
     let (mut sources, settings) = (SourceMap::new(), Settings::default());
@@ -256,4 +256,21 @@ fn attention_over_rows() {
                    |> TransformerLayer[2, causal=true] |> flatten |> Linear[10]
 }";
     check(&program("digits[]", block, "Net", "adam[lr=1e-2]"));
+}
+
+/// Indices that the program computes, with the output that tells of those out of range.
+#[test]
+fn computed_indices() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  return x |> mean[axis=(1, 2)] |> i32 |> Embedding[3, 4] |> flatten |> Linear[10]
+}";
+    let graphs = program("digits[]", block, "Net", "sgd[lr=0.1]");
+    let checks = |graph: &Graph| {
+        let outputs = graph.outputs.iter();
+        outputs
+            .filter(|output| output.kind == OutputKind::Check)
+            .count()
+    };
+    assert_eq!(graphs.iter().map(checks).collect::<Vec<_>>(), [1, 1]);
+    check(&graphs);
 }

@@ -1,14 +1,38 @@
 //! The arguments of sources and stages, as plain data, and reading them with errors that say what would be right.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::DataError;
+use crate::tensor::Tensor;
 
 /// A source or stage with what stands in its brackets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Invocation {
     /// `digits`, `normalize` …
     pub name: String,
     /// By position or by name.
     pub arguments: Vec<Argument>,
+    /// What `map` does to a sample.
+    pub function: Option<SampleFunction>,
+}
+
+/// New parts of a sample for its first ones; the error is a sentence.
+pub type SampleCall = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String> + Send + Sync;
+
+/// A function of one sample.
+#[derive(Clone)]
+pub struct SampleFunction {
+    /// How many parts it takes, and gives.
+    pub parts: usize,
+    /// What it does.
+    pub call: Arc<SampleCall>,
+}
+
+impl fmt::Debug for SampleFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a function of {} parts", self.parts)
+    }
 }
 
 /// One value in square brackets.
@@ -47,6 +71,7 @@ impl Invocation {
         Invocation {
             name: name.to_string(),
             arguments,
+            function: None,
         }
     }
 

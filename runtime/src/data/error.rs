@@ -134,6 +134,14 @@ pub enum DataError {
         /// What the data has.
         found: String,
     },
+    /// A stage cannot do what it is to do.
+    #[error("`{stage}`: {reason}")]
+    Stage {
+        /// Its name.
+        stage: String,
+        /// Why not.
+        reason: String,
+    },
     /// The values would not fit in memory.
     #[error("{origin}: there is no memory for {samples} samples of f32{shape:?}")]
     Memory {

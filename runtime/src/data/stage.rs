@@ -5,6 +5,7 @@ mod choose;
 mod crop;
 mod flip;
 mod grayscale;
+mod map;
 mod normalize;
 mod one_hot;
 mod order;
@@ -19,7 +20,7 @@ struct Stage {
     apply: fn(&mut Dataset, &Invocation) -> Result<(), DataError>,
 }
 
-const STAGES: [Stage; 23] = [
+const STAGES: [Stage; 24] = [
     Stage {
         name: "normalize",
         apply: normalize::normalize,
@@ -43,6 +44,10 @@ const STAGES: [Stage; 23] = [
     Stage {
         name: "one_hot",
         apply: one_hot::one_hot,
+    },
+    Stage {
+        name: "map",
+        apply: map::map,
     },
     Stage {
         name: "flip_horizontal",

@@ -76,7 +76,11 @@ impl Plateau {
 
     fn is_better(&self, found: f64, best: f64) -> bool {
         let own_name = self.plan.metric.rsplit('.').next().unwrap_or("");
-        match self.plan.larger.unwrap_or_else(|| larger_is_better(own_name)) {
+        match self
+            .plan
+            .larger
+            .unwrap_or_else(|| larger_is_better(own_name))
+        {
             true => found > best + self.plan.threshold * best.abs(),
             false => found < best - self.plan.threshold * best.abs(),
         }
@@ -107,7 +111,9 @@ mod tests {
     use super::*;
 
     fn found(values: &[(&str, f64)]) -> Vec<Evaluation> {
-        let values = values.iter().map(|(name, value)| ((*name).to_string(), *value));
+        let values = values
+            .iter()
+            .map(|(name, value)| ((*name).to_string(), *value));
         vec![Evaluation {
             epoch: 0,
             iter: 0,
@@ -156,7 +162,13 @@ mod tests {
     #[test]
     fn what_is_not_a_number_is_not_better() {
         let expected = [1.0, 1.0, 0.5, 0.5];
-        assert_eq!(factors("loss", None, &[f64::NAN, 1.0, f64::NAN, f64::NAN])[..2], [1.0, 1.0]);
-        assert_eq!(factors("loss", None, &[1.0, f64::NAN, f64::NAN, 0.5]), expected);
+        assert_eq!(
+            factors("loss", None, &[f64::NAN, 1.0, f64::NAN, f64::NAN])[..2],
+            [1.0, 1.0]
+        );
+        assert_eq!(
+            factors("loss", None, &[1.0, f64::NAN, f64::NAN, 0.5]),
+            expected
+        );
     }
 }

@@ -143,6 +143,7 @@ fn invocation(name: &str, arguments: &[StaticArgument]) -> Invocation {
     Invocation {
         name: name.to_string(),
         arguments: arguments.iter().map(argument).collect(),
+        function: None,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use dlm_core::elaborate::codes;
 use dlm_core::elaborate::program::IndexCheck;
 use dlm_grammar::{Diagnostic, SourceMap};
 use dlm_runtime::indices::BadIndex;
 
 use crate::failure::Failure;
+
+dlm_grammar::codes! {
+    BAD_INDEX = "bad-index", "an index that a run computed and that is out of range";
+}
 
 /// A program's file with all texts that its diagnostics can point into.
 pub struct Source {
@@ -91,7 +94,7 @@ impl Source {
         let (value, sample) = (bad.value, bad.sample);
         let message =
             format!("the index {value} is out of range, in sample {sample} of the batch{place}");
-        let diagnostic = Diagnostic::error(codes::BAD_INDEX, check.bound.span, message);
+        let diagnostic = Diagnostic::error(BAD_INDEX, check.bound.span, message);
         let range = format!("takes 0..{}", check.bound.below);
         let help = "`clamp[lo, hi]` keeps a computed index in range";
         Failure::program(self.render(&[diagnostic.here(range).help(help)]))

@@ -62,8 +62,6 @@ dlm_grammar::codes! {
     NO_BATCH = "no-batch", "data without a batch size";
     DATA_PATTERN = "data-pattern", "a pattern that does not fit the parts of a sample";
 
-    BAD_INDEX = "bad-index", "an index that a run computed and that is out of range";
-
     // Training
     LOSS = "loss", "a loss that is not a scalar of floats";
     NOT_AN_OPTIMIZER = "not-an-optimizer", "`minimize` with something that is not an optimizer";

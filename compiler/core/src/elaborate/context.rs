@@ -12,7 +12,7 @@ use super::recurrence::Trace;
 use super::scope::Scopes;
 use super::value::{Tensor, Value};
 use super::world::{DataCatalog, SourceLoader};
-use crate::graph::{DType, Dim, InputKind, NodeId, TensorType};
+use crate::graph::{DType, Dim, Graph, InputKind, NodeId, TensorType};
 use dlm_grammar::ast::File;
 use dlm_grammar::{Diagnostic, SourceMap, Span};
 use indexmap::IndexMap;
@@ -76,6 +76,8 @@ pub(super) struct Elaborator<'w> {
     pub traces: Vec<Trace>,
     /// How many arguments of loops there have been.
     pub next_argument: usize,
+    /// The functions of samples that stages `map` run.
+    pub maps: Vec<Graph>,
     /// The factors that the run keeps.
     pub plateaus: Vec<PlateauSpec>,
     /// What the outputs of kind `Check` tell of.
@@ -207,6 +209,7 @@ impl<'w> Elaborator<'w> {
             reads_averages: false,
             traces: Vec::new(),
             next_argument: 0,
+            maps: Vec::new(),
             plateaus: Vec::new(),
             checks: Vec::new(),
         };

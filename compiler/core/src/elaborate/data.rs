@@ -214,11 +214,11 @@ impl Elaborator<'_> {
             ));
         };
         if kind.name == "map" {
-            let message = "the stage `map` is not compiled yet";
-            return Err(self.report(
-                error(codes::NOT_YET, stage.span, message)
-                    .help("apply the function in the `step` and the `eval`"),
-            ));
+            let mut value = value;
+            let given = self.given_statics(items)?;
+            let spec = self.map_stage(&mut value, &given, stage.span)?;
+            value.stages.push(spec);
+            return Ok(value);
         }
         let spec = StageSpec {
             name: kind.name.to_owned(),

@@ -28,6 +28,7 @@ mod instance;
 mod intrinsics;
 mod library;
 mod lookup;
+mod mapping;
 mod merge;
 mod numbers;
 mod operators;

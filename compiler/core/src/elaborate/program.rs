@@ -134,6 +134,8 @@ pub struct TrainProgram {
     pub settings: RunSettings,
     /// The optimizers, in the order of the program.
     pub optimizers: Vec<OptimizerInfo>,
+    /// The functions of samples that stages `map` name by number: from `in.0`, `in.1` … to as many `out.0` …
+    pub maps: Vec<Graph>,
     /// The scalars of the step that follow an evaluation's metric.
     pub plateaus: Vec<PlateauSpec>,
     /// What outputs of kind `Check` tell of, in the step, the evaluations and their metrics.

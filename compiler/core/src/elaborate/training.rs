@@ -296,6 +296,7 @@ impl Elaborator<'_> {
             metrics: result.metrics,
             evals,
             optimizers: optimizers.collect(),
+            maps: std::mem::take(&mut self.maps),
             plateaus: std::mem::take(&mut self.plateaus),
             checks: std::mem::take(&mut self.checks),
             parameters: self.parameter_infos(),

@@ -197,10 +197,11 @@ impl<'a> Fuser<'a> {
                 }
                 _ => false,
             },
+            // Partials are floats; integers are few, and take the plain way.
             Op::Reduce {
                 op: crate::graph::ReduceOp::Sum,
                 axes,
-            } => self
+            } if node.ty.dtype.is_float() => self
                 .lanes
                 .axis(node.inputs[0])
                 .is_some_and(|lane| axes.contains(&lane)),

@@ -7,9 +7,9 @@ block Net(x: f32[B, 1, 16, 16]) -> f32[B, 10] {
 train run[epochs=1] {
   let net = Net
   let opt = sgd[lr=0.1](net)
-  step (x, y) in images.train |> map[relu] |> batch[8] {
+  step (x, y) in images.train |> batch[8] {
     let loss = cross_entropy(net(x), y)
     minimize loss with opt
-    report loss
+    if iter % 10 == 0 { report loss }
   }
 }

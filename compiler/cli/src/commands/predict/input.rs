@@ -10,10 +10,16 @@ use dlm_runtime::tensor::Tensor;
 
 use super::model::Model;
 use crate::failure::Failure;
-use crate::pipeline::catalog::stage_invocation;
 
 /// The stages that new inputs go through too: those that are neither random nor about which samples there are.
-const VALUE_STAGES: [&str; 5] = ["normalize", "scale", "standardize", "resize", "grayscale"];
+const VALUE_STAGES: [&str; 6] = [
+    "normalize",
+    "scale",
+    "standardize",
+    "resize",
+    "grayscale",
+    "map",
+];
 
 /// All samples of the files, and a name for each.
 ///
@@ -76,11 +82,9 @@ fn field(model: &Model, input: &str) -> Result<Field, Failure> {
     let mut dataset = Dataset::default();
     dataset.splits.insert("train".to_string(), split);
     let is_of_value = |stage: &&StageSpec| VALUE_STAGES.contains(&stage.name.as_str());
-    let stages: Vec<Invocation> = model
-        .stages
-        .iter()
-        .filter(is_of_value)
-        .map(stage_invocation)
+    let stages = model.stages.iter().filter(is_of_value);
+    let stages: Vec<Invocation> = stages
+        .map(|stage| model.mappings.invocation(stage))
         .collect();
     apply_stages(&mut dataset, &stages).map_err(Failure::data)?;
     let split = dataset.splits.swap_remove_index(0).map(|(_, split)| split);

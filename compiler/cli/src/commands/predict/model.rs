@@ -18,6 +18,7 @@ use crate::arguments::Shared;
 use crate::failure::Failure;
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::lower::{link, optimise, plan};
+use crate::pipeline::mapping::Mappings;
 use crate::pipeline::saved::Saved;
 use crate::stages::Stages;
 
@@ -34,6 +35,8 @@ pub struct Model {
     pub input: TensorType,
     /// What is done to it, in order.
     pub stages: Vec<StageSpec>,
+    /// The functions that stages `map` run.
+    pub mappings: Mappings,
     /// The shape of the source's samples, before any stage.
     pub source_shape: Vec<i64>,
     /// The characters of a text by their numbers; empty for other data.
@@ -65,6 +68,7 @@ impl Model {
             .map_err(|error| crate::commands::call::read_failure(&error))?;
         use_averages(&mut parameters);
         let mut with_entry = Frontend::saved(&saved, &more, Vec::new(), shared)?;
+        let mappings = Mappings::compile(&train.maps, &frontend, stages)?;
         let program = compile(&mut with_entry, &input, stages)?;
         let dataset = &train.datasets[feed.dataset];
         let described =
@@ -73,6 +77,7 @@ impl Model {
         Ok(Model {
             program,
             parameters,
+            mappings,
             input,
             stages: dataset.stages.iter().chain(&feed.stages).cloned().collect(),
             source_shape: described

@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use dlm_core::elaborate::TrainProgram;
-use dlm_core::elaborate::program::{DataSpec, EvalProgram, Feed, MetricKind, PlateauSpec, StateOwner};
+use dlm_core::elaborate::program::{
+    DataSpec, EvalProgram, Feed, FeedInput, MetricKind, PlateauSpec, StateOwner,
+};
 use dlm_core::graph::Graph;
 use dlm_core::schedule::PersistentLayout;
 use dlm_runtime::checkpoint::{self, Tensors};
-use dlm_runtime::data::{Dataset, IndexBound, Invocation, apply_stages, load};
+use dlm_runtime::data::{Dataset, IndexBound, apply_stages, load};
 use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
 use dlm_runtime::session::{self, EvaluationPlan, JoinedMetric, PlateauPlan, Session, Settings};
 
 use crate::failure::Failure;
-use crate::pipeline::catalog::{data_type, source_invocation, stage_invocation};
+use crate::pipeline::catalog::{data_type, source_invocation};
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{link, optimise, plan as schedule};
+use crate::pipeline::mapping::Mappings;
 use crate::stages::Stages;
 
 /// Everything that a session needs.
@@ -28,7 +31,9 @@ pub fn plan(
     directory: PathBuf,
     stages: &mut Stages,
 ) -> Result<session::Plan, Failure> {
-    let datasets = stages.time("data", || datasets(train, frontend))?;
+    let mappings = Mappings::compile(&train.maps, frontend, stages)?;
+    let data = Data { train, mappings };
+    let datasets = stages.time("data", || data.sets(frontend))?;
     let layout = persistent_layout(train);
     let mut programs = programs(train, frontend, &layout, stages)?;
     let (init, step) = (programs.remove(0), programs.remove(0));
@@ -38,7 +43,7 @@ pub fn plan(
         let program = programs
             .next()
             .ok_or_else(|| Failure::internal("an evaluation has no program"))?;
-        let feeds = feeds(&eval.feeds, train, &datasets)?;
+        let feeds = data.feeds(&eval.feeds, &datasets)?;
         let joined = joined(eval, &feeds, frontend, stages)?;
         evaluations.push(EvaluationPlan {
             split: eval.split.clone(),
@@ -51,7 +56,7 @@ pub fn plan(
     Ok(session::Plan {
         steps: vec![step],
         choice: None,
-        feeds: feeds(&train.feeds, train, &datasets)?,
+        feeds: data.feeds(&train.feeds, &datasets)?,
         evaluations,
         init: Some(init),
         initial: Tensors::default(),
@@ -111,57 +116,60 @@ fn programs(
     link(&plans.iter().collect::<Vec<_>>(), frontend.machine, stages)
 }
 
-fn datasets(train: &TrainProgram, frontend: &Frontend) -> Result<Vec<Dataset>, Failure> {
-    let dataset = |spec: &DataSpec| {
-        let base: &Path = frontend.catalog.base(&spec.source);
-        let mut dataset = load(&source_invocation(&spec.source), base).map_err(Failure::data)?;
-        apply_stages(&mut dataset, &invocations(&spec.stages)).map_err(Failure::data)?;
-        Ok(dataset)
-    };
-    train.datasets.iter().map(dataset).collect()
+/// A run's data, with the functions that its stages `map` run.
+struct Data<'a> {
+    train: &'a TrainProgram,
+    mappings: Mappings,
 }
 
-fn invocations(stages: &[dlm_core::elaborate::program::StageSpec]) -> Vec<Invocation> {
-    stages.iter().map(stage_invocation).collect()
+impl Data<'_> {
+    fn sets(&self, frontend: &Frontend) -> Result<Vec<Dataset>, Failure> {
+        let set = |spec: &DataSpec| {
+            let base: &Path = frontend.catalog.base(&spec.source);
+            let mut dataset =
+                load(&source_invocation(&spec.source), base).map_err(Failure::data)?;
+            let stages = self.mappings.invocations(&spec.stages);
+            apply_stages(&mut dataset, &stages).map_err(Failure::data)?;
+            Ok(dataset)
+        };
+        self.train.datasets.iter().map(set).collect()
+    }
+
+    /// Feeds take one split each, with the stages that follow it.
+    fn feeds(&self, feeds: &[Feed], datasets: &[Dataset]) -> Result<Vec<session::Feed>, Failure> {
+        feeds.iter().map(|feed| self.feed(feed, datasets)).collect()
+    }
+
+    fn feed(&self, feed: &Feed, datasets: &[Dataset]) -> Result<session::Feed, Failure> {
+        let mut dataset = datasets[feed.dataset].clone();
+        dataset.splits.retain(|name, _| *name == feed.split);
+        let stages = self.mappings.invocations(&feed.stages);
+        apply_stages(&mut dataset, &stages).map_err(Failure::data)?;
+        let Some(split) = dataset.splits.get(&feed.split) else {
+            let name = &self.train.datasets[feed.dataset].name;
+            return Err(Failure::data(format!(
+                "`{name}` has no split `{}`",
+                feed.split
+            )));
+        };
+        Ok(session::Feed {
+            split: split.clone(),
+            batch: feed.batch.max(1) as u64,
+            drop_last: feed.drop_last,
+            inputs: feed.inputs.iter().map(feed_input).collect(),
+        })
+    }
 }
 
-/// Feeds take one split each, with the stages that follow it.
-fn feeds(
-    feeds: &[Feed],
-    train: &TrainProgram,
-    datasets: &[Dataset],
-) -> Result<Vec<session::Feed>, Failure> {
-    feeds
-        .iter()
-        .map(|feed| self::feed(feed, train, datasets))
-        .collect()
-}
-
-fn feed(feed: &Feed, train: &TrainProgram, datasets: &[Dataset]) -> Result<session::Feed, Failure> {
-    let mut dataset = datasets[feed.dataset].clone();
-    dataset.splits.retain(|name, _| *name == feed.split);
-    apply_stages(&mut dataset, &invocations(&feed.stages)).map_err(Failure::data)?;
-    let Some(split) = dataset.splits.get(&feed.split) else {
-        let name = &train.datasets[feed.dataset].name;
-        return Err(Failure::data(format!(
-            "`{name}` has no split `{}`",
-            feed.split
-        )));
-    };
-    let input = |input: &dlm_core::elaborate::program::FeedInput| session::FeedInput {
+fn feed_input(input: &FeedInput) -> session::FeedInput {
+    session::FeedInput {
         part: input.part,
         name: input.name.clone(),
         bound: input.bound.map(|bound| IndexBound {
             below: bound.below,
             except: bound.except,
         }),
-    };
-    Ok(session::Feed {
-        split: split.clone(),
-        batch: feed.batch.max(1) as u64,
-        drop_last: feed.drop_last,
-        inputs: feed.inputs.iter().map(input).collect(),
-    })
+    }
 }
 
 /// The metrics of the whole set, each compiled for as many samples as the set has.
