@@ -7,8 +7,10 @@ mod idx;
 mod images;
 mod npy;
 mod npz;
+mod parquet;
 mod safetensors;
 mod synthetic;
+mod table;
 mod text;
 
 use std::path::Path;
@@ -28,7 +30,7 @@ struct Source {
     load: fn(&Invocation, &Path) -> Result<Dataset, DataError>,
 }
 
-const SOURCES: [Source; 12] = [
+const SOURCES: [Source; 13] = [
     Source {
         name: "digits",
         describe: digits::describe,
@@ -58,6 +60,11 @@ const SOURCES: [Source; 12] = [
         name: "csv",
         describe: csv::describe,
         load: csv::load,
+    },
+    Source {
+        name: "parquet",
+        describe: parquet::describe,
+        load: parquet::load,
     },
     Source {
         name: "npy",

@@ -3,16 +3,14 @@
 //! are classes in sorted order, other numbers are a target `f32`. A first line of names is skipped; so is one of counts
 //! and class names (`150,4,setosa,versicolor,virginica`).
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use super::table::{label_column, word_labels};
 use super::{SourceDescription, describe_loaded, labels};
 use crate::data::file::{format_error, read};
-use crate::data::{
-    Argument, Arguments, DataError, Dataset, Field, Invocation, Split, Value, Values,
-};
+use crate::data::{Arguments, DataError, Dataset, Field, Invocation, Split, Values};
 
 pub(super) fn describe(source: &Invocation, base: &Path) -> Result<SourceDescription, DataError> {
     Ok(describe_loaded(&load(source, base)?))
@@ -22,7 +20,8 @@ pub(super) fn load(source: &Invocation, base: &Path) -> Result<Dataset, DataErro
     let arguments = Arguments::new(source, &["file", "label"])?;
     let path = base.join(arguments.required_text("file")?);
     let table = Table::read(&path)?;
-    let label = label_column(source, &arguments, &table)?;
+    let names: Option<Vec<&str>> = table.names.as_ref().map(|names| names.iter().collect());
+    let label = label_column(source, &arguments, names.as_deref(), table.columns)?;
     let origin = path.display().to_string();
     let columns: Vec<usize> = (0..table.columns)
         .filter(|column| Some(*column) != label)
@@ -133,13 +132,7 @@ impl Table<'_> {
                 origin,
             };
         }
-        let names: Vec<&str> = fields().collect::<BTreeSet<_>>().into_iter().collect();
-        let index = |field| names.binary_search(&field).unwrap_or_default() as i32;
-        labels(
-            fields().map(index).collect(),
-            Some(names.len() as u64),
-            origin,
-        )
+        word_labels(&fields().collect::<Vec<_>>(), origin)
     }
 }
 
@@ -158,48 +151,4 @@ fn counted_classes(first: &StringRecord, rows: usize, columns: usize) -> Option<
         .skip(2)
         .all(|name| name.parse::<f64>().is_err());
     (announced && named).then_some(names as u64)
-}
-
-/// Which column is the label; none where the program says `label=none`.
-fn label_column(
-    source: &Invocation,
-    arguments: &Arguments,
-    table: &Table,
-) -> Result<Option<usize>, DataError> {
-    let columns = table.columns;
-    let from_end = |number: i64| {
-        if number < 0 {
-            number + columns as i64
-        } else {
-            number
-        }
-    };
-    let given = |argument: &&Argument| argument.name.as_deref() == Some("label");
-    let is_none = |argument: &Argument| argument.value == Value::None;
-    match arguments.value("label") {
-        None if source.arguments.iter().find(given).is_some_and(is_none) => Ok(None),
-        None => Ok(Some(columns - 1)),
-        Some(Value::Int(number)) => match usize::try_from(from_end(*number)) {
-            Ok(column) if column < columns => Ok(Some(column)),
-            _ => Err(arguments.error(format!(
-                "there is no column {number}; the table has {columns}"
-            ))),
-        },
-        Some(Value::Text(name)) => {
-            let column = table
-                .names
-                .as_ref()
-                .and_then(|names| names.iter().position(|known| known == name));
-            let known = || {
-                table.names.as_ref().map_or_else(
-                    || "none".to_string(),
-                    |names| names.iter().collect::<Vec<_>>().join(", "),
-                )
-            };
-            column.map(Some).ok_or_else(|| {
-                arguments.error(format!("no column is called `{name}`; names: {}", known()))
-            })
-        }
-        Some(_) => Err(arguments.error("`label` should be a column's name or number".to_string())),
-    }
 }

@@ -71,11 +71,12 @@ fn field(model: &Model, input: &str) -> Result<Field, Failure> {
     let split = match ending.as_deref() {
         Some("png" | "jpg" | "jpeg") => Split::new(vec![image(model, path)?]),
         Some("csv") => source(Invocation::new("csv", [text()]).with("label", Value::None))?,
+        Some("parquet") => source(Invocation::new("parquet", [text()]).with("label", Value::None))?,
         Some("npy") => source(Invocation::new("npy", [text()]))?,
         Some("safetensors") => source(Invocation::new("safetensors", [text()]))?,
         _ => {
             return Err(Failure::command_line(format!(
-                "`{input}` is no png, jpg, csv, npy or safetensors file"
+                "`{input}` is no png, jpg, csv, parquet, npy or safetensors file"
             )));
         }
     };
