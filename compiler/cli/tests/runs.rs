@@ -439,3 +439,39 @@ fn a_map_stands_before_random_changes() {
         outcome.stderr
     );
 }
+
+#[test]
+fn half_precision_trains_nearly_as_well() {
+    let last = |precision: &str| {
+        let statics = format!("a[epochs=4, precision=\"{precision}\", ");
+        let program = PROGRAM.replace("a[epochs=4, ", &statics);
+        let place = Place::new().with("a.dlm", program);
+        let outcome = place.dlmc(&["run", "a.dlm", "--quiet", "--out", "run"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let text = std::fs::read_to_string(place.path("run/metrics.csv")).expect("metrics");
+        let rows = text
+            .lines()
+            .filter(|line| line.contains(",eval,cross_entropy,"));
+        let value = rows.last().and_then(|line| line.rsplit(',').next());
+        value
+            .and_then(|value| value.parse::<f64>().ok())
+            .expect("a value")
+    };
+    let (single, half) = (last("f32"), last("bf16"));
+    assert!(
+        single != half && (single - half).abs() < 0.02 * single,
+        "{single} and {half}"
+    );
+    let wrong = PROGRAM.replace("a[epochs=4, ", "a[epochs=4, precision=\"half\", ");
+    let outcome = Place::new()
+        .with("a.dlm", wrong)
+        .dlmc(&["check", "a.dlm"])
+        .bad(1);
+    assert!(
+        outcome
+            .stderr
+            .contains("`precision` is \"f32\" or \"bf16\""),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -167,10 +167,12 @@ fn lanes_and_constants() {
             let mask = b.binary(VectorBinary::MaskXor, mask, odd);
             b.select(mask, third, nan)
         });
-        check_mapped(lanes, &[Element::U8], Element::U8, |b, v| {
-            let many = b.integer(-7, lanes);
-            b.binary(VectorBinary::IntMul, v[0], many)
-        });
+        for element in [Element::U8, Element::Bf16] {
+            check_mapped(lanes, &[element], element, |b, v| {
+                let many = b.integer(-7, lanes);
+                b.binary(VectorBinary::IntMul, v[0], many)
+            });
+        }
     }
 }
 
@@ -197,7 +199,7 @@ fn functions() {
 #[test]
 fn loads_and_stores() {
     for lanes in LANES {
-        for element in [Element::F32, Element::I32, Element::U8, Element::Bool] {
+        for &element in Element::ALL {
             for (kind, stride) in [
                 (LoadKind::Contiguous, 1),
                 (LoadKind::Splat, 1),

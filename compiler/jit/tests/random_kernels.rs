@@ -240,7 +240,13 @@ fn finite(bits: u32) -> f32 {
 
 fn generate(seed: u64, lanes: u8) -> (Kernel, Vec<Vec<u8>>, Vec<i64>) {
     let mut builder = KernelBuilder::new("random");
-    let elements = [Element::F32, Element::I32, Element::U8, Element::Bool];
+    let elements = [
+        Element::F32,
+        Element::I32,
+        Element::U8,
+        Element::Bf16,
+        Element::Bool,
+    ];
     let inputs = elements.map(|e| (builder.buffer("in", e, Access::Read), e));
     let outputs = elements.map(|e| (builder.buffer("out", e, Access::ReadWrite), e));
     let scalars: Vec<Value> = (0..3).map(|_| builder.scalar("n")).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dlm_core::graph::text::parse;
-use dlm_core::passes::{PASSES, Pass, find, run_passes};
+use dlm_core::passes::{PASSES, Pass, all, find, run_passes};
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -32,9 +32,7 @@ pub struct OptArguments {
 
 /// The examples, and every pass with its line.
 fn long_help() -> String {
-    let rows = PASSES
-        .iter()
-        .map(|pass| format!("  {:<20} {}\n", pass.name, pass.summary));
+    let rows = all().map(|pass| format!("  {:<20} {}\n", pass.name, pass.summary));
     format!("{EXAMPLES}\n\nPasses:\n{}", rows.collect::<String>())
 }
 
@@ -69,7 +67,7 @@ pub fn named_passes(names: &[String]) -> Result<Vec<&'static Pass>, Failure> {
 
 /// The message for a pass that does not exist.
 pub fn unknown_pass(name: &str) -> Failure {
-    let known: Vec<&str> = PASSES.iter().map(|pass| pass.name).collect();
+    let known: Vec<&str> = all().map(|pass| pass.name).collect();
     let hint = match dlm_grammar::suggest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are: {}", known.join(", ")),

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use dlm_core::elaborate::program::Feed;
+use dlm_core::elaborate::program::{Feed, Precision};
 use dlm_core::elaborate::{
     self, CallRequest, Callable, Elaborated, FileReport, Settings, TrainProgram, World, codes,
 };
 use dlm_core::graph::Graph;
+use dlm_core::passes::{OPTIONAL, run_passes};
 use dlm_core::schedule::PersistentLayout;
 use dlm_grammar::ast::{File, ItemKind};
 use dlm_grammar::{Diagnostic, suggest};
@@ -122,7 +123,14 @@ impl Frontend {
             self.known_train(name)?;
         }
         let elaborated = stages.time("elaborate", || self.elaborate_train(name));
-        self.accept(elaborated)
+        let mut train = self.accept(elaborated)?;
+        if train.settings.precision == Precision::Bf16 {
+            let evals = train.evals.iter_mut().map(|eval| &mut eval.graph);
+            for graph in std::iter::once(&mut train.step).chain(evals) {
+                *graph = run_passes(graph, OPTIONAL, |_, _| {}).map_err(Failure::internal)?;
+            }
+        }
+        Ok(train)
     }
 
     /// The run of that name with everything that is said about it.

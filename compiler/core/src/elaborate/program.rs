@@ -321,6 +321,16 @@ impl PlateauSpec {
     }
 }
 
+/// What the products of a run are computed in; all else is f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// `precision="f32"`
+    #[default]
+    F32,
+    /// `precision="bf16"`: operands and results rounded to bf16, sums in f32.
+    Bf16,
+}
+
 /// A run's settings: the statics of a `train`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSettings {
@@ -334,8 +344,8 @@ pub struct RunSettings {
     pub keep: Option<i64>,
     /// After how many evaluations without improvement the run ends.
     pub patience: Option<i64>,
-    /// The type that large products are computed in, such as `bf16`.
-    pub precision: Option<String>,
+    /// What products are computed in.
+    pub precision: Precision,
     /// The memory that a step may take, in bytes.
     pub memory: Option<i64>,
     /// Report every so many steps; from `log_every` in the statics, default 1.

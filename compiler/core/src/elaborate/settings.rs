@@ -3,7 +3,7 @@
 use super::codes;
 use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, Poison, error};
-use super::program::RunSettings;
+use super::program::{Precision, RunSettings};
 use super::scope::BindingKind;
 use super::value::Value;
 use dlm_grammar::ast::{Expr, ItemKind, StaticParam, Train};
@@ -141,7 +141,7 @@ impl Elaborator<'_> {
             seed: 0,
             keep: None,
             patience: None,
-            precision: None,
+            precision: Precision::F32,
             memory: None,
             log_every: 1,
         };
@@ -207,13 +207,12 @@ impl Elaborator<'_> {
         span: dlm_grammar::Span,
     ) -> Checked<()> {
         if name == "precision" {
-            return match value.as_text() {
-                Some(text) => {
-                    settings.precision = Some(text.to_owned());
-                    Ok(())
-                }
-                None => Err(self.wrong_setting(name, &value, "a str", span)),
+            settings.precision = match value.as_text() {
+                Some("f32") => Precision::F32,
+                Some("bf16") => Precision::Bf16,
+                _ => return Err(self.wrong_setting(name, &value, "\"f32\" or \"bf16\"", span)),
             };
+            return Ok(());
         }
         let least = if name == "seed" { i64::MIN } else { 1 };
         let Some(number) = value.as_int().filter(|&number| number >= least) else {

@@ -289,6 +289,7 @@ impl Machine<'_> {
                 Ok(u32::from_ne_bytes(word))
             }
             Element::U8 => Ok(u32::from(bytes[at])),
+            Element::Bf16 => Ok(u32::from(u16::from_ne_bytes([bytes[at], bytes[at + 1]]))),
             Element::Bool if bytes[at] < 2 => Ok(lanes::mask(bytes[at] == 1)),
             Element::Bool => Err(format!("the byte {} is no bool", bytes[at])),
         }
@@ -308,6 +309,7 @@ impl Machine<'_> {
                     bytes[at..at + 4].copy_from_slice(&bits.to_ne_bytes());
                 }
                 Element::U8 => bytes[at] = bits as u8,
+                Element::Bf16 => bytes[at..at + 2].copy_from_slice(&(bits as u16).to_ne_bytes()),
                 Element::Bool => bytes[at] = u8::from(bits != 0),
             }
         }

@@ -57,6 +57,8 @@ pub enum Element {
     I32,
     /// Loads as `I32`, zero-extended; stores the low byte.
     U8,
+    /// The upper half of an f32's bits; loads as `I32`, zero-extended, and stores the low two bytes.
+    Bf16,
     /// One byte, 0 or 1; loads and stores as `Mask`.
     Bool,
 }

@@ -42,5 +42,5 @@ names!(MathOp {
     IntDiv "int_div", Threefry0 "threefry_0", Threefry1 "threefry_1",
 });
 names!(LoopKind { Domain "domain", Reduction "reduction" });
-names!(Element { F32 "f32", I32 "i32", U8 "u8", Bool "bool" });
+names!(Element { F32 "f32", I32 "i32", U8 "u8", Bf16 "bf16", Bool "bool" });
 names!(Access { Read "read", Write "write", ReadWrite "read_write" });

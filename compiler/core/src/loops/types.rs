@@ -37,7 +37,7 @@ impl Element {
     pub fn loaded(self, lanes: u8) -> Type {
         match self {
             Element::F32 => Type::F32(lanes),
-            Element::I32 | Element::U8 => Type::I32(lanes),
+            Element::I32 | Element::U8 | Element::Bf16 => Type::I32(lanes),
             Element::Bool => Type::Mask(lanes),
         }
     }
@@ -46,6 +46,7 @@ impl Element {
     pub fn bytes(self) -> usize {
         match self {
             Element::F32 | Element::I32 => 4,
+            Element::Bf16 => 2,
             Element::U8 | Element::Bool => 1,
         }
     }

@@ -8,6 +8,7 @@ mod bodies;
 mod cse;
 mod dead_code;
 mod decompose;
+mod half_precision;
 mod hoist;
 mod merge_scans;
 mod primitives;
@@ -80,6 +81,18 @@ pub const PASSES: &[Pass] = &[
     },
 ];
 
+/// Passes that a program asks for; they stand before the others.
+pub const OPTIONAL: &[Pass] = &[Pass {
+    name: "half-precision",
+    summary: "products of bf16 operands with sums of f32: `precision=\"bf16\"`",
+    run: half_precision::run,
+}];
+
+/// Every pass.
+pub fn all() -> impl Iterator<Item = &'static Pass> {
+    OPTIONAL.iter().chain(PASSES)
+}
+
 /// A pass that does not exist, or went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PassError {
@@ -109,7 +122,7 @@ pub enum PassError {
 
 /// The nearest name, or all of them.
 fn hint(name: &str) -> String {
-    let names = || PASSES.iter().map(|pass| pass.name);
+    let names = || all().map(|pass| pass.name);
     match dlm_grammar::suggest(name, names()) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; there are {}", names().collect::<Vec<_>>().join(", ")),
@@ -121,7 +134,7 @@ fn hint(name: &str) -> String {
 /// # Errors
 /// Where there is none; the error suggests a near one.
 pub fn find(name: &str) -> Result<&'static Pass, PassError> {
-    let found = PASSES.iter().find(|pass| pass.name == name);
+    let found = all().find(|pass| pass.name == name);
     found.ok_or_else(|| PassError::Unknown { name: name.into() })
 }
 
@@ -171,7 +184,7 @@ mod tests {
         );
         check(
             "quantize",
-            "there is no pass `quantize`; there are simplify, hoist, autodiff, merge-scans, primitives, decompose, simplify-gradients, cse, dead-code",
+            "there is no pass `quantize`; there are half-precision, simplify, hoist, autodiff, merge-scans, primitives, decompose, simplify-gradients, cse, dead-code",
         );
     }
 }

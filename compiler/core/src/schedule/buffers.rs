@@ -358,9 +358,11 @@ impl Buffers {
                 let Some(anchor) = sources.fusion.groups[number].anchor else {
                     return;
                 };
-                let id = self.add(
+                // Sums are not rounded before their end.
+                let shape = sources.graph.nodes[anchor].ty.shape.clone();
+                let id = self.add_typed(
                     sources,
-                    anchor,
+                    &TensorType::new(DType::F32, shape),
                     format!("partial{}", anchor.as_u32()),
                     Space::Arena,
                     None,
@@ -569,7 +571,8 @@ fn kind_of(graph: &Graph, id: NodeId) -> &'static str {
 /// The memory element of a tensor's element type.
 pub fn element(dtype: DType) -> Element {
     match dtype {
-        DType::F32 | DType::Bf16 => Element::F32,
+        DType::F32 => Element::F32,
+        DType::Bf16 => Element::Bf16,
         DType::I32 | DType::I64 => Element::I32,
         DType::U8 => Element::U8,
         DType::Bool => Element::Bool,

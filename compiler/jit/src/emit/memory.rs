@@ -52,6 +52,7 @@ impl Emitter<'_, '_> {
             Element::F32 => ins.load(types::F32, flags, pointer, offset),
             Element::I32 => ins.load(types::I32, flags, pointer, offset),
             Element::U8 => ins.uload8(types::I32, flags, pointer, offset),
+            Element::Bf16 => ins.uload16(types::I32, flags, pointer, offset),
             Element::Bool => ins.load(types::I8, flags, pointer, offset),
         }
     }
@@ -69,6 +70,12 @@ impl Emitter<'_, '_> {
                 .builder
                 .ins()
                 .load(types::I32X4, flags, pointer, offset),
+            Element::Bf16 => {
+                let halves = self.builder.ins().load(types::I64, flags, pointer, offset);
+                let vector = self.builder.ins().scalar_to_vector(types::I64X2, halves);
+                let halves = self.cast(types::I16X8, vector);
+                self.builder.ins().uwiden_low(halves)
+            }
             Element::U8 | Element::Bool => {
                 let bytes = self.builder.ins().load(types::I32, flags, pointer, offset);
                 let vector = self.builder.ins().scalar_to_vector(types::I32X4, bytes);
@@ -133,6 +140,7 @@ impl Emitter<'_, '_> {
         let (ins, flags) = (self.builder.ins(), readable());
         match element {
             Element::U8 => ins.istore8(flags, scalar, pointer, offset),
+            Element::Bf16 => ins.istore16(flags, scalar, pointer, offset),
             Element::F32 | Element::I32 | Element::Bool => {
                 ins.store(flags, scalar, pointer, offset)
             }
@@ -147,6 +155,13 @@ impl Emitter<'_, '_> {
                 let low = self.part_constant(types::I32X4, 0xff);
                 let low = self.builder.ins().band(part, low);
                 self.narrow(low)
+            }
+            Element::Bf16 => {
+                let low = self.part_constant(types::I32X4, 0xffff);
+                let low = self.builder.ins().band(part, low);
+                let halves = self.builder.ins().unarrow(low, low);
+                let vector = self.cast(types::I64X2, halves);
+                self.builder.ins().extractlane(vector, 0)
             }
             Element::Bool => {
                 let ones = self.builder.ins().ushr_imm_u(part, 31);

@@ -5,13 +5,13 @@ use dlm_core::plan::{BufferId, Plan, Space};
 use dlm_runtime::program::{Arg, Call, Group, KernelIndex, Phase, ScalarArg, Tasks};
 
 /// How many kernels [`kernels`] gives.
-pub(super) const COUNT: usize = 2;
+pub(super) const COUNT: usize = 3;
 
 const LANES: i64 = 16;
 
-/// The copies of four-byte and of one-byte elements.
+/// The copies of elements of four bytes, one and two.
 pub(super) fn kernels() -> Vec<Kernel> {
-    [Element::I32, Element::U8].map(copy).into()
+    [Element::I32, Element::U8, Element::Bf16].map(copy).into()
 }
 
 /// The kernel that copies elements of that type.
@@ -19,6 +19,7 @@ fn kernel_of(element: Element) -> KernelIndex {
     match element {
         Element::F32 | Element::I32 => KernelIndex(0),
         Element::U8 | Element::Bool => KernelIndex(1),
+        Element::Bf16 => KernelIndex(2),
     }
 }
 

@@ -92,6 +92,7 @@ fn data_type(element: Element) -> DataType {
         Element::F32 => DataType::F32,
         Element::I32 => DataType::I32,
         Element::U8 => DataType::U8,
+        Element::Bf16 => DataType::Bf16,
         Element::Bool => DataType::Bool,
     }
 }

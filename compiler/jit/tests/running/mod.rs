@@ -1,7 +1,7 @@
 //! Plans run by the slow evaluator and by the worker team, on the same made-up inputs.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
-use dlm_core::graph::eval::Tensor;
+use dlm_core::graph::eval::{Tensor, round_bf16};
 use dlm_core::graph::{InputKind, OutputKind};
 use dlm_core::loops::Element;
 use dlm_core::plan::{Interpreter, Order, Plan, PlanBuffer, Port};
@@ -27,6 +27,7 @@ fn random(buffer: &PlanBuffer, batch: usize, salt: u64) -> Tensor {
         let random = f64::from((state >> 40) as u32) / f64::from(1u32 << 24);
         match buffer.element {
             Element::F32 => f64::from((random * 2.0 - 1.0) as f32),
+            Element::Bf16 => f64::from(round_bf16((random * 2.0 - 1.0) as f32)),
             Element::I32 | Element::U8 => (random * 10.0).floor(),
             Element::Bool => (random * 2.0).floor(),
         }
@@ -53,7 +54,7 @@ pub type Left = Vec<(String, Vec<u32>)>;
 
 fn bits(element: DataType, values: impl Iterator<Item = f64>) -> Vec<u32> {
     let value = |value: f64| match element {
-        DataType::F32 => (value as f32).to_bits(),
+        DataType::F32 | DataType::Bf16 => (value as f32).to_bits(),
         _ => value as i32 as u32,
     };
     values.map(value).collect()
@@ -116,6 +117,7 @@ impl Machine<'_> {
         let shape = value.shape.iter().map(|&extent| extent as u64).collect();
         let bytes = value.data.iter().flat_map(|&value| match slot.dtype {
             DataType::F32 => (value as f32).to_ne_bytes().to_vec(),
+            DataType::Bf16 => ((value as f32).to_bits() >> 16).to_ne_bytes()[..2].to_vec(),
             DataType::I32 => (value as i32).to_ne_bytes().to_vec(),
             _ => vec![value as u8],
         });
@@ -138,7 +140,9 @@ impl Machine<'_> {
             .clone();
         let tensor = load(&slot, batch as u64, self.memory(&slot));
         match slot.dtype {
-            DataType::F32 => bits(slot.dtype, tensor.to_f32().into_iter().map(f64::from)),
+            DataType::F32 | DataType::Bf16 => {
+                bits(slot.dtype, tensor.to_f32().into_iter().map(f64::from))
+            }
             _ => bits(
                 slot.dtype,
                 tensor

@@ -191,6 +191,7 @@ impl Words {
             match element {
                 Element::F32 | Element::I32 => bytes.extend(self.special().to_ne_bytes()),
                 Element::U8 => bytes.push(self.next() as u8),
+                Element::Bf16 => bytes.extend((self.special() as u16).to_ne_bytes()),
                 Element::Bool => bytes.push(self.below(2) as u8),
             }
         }

@@ -187,7 +187,7 @@ fn settled(mut value: Tensor, dtype: DType, single: bool) -> Tensor {
 }
 
 /// To nearest, ties to even, in the upper half of the bits.
-fn round_bf16(value: f32) -> f32 {
+pub fn round_bf16(value: f32) -> f32 {
     if value.is_nan() {
         return value;
     }

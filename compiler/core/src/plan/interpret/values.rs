@@ -1,6 +1,6 @@
 //! Plain tensors to the bytes of a buffer, and back.
 
-use crate::graph::eval::Tensor;
+use crate::graph::eval::{Tensor, round_bf16};
 use crate::loops::Element;
 use crate::plan::{Layout, PlanBuffer};
 
@@ -13,6 +13,10 @@ pub(super) fn pack(buffer: &PlanBuffer, value: &Tensor, memory: &mut [u8]) {
             Element::F32 => memory[at..at + 4].copy_from_slice(&(element as f32).to_ne_bytes()),
             Element::I32 => memory[at..at + 4].copy_from_slice(&(element as i32).to_ne_bytes()),
             Element::U8 => memory[at] = element as u8,
+            Element::Bf16 => {
+                let upper = (round_bf16(element as f32).to_bits() >> 16) as u16;
+                memory[at..at + 2].copy_from_slice(&upper.to_ne_bytes());
+            }
             Element::Bool => memory[at] = u8::from(element != 0.0),
         }
     }
@@ -30,6 +34,10 @@ pub(super) fn unpack(buffer: &PlanBuffer, shape: &[i64], memory: &[u8]) -> Tenso
         match buffer.element {
             Element::F32 => f64::from(f32::from_ne_bytes(word(at))),
             Element::I32 => f64::from(i32::from_ne_bytes(word(at))),
+            Element::Bf16 => {
+                let upper = u16::from_ne_bytes([memory[at], memory[at + 1]]);
+                f64::from(f32::from_bits(u32::from(upper) << 16))
+            }
             Element::U8 | Element::Bool => f64::from(memory[at]),
         }
     };

@@ -29,7 +29,8 @@ impl Lowering<'_> {
             stride => LoadKind::Strided(stride),
         };
         let handle = self.handle(buffer);
-        Ok(self.b.load_as(handle, form(&located.at), kind, self.width))
+        let loaded = self.b.load_as(handle, form(&located.at), kind, self.width);
+        Ok(self.unpacked(self.element(buffer), loaded))
     }
 
     /// Writes an element, or each lane's element.
@@ -48,6 +49,7 @@ impl Lowering<'_> {
         } else {
             value
         };
+        let value = self.packed(self.element(buffer), value);
         let address = form(&located.at).address(handle);
         self.b.store_strided(address, value, located.stride.max(1));
         Ok(())

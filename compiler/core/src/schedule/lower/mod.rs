@@ -9,6 +9,7 @@ mod contract;
 mod demand;
 mod elementwise;
 mod gather;
+mod half;
 mod multiply_add;
 mod nest;
 mod parts;

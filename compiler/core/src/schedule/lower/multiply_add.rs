@@ -4,7 +4,7 @@
 //! a value that two kernels compute has the same bits in both, on which comparisons with a stored maximum rely.
 
 use super::{LowerError, Lowering, Place};
-use crate::graph::{BinaryOp, NodeId, Op};
+use crate::graph::{BinaryOp, DType, NodeId, Op};
 use crate::loops::{Instruction, Value, VectorUnary};
 
 /// Where the product stands in a sum or difference.
@@ -47,7 +47,8 @@ impl Lowering<'_> {
     fn is_lone_product(&self, node: NodeId) -> bool {
         let data = &self.cx.graph.nodes[node];
         data.op == Op::Binary(BinaryOp::Mul)
-            && data.ty.dtype.is_float()
+            // A product of bf16 is rounded by itself.
+            && data.ty.dtype == DType::F32
             && self.cx.used_once.contains(node)
             && !self.cx.stored.contains(&node)
     }

@@ -584,6 +584,7 @@ impl Lowering<'_> {
                 return self.flush(anchor, &instances, &values);
             }
             for (instance, value) in instances.into_iter().zip(values) {
+                let value = self.settled(anchor, value);
                 self.remember((anchor, instance), value);
             }
         }
@@ -721,7 +722,8 @@ impl Lowering<'_> {
             stride => crate::loops::LoadKind::Strided(stride),
         };
         let handle = self.handle(buffer);
-        self.b.load_as(handle, form(at), kind, self.width)
+        let loaded = self.b.load_as(handle, form(at), kind, self.width);
+        self.unpacked(self.element(buffer), loaded)
     }
 }
 

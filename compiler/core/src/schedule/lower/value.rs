@@ -56,15 +56,19 @@ impl Lowering<'_> {
                 let round = self.scalar(ScalarArgument::Round);
                 Ok(self.b.index_to_int(round, self.width))
             }
-            Op::Cast(to) => self.cast(data.inputs[0], *to, places),
+            Op::Cast(to) => {
+                let value = self.cast(data.inputs[0], *to, places)?;
+                Ok(self.settled(node, value))
+            }
             Op::Unary(op) => {
                 let operand = self.value(data.inputs[0], places)?;
                 let dtype = cx.graph.nodes[data.inputs[0]].ty.dtype;
-                Ok(self.unary(*op, dtype, operand))
+                let value = self.unary(*op, dtype, operand);
+                Ok(self.settled(node, value))
             }
             Op::Binary(op) => {
                 if let Some(value) = self.multiply_add(*op, &data.inputs, places)? {
-                    return Ok(value);
+                    return Ok(self.settled(node, value));
                 }
                 let a = self.value(data.inputs[0], places)?;
                 let b = self.value(data.inputs[1], places)?;
@@ -74,7 +78,8 @@ impl Lowering<'_> {
                     .iter()
                     .map(|&input| self.is_constant(input))
                     .collect::<Vec<_>>();
-                Ok(self.binary(*op, dtype, (a, constants[0]), (b, constants[1])))
+                let value = self.binary(*op, dtype, (a, constants[0]), (b, constants[1]));
+                Ok(self.settled(node, value))
             }
             Op::Select => {
                 let mask = self.value(data.inputs[0], places)?;
@@ -99,7 +104,8 @@ impl Lowering<'_> {
                 self.view(node, &view, data.inputs[0], places)
             }
             Op::Reduce { op, axes } if !cx.strategies.contains_key(&node) => {
-                self.window(node, *op, axes, places)
+                let value = self.window(node, *op, axes, places)?;
+                Ok(self.settled(node, value))
             }
             Op::Gather => self.gather(data.inputs[0], data.inputs[1], places),
             Op::Random { op, place, shape } => {

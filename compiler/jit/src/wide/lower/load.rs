@@ -16,8 +16,8 @@ const UPPER_PAIR: i64 = 0b_00_00_11_10;
 /// A load that has not been done.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    memory: Memory,
-    splat: bool,
+    pub(super) memory: Memory,
+    pub(super) splat: bool,
 }
 
 impl Pending {
@@ -49,8 +49,8 @@ impl Lower<'_> {
             LoadKind::Strided(stride) if lanes > 1 => {
                 let step = stride.wrapping_mul(size);
                 let memory = self.memory(address, step.saturating_mul(i64::from(lanes) - 1))?;
-                match words {
-                    true => self.load_strided_words(value, memory, step as i32),
+                match words || element == Element::Bf16 {
+                    true => self.load_strided_words(value, element, memory, step as i32),
                     false => self.load_strided_bytes(value, element, memory, step as i32),
                 }
             }
@@ -63,6 +63,7 @@ impl Lower<'_> {
                         self.places[value] = Place::Pending(pending);
                     }
                     true => self.load_words(value, &pending),
+                    false if element == Element::Bf16 => self.load_halves(value, &pending),
                     false => self.load_bytes(value, element, &pending),
                 }
             }
@@ -151,8 +152,8 @@ impl Lower<'_> {
         self.finish_bytes(value, element, &parts);
     }
 
-    /// One or two bytes from memory, zero-extended, in an xmm register.
-    fn bytes_to_vector(&mut self, code: Code, memory: Memory) -> Operand {
+    /// One, two or four bytes from memory, zero-extended, in an xmm register.
+    pub(super) fn bytes_to_vector(&mut self, code: Code, memory: Memory) -> Operand {
         let byte = self.program.general();
         let sources = [word(byte), Operand::Memory(memory)];
         self.push(Inst::new(Op::General(code), First::Writes, &sources));
@@ -181,14 +182,17 @@ impl Lower<'_> {
         }
     }
 
-    fn load_strided_words(&mut self, value: Value, memory: Memory, step: i32) {
+    fn load_strided_words(&mut self, value: Value, element: Element, memory: Memory, step: i32) {
         let (count, width) = (self.part_count(value), self.width(value));
         let lanes = usize::from(self.lanes(value)) / count;
         for part in 0..count {
             let quarters: Vec<Operand> = (0..lanes.div_ceil(4))
                 .map(|quarter| {
                     let first = part * lanes + quarter * 4;
-                    self.strided_quarter(memory, step, first, lanes.min(4))
+                    match element {
+                        Element::Bf16 => self.strided_halves(memory, step, first, lanes.min(4)),
+                        _ => self.strided_quarter(memory, step, first, lanes.min(4)),
+                    }
                 })
                 .collect();
             let whole = self.join_quarters(width, &quarters);

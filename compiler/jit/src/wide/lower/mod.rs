@@ -10,6 +10,7 @@ mod arithmetic;
 mod compare;
 mod control;
 mod convert;
+mod half;
 mod integer;
 mod load;
 mod moves;

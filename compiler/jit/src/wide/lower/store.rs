@@ -21,17 +21,20 @@ impl Lower<'_> {
         let width = self.width(value);
         let parts = self.whole_lanes(value);
         if stride != 1 && lanes > 1 {
-            let size = if words { 4 } else { 1 };
+            let size = element.bytes() as i32;
             self.store_strided(&parts, width, lanes, (memory, step as i32, size));
             return Ok(());
         }
         for (part, &source) in parts.iter().enumerate() {
             let mut memory = memory;
-            let bytes = width.bytes() as i32 / if words { 1 } else { 4 };
+            let bytes = width.bytes() as i32 / 4 * element.bytes() as i32;
             memory.displacement += part as i32 * bytes;
             let lanes = lanes / parts.len() as u8;
             match words {
                 true => self.store_words(memory, source, width, lanes),
+                false if element == Element::Bf16 => {
+                    self.store_halves(memory, source, width, lanes);
+                }
                 false => self.store_bytes(memory, source, width, lanes),
             }
         }
@@ -54,7 +57,13 @@ impl Lower<'_> {
             .collect()
     }
 
-    fn write(&mut self, op: VectorOp, width: Width, memory: Memory, sources: &[Operand]) {
+    pub(super) fn write(
+        &mut self,
+        op: VectorOp,
+        width: Width,
+        memory: Memory,
+        sources: &[Operand],
+    ) {
         let to = Operand::Memory(memory);
         let mut inst = Inst::new(Op::Vector(op, width), First::Reads, &[to]);
         inst.operands.extend_from_slice(sources);
@@ -135,6 +144,10 @@ impl Lower<'_> {
                 memory,
                 &[quarter, number(lane)],
             ),
+            (2, _) => {
+                let sources = [quarter, number(lane * 2)];
+                self.write(VectorOp::ExtractTwoBytes, Width::X, memory, &sources);
+            }
             _ => {
                 let sources = [quarter, number(lane * 4)];
                 self.write(VectorOp::ExtractByte, Width::X, memory, &sources);
