@@ -11,6 +11,7 @@ use dlm_grammar::SourceMap;
 use programs::library::{BLOCKS, EXPRESSIONS};
 
 const OPTIMIZERS: &[&str] = &[
+    "sgd[lr=plateau[\"mean\"]]",
     "sgd[lr=0.1 * staircase[every=2], momentum=0.9, nesterov=true, decay=0.1]",
     "adagrad[lr=0.1 * multistep[at=[2, 4]]]",
     "rmsprop[lr=0.1 * exponential[gamma=0.9], momentum=0.5, centered=true]",
@@ -133,6 +134,7 @@ fn optimizers_and_schedules() {
                 let loss = mean(net(x) ^ 2)
                 minimize loss with opt
               }}
+              eval (x, y) in numbers.test |> batch[2] {{ report mean(net(x)) }}
             }}"
         );
         let program = programs::train_ok(optimizer, &text);
@@ -144,6 +146,7 @@ fn optimizers_and_schedules() {
             ("epoch", 1.0),
             ("steps", 20.0),
             ("epochs", 2.0),
+            ("plateau.0", 0.5),
         ] {
             values.insert(name.to_owned(), Tensor::scalar(value));
         }

@@ -11,6 +11,13 @@ use dlm_grammar::SourceMap;
 /// `s: f32[2]`, `c: i32[2]` of 0 and 1.
 pub const EXPRESSIONS: &[&str] = &[
     "relu(x)",
+    "sin(x) + cos(p)",
+    "p ^ (x + 1)",
+    "(x + 2.5) % p",
+    "where(x <= 0 and not (p > 0.5) or unsqueeze[-1](y) == 1, x, p)",
+    "min[axis=1](x) + prod[axis=-1](p)[:, 0:1]",
+    "x * randn[4, 6]",
+    "round(3 * x)",
     "leaky_relu(x)",
     "elu(x)",
     "selu(x)",

@@ -1,6 +1,8 @@
 //! Plans run by the slow evaluator and by the worker team, on the same made-up inputs.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::collections::BTreeMap;
+
 use dlm_core::graph::eval::{Tensor, round_bf16};
 use dlm_core::graph::{InputKind, OutputKind};
 use dlm_core::loops::Element;
@@ -79,10 +81,7 @@ pub fn by_evaluator(plan: &Plan, batches: &[usize], order: Order) -> Left {
             let value = interpreter
                 .read(port.kind, &port.name, batch)
                 .expect("an output");
-            let element = match plan.buffers[port.buffer].element {
-                Element::F32 => DataType::F32,
-                _ => DataType::I32,
-            };
+            let element = data_type(plan.buffers[port.buffer].element);
             left.push((port.name.clone(), bits(element, value.data.into_iter())));
         }
     }
@@ -188,4 +187,66 @@ pub fn by_team(plan: &Plan, batches: &[usize], workers: usize, options: &Options
         }
     }
     left
+}
+
+/// A plan's machine code.
+pub struct Compiled {
+    program: Executable,
+    team: Team,
+}
+
+impl Compiled {
+    pub fn new(plan: &Plan, options: &Options) -> Compiled {
+        let programs = link(&[plan], options).unwrap_or_else(|error| panic!("{error}"));
+        Compiled {
+            program: programs.into_iter().next().expect("one program"),
+            team: Team::new(1).expect("a thread"),
+        }
+    }
+
+    /// The outputs of one step for these inputs.
+    pub fn run(&self, plan: &Plan, inputs: &BTreeMap<(InputKind, String), Tensor>) -> Left {
+        let mut machine = Machine {
+            program: &self.program,
+            persistent: Buffer::zeroed(self.program.persistent_bytes).expect("memory"),
+            arena: arena_of(&self.program).expect("memory"),
+        };
+        for ((kind, name), value) in inputs {
+            machine.feed(plan, *kind, name, plan.batch, value);
+        }
+        let memory = Memory {
+            persistent: &mut machine.persistent,
+            arena: &mut machine.arena,
+            scratch: &mut Scratch::default(),
+        };
+        let done = self
+            .team
+            .execute(&self.program, memory, plan.batch as u64, |_| ());
+        done.expect("runs");
+        let ports = plan.outputs.iter();
+        ports
+            .map(|port| {
+                let bits = machine.read(port.kind, &port.name, plan.batch);
+                (port.name.clone(), bits)
+            })
+            .collect()
+    }
+}
+
+/// The bits that an output of the slow evaluator has in memory.
+pub fn bits_of(plan: &Plan, name: &str, value: &Tensor) -> Vec<u32> {
+    let port = plan.outputs.iter().find(|port| port.name == name);
+    let buffer = port.expect("an output").buffer;
+    bits(
+        data_type(plan.buffers[buffer].element),
+        value.data.iter().copied(),
+    )
+}
+
+fn data_type(element: Element) -> DataType {
+    match element {
+        Element::F32 => DataType::F32,
+        Element::Bf16 => DataType::Bf16,
+        _ => DataType::I32,
+    }
 }
