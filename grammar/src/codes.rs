@@ -19,5 +19,5 @@ crate::codes! {
     POSITION_AFTER_NAME = "position-after-name", "an argument by position stands after one by name";
     PATTERN_PARENTHESES = "pattern-parentheses", "the names of a loop, `step` or `eval` need parentheses, or have too many";
     MISPLACED_STATEMENT = "misplaced-statement", "a statement stands where its kind has no meaning";
-    MISSING_PART = "missing-part", "a train has no `step`, or more than one";
+    MISSING_PART = "missing-part", "a train has no `step` and no `eval`, or more than one `step`";
 }

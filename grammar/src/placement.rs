@@ -164,10 +164,11 @@ impl Checker<'_> {
             .collect();
         let diagnostic = match steps.as_slice() {
             [_] => return,
+            [] if train.body.statements.iter().any(is_eval) => return,
             [] => {
-                let message = format!("the train `{}` has no `step`", train.name.name);
+                let message = format!("the train `{}` has no `step` and no `eval`", train.name.name);
                 Diagnostic::error(MISSING_PART, train.name.span, message)
-                    .help("a train needs one: `step (x, y) in data.train |> batch[64] { … minimize loss with opt }`")
+                    .help("it needs one: `step (x, y) in data.train |> batch[64] { … minimize loss with opt }`")
             }
             [first, second, ..] => {
                 let message = "a train has one `step`";
@@ -180,6 +181,10 @@ impl Checker<'_> {
         };
         self.diagnostics.push(diagnostic);
     }
+}
+
+fn is_eval(statement: &Stmt) -> bool {
+    matches!(statement.kind, StmtKind::Eval { .. })
 }
 
 /// The keyword with which a statement begins.

@@ -264,6 +264,16 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Runs all evaluations once and writes what a run without steps leaves.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn evaluate_once(&mut self, observer: &mut dyn Observer) -> Result<(), SessionError> {
+        self.evaluate(observer)?;
+        self.metrics.flush()?;
+        self.save_model()
+    }
+
     /// Does at most so many steps, all of them in the current epoch and without evaluations.
     ///
     /// # Errors

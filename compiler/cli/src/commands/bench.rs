@@ -82,7 +82,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let peak = stages.time("measure the peak", || {
         measure::peak(&team, peak_program, lanes)
     })?;
-    let passes = if arguments.infer { 1.0 } else { 3.0 };
+    let passes = if arguments.infer || !train.trains() { 1.0 } else { 3.0 };
     let flops = passes * total_flops(part.graph, part.batch as i64) as f64;
     let result = show::BenchResult {
         name: frontend.source.name(),

@@ -90,7 +90,10 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     frontend.to_save(&train).write(&out)?;
     let total = prepare::total_steps(&train, &session);
     let mut display = Display::new(arguments.quiet, shared.verbose, total);
-    let result = session.run(&mut display);
+    let result = match train.trains() {
+        true => session.run(&mut display).map(|_| ()),
+        false => session.evaluate_once(&mut display),
+    };
     display.finish();
     stages.show();
     display.show_start();

@@ -280,8 +280,15 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// The training step.
+    /// The training step, or the first evaluation of a run that has none.
     pub fn step(train: &'a TrainProgram) -> Part<'a> {
+        if let (false, Some(eval)) = (train.trains(), train.evals.first()) {
+            return Part {
+                graph: &eval.graph,
+                batch: batch_size(&eval.feeds),
+                feeds: &eval.feeds,
+            };
+        }
         Part {
             graph: &train.step,
             batch: batch_size(&train.feeds),

@@ -114,7 +114,7 @@ pub enum StateOwner {
 pub struct TrainProgram {
     /// Its name in the file.
     pub name: String,
-    /// One training step: a pure function.
+    /// One training step: a pure function. Without outputs where the run only evaluates.
     pub step: Graph,
     /// What feeds the step's `Data` inputs; the first sets the epoch, others cycle.
     pub feeds: Vec<Feed>,
@@ -140,6 +140,13 @@ pub struct TrainProgram {
     pub plateaus: Vec<PlateauSpec>,
     /// What outputs of kind `Check` tell of, in the step, the evaluations and their metrics.
     pub checks: Vec<IndexCheck>,
+}
+
+impl TrainProgram {
+    /// Whether the run has a `step`, and does not only evaluate.
+    pub fn trains(&self) -> bool {
+        !self.step.outputs.is_empty()
+    }
 }
 
 /// One `eval`.

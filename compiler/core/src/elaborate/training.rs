@@ -25,6 +25,7 @@ enum Phase {
 }
 
 /// What a phase leaves behind.
+#[derive(Default)]
 struct PhaseResult {
     unit: Unit,
     feeds: Vec<super::program::Feed>,
@@ -41,7 +42,12 @@ impl Elaborator<'_> {
         self.train_under_way = Some((tree.clone(), item));
         let root = self.add_instance(None, String::new(), train.name.span);
         let settings = self.settings(train);
-        let result = self.phase(train, root, Phase::Step);
+        let steps = train.body.statements.iter();
+        let trains = steps.clone().any(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
+        let result = match trains {
+            true => self.phase(train, root, Phase::Step),
+            false => Ok(PhaseResult::default()),
+        };
         let mut evals = Vec::new();
         let count = train
             .body
@@ -63,7 +69,9 @@ impl Elaborator<'_> {
         if self.reporter.has_errors() {
             return Err(super::diagnose::Poison);
         }
-        self.warn_untrained(train);
+        if trains {
+            self.warn_untrained(train);
+        }
         Ok(self.assemble(train, result, evals?, settings))
     }
 

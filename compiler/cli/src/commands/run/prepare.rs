@@ -36,8 +36,9 @@ pub fn plan(
     let datasets = stages.time("data", || data.sets(frontend))?;
     let layout = persistent_layout(train);
     let mut programs = programs(train, frontend, &layout, stages)?;
-    let (init, step) = (programs.remove(0), programs.remove(0));
+    let init = programs.remove(0);
     let mut programs = programs.into_iter();
+    let steps: Vec<Executable> = programs.by_ref().take(usize::from(train.trains())).collect();
     let mut evaluations = Vec::with_capacity(train.evals.len());
     for eval in &train.evals {
         let program = programs
@@ -54,7 +55,7 @@ pub fn plan(
         });
     }
     Ok(session::Plan {
-        steps: vec![step],
+        steps,
         choice: None,
         feeds: data.feeds(&train.feeds, &datasets)?,
         evaluations,
@@ -94,7 +95,8 @@ fn programs(
     stages: &mut Stages,
 ) -> Result<Vec<Executable>, Failure> {
     let mut parts: Vec<(&Graph, usize)> = Vec::new();
-    for name in ["init", "step"] {
+    let names: &[&str] = if train.trains() { &["init", "step"] } else { &["init"] };
+    for name in names {
         let part = Part::find(train, name)?;
         parts.push((part.graph, part.batch));
     }
