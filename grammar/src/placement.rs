@@ -166,7 +166,10 @@ impl Checker<'_> {
             [_] => return,
             [] if train.body.statements.iter().any(is_eval) => return,
             [] => {
-                let message = format!("the train `{}` has no `step` and no `eval`", train.name.name);
+                let message = format!(
+                    "the train `{}` has no `step` and no `eval`",
+                    train.name.name
+                );
                 Diagnostic::error(MISSING_PART, train.name.span, message)
                     .help("it needs one: `step (x, y) in data.train |> batch[64] { … minimize loss with opt }`")
             }

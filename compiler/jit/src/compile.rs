@@ -7,11 +7,12 @@ use cranelift::prelude::FunctionBuilderContext;
 use cranelift_codegen::{Context, control::ControlPlane};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::Module;
-use dlm_core::loops::{Buffer, Kernel, expand_math};
+use dlm_core::loops::{Kernel, expand_math};
 use rayon::prelude::*;
 
 use crate::backend::Backend;
 use crate::code::{Code, Entry, Listing};
+use crate::distinct::distinct;
 use crate::emit::emit;
 use crate::error::JitError;
 use crate::target::{Effort, Target};
@@ -43,10 +44,11 @@ struct Compiled {
 /// never a panic.
 pub fn compile(kernels: &[Kernel], options: &Options) -> Result<Arc<Code>, JitError> {
     let target = Target::host()?;
-    let (distinct, places) = distinct(kernels);
+    let kernels: Vec<&Kernel> = kernels.iter().collect();
+    let (distinct, places) = distinct(&kernels);
     let compiled: Vec<Compiled> = distinct
         .par_iter()
-        .map(|kernel| guarded(kernel, &target, options))
+        .map(|&kernel| guarded(kernel, &target, options))
         .collect::<Result<_, _>>()?;
     let isa = target.isa(Effort::Keep).clone();
     let names = cranelift_module::default_libcall_names();
@@ -67,33 +69,6 @@ pub fn compile(kernels: &[Kernel], options: &Options) -> Result<Arc<Code>, JitEr
         .map(|&place| compiled[place].listing.clone())
         .collect();
     Ok(Arc::new(Code::new(module, entry_of, listing_of, bytes)))
-}
-
-/// The kernels without names and without repetitions, and for each kernel the place of its equal.
-fn distinct(kernels: &[Kernel]) -> (Vec<Kernel>, Vec<usize>) {
-    let mut found: indexmap::IndexMap<Kernel, Kernel> = indexmap::IndexMap::new();
-    let mut places = Vec::with_capacity(kernels.len());
-    for kernel in kernels {
-        let entry = found.entry(nameless(kernel));
-        places.push(entry.index());
-        entry.or_insert_with(|| kernel.clone());
-    }
-    (found.into_values().collect(), places)
-}
-
-/// The kernel without what is only for people.
-fn nameless(kernel: &Kernel) -> Kernel {
-    let mut plain = kernel.clone();
-    plain.name.clear();
-    plain.notes.clear();
-    plain.spans.clear();
-    for number in 0..plain.buffers.len() {
-        plain.buffers[Buffer::from_u32(number as u32)].name.clear();
-    }
-    for scalar in &mut plain.scalars {
-        scalar.1.clear();
-    }
-    plain
 }
 
 #[allow(

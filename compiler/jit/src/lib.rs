@@ -9,6 +9,7 @@
 mod backend;
 mod code;
 mod compile;
+mod distinct;
 mod emit;
 mod error;
 mod link;
@@ -18,6 +19,7 @@ pub mod wide;
 pub use backend::Backend;
 pub use code::{Code, Entry, Listing};
 pub use compile::{Options, compile};
+pub use distinct::distinct;
 pub use error::JitError;
 pub use link::{LinkError, link};
 pub use target::{Effort, Target};

@@ -1,5 +1,6 @@
 //! `dlmc bench`: how long the compiled program's step takes.
 
+mod compare;
 mod measure;
 mod show;
 
@@ -26,6 +27,7 @@ Examples:
   dlmc bench models/lenet.dlm                     a table for people
   dlmc bench models/bench/lenet_b64.dlm --json    one object: ms_min, ms_median, gflops and more
   dlmc bench models/lenet.dlm --infer             the forward pass of the evaluation
+  dlmc bench models/lenet.dlm --compare old.json  and what has changed since old.json was printed
 
 GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
 three forward passes. The peak is that of fused multiply-adds in registers on all threads,
@@ -48,12 +50,20 @@ pub struct BenchArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Show what has changed since an earlier measurement, of which FILE holds the JSON object
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    compare: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
 }
 
 /// Compiles, measures and prints.
 pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
+    let earlier = arguments
+        .compare
+        .as_deref()
+        .map(compare::read)
+        .transpose()?;
     let mut stages = Stages::new(shared.verbose);
     let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
     let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
@@ -82,7 +92,11 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let peak = stages.time("measure the peak", || {
         measure::peak(&team, peak_program, lanes)
     })?;
-    let passes = if arguments.infer || !train.trains() { 1.0 } else { 3.0 };
+    let passes = if arguments.infer || !train.trains() {
+        1.0
+    } else {
+        3.0
+    };
     let flops = passes * total_flops(part.graph, part.batch as i64) as f64;
     let result = show::BenchResult {
         name: frontend.source.name(),
@@ -94,9 +108,14 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         measured,
     };
     stages.show();
-    match arguments.json {
-        true => terminal::print(&format!("{}\n", result.json(&step_plan))),
-        false => terminal::print(&result.table(&step_plan)),
+    let json = result.json(&step_plan);
+    match (arguments.json, earlier) {
+        (true, _) => terminal::print(&format!("{json}\n")),
+        (false, None) => terminal::print(&result.table(&step_plan)),
+        (false, Some(earlier)) => {
+            let compared = compare::text(&earlier, &json);
+            terminal::print(&(result.table(&step_plan) + &compared))
+        }
     }
 }
 

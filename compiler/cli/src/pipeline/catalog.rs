@@ -1,8 +1,8 @@
 //! Data as the compiler asks for it, answered by the runtime: the two know nothing of each other.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dlm_core::elaborate::program::{SourceSpec, StageSpec, StaticArgument, StaticValue};
 use dlm_core::elaborate::world::{
@@ -18,7 +18,7 @@ pub struct Catalog {
     folder: PathBuf,
     working: PathBuf,
     /// What sources hold, by their text: given beforehand, or found.
-    known: RefCell<BTreeMap<String, SourceDescription>>,
+    known: Mutex<BTreeMap<String, SourceDescription>>,
 }
 
 impl Catalog {
@@ -27,7 +27,7 @@ impl Catalog {
         Catalog {
             folder: folder.into(),
             working: PathBuf::from("."),
-            known: RefCell::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -40,13 +40,18 @@ impl Catalog {
         Catalog {
             folder,
             working,
-            known: RefCell::new(known),
+            known: Mutex::new(known),
         }
     }
 
     /// What the sources hold that have been described.
     pub fn known(&self) -> BTreeMap<String, SourceDescription> {
-        self.known.borrow().clone()
+        self.found().clone()
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<String, SourceDescription>> {
+        // A lock that a panic left is of a map that is whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a source's paths are relative to.
@@ -61,7 +66,7 @@ impl Catalog {
 impl DataCatalog for Catalog {
     fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String> {
         let key = format!("{}{:?}", source.name, source.arguments);
-        if let Some(known) = self.known.borrow().get(&key) {
+        if let Some(known) = self.found().get(&key) {
             return Ok(known.clone());
         }
         let base = self.base(source);
@@ -70,7 +75,7 @@ impl DataCatalog for Catalog {
         let parts = found.parts.iter().map(part_description).collect();
         let splits = found.splits.iter().map(split_description).collect();
         let description = SourceDescription { parts, splits };
-        self.known.borrow_mut().insert(key, description.clone());
+        self.found().insert(key, description.clone());
         Ok(description)
     }
 }

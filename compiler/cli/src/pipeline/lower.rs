@@ -30,13 +30,11 @@ pub fn optimise(
     stages: &mut Stages,
     mut observe: impl FnMut(&'static str, &Graph),
 ) -> Result<Graph, Failure> {
-    let mut before = graph.clone();
     let mut done = 0;
     let attempt = stages.time("passes", || {
         catch_unwind(AssertUnwindSafe(|| {
             run_passes(graph, PASSES, |name, after| {
                 observe(name, after);
-                before = after.clone();
                 done += 1;
             })
         }))
@@ -44,11 +42,11 @@ pub fn optimise(
     match attempt {
         Ok(Ok(graph)) => Ok(graph),
         Ok(Err(error)) => {
-            let place = keep_for_report(&before, done);
+            let place = keep_for_report(graph, done);
             Err(Failure::internal(format!("{error}\n  {place}")))
         }
         Err(panic) => {
-            crate::terminal::complain(&format!("{}\n", keep_for_report(&before, done)));
+            crate::terminal::complain(&format!("{}\n", keep_for_report(graph, done)));
             resume_unwind(panic)
         }
     }
@@ -56,12 +54,15 @@ pub fn optimise(
 
 /// Writes the graph before a failing pass to a file, and says where and how to try again.
 fn keep_for_report(graph: &Graph, done: usize) -> String {
+    // The passes before it went well, and do so again.
+    let before = run_passes(graph, &PASSES[..done.min(PASSES.len())], |_, _| {});
+    let before = before.as_ref().unwrap_or(graph);
     let names: Vec<&str> = PASSES[done.min(PASSES.len())..]
         .iter()
         .map(|pass| pass.name)
         .collect();
     let path = std::env::temp_dir().join(format!("dlmc-{}.ir", std::process::id()));
-    match std::fs::write(&path, graph.to_string()) {
+    match std::fs::write(&path, before.to_string()) {
         Ok(()) => format!(
             "the graph before the failing pass is in {path}; to try again: dlmc opt {path} --passes {passes}",
             path = path.display(),

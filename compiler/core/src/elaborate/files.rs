@@ -3,7 +3,6 @@
 use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
-use super::library;
 use dlm_grammar::ast::{
     Definition, DefinitionKind, Expr, File, Ident, ItemKind, StringLiteral, Train,
 };
@@ -194,16 +193,15 @@ impl Elaborator<'_> {
         })
     }
 
-    /// The library's definition of a name, its file being parsed where it was not.
+    /// The library's definition of a name, parsed where it was not.
     pub fn library_item(&mut self, name: &str) -> Option<ItemRef> {
-        let file = self.library.file_of(name)?;
-        let loaded = match self.library.loaded[file] {
-            Some(loaded) => loaded,
+        let loaded = match self.library.loaded.get(name) {
+            Some(&loaded) => loaded,
             None => {
-                let (file_name, text) = library::FILES[file];
-                let shown = format!("<library>/{file_name}");
-                let loaded = self.add_file(&shown, String::new(), text, true);
-                self.library.loaded[file] = Some(loaded);
+                let (name, file, text) = self.library.text_of(name)?;
+                let shown = format!("<library>/{file}");
+                let loaded = self.add_file(&shown, String::new(), &text, true);
+                self.library.loaded.insert(name, loaded);
                 loaded
             }
         };

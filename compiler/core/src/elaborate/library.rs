@@ -1,4 +1,4 @@
-//! The standard library's files, which are parsed when a program first uses one of their names.
+//! The standard library's items, each of which is parsed when a program first uses its name.
 
 use indexmap::IndexMap;
 
@@ -21,12 +21,22 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("shapes.dlm", include_str!("../../std/shapes.dlm")),
 ];
 
-/// Which file of the library defines which name.
+/// Where the library defines which name.
 #[derive(Debug)]
 pub(super) struct Library {
-    names: IndexMap<&'static str, usize>,
-    /// For each file, its index among the loaded files.
-    pub loaded: Vec<Option<usize>>,
+    names: IndexMap<&'static str, Place>,
+    /// The loaded file that holds each item that has been used.
+    pub loaded: IndexMap<&'static str, usize>,
+}
+
+/// An item's place in the library.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    file: usize,
+    /// Lines before it.
+    line: usize,
+    /// Bytes before it, and before the next item.
+    bytes: (usize, usize),
 }
 
 impl Library {
@@ -34,19 +44,37 @@ impl Library {
     pub fn new() -> Library {
         let mut names = IndexMap::new();
         for (file, (_, text)) in FILES.iter().enumerate() {
-            for name in text.lines().filter_map(defined_name) {
-                names.insert(name, file);
+            let mut begin = 0;
+            let mut found: Vec<(&str, Place)> = Vec::new();
+            for (line, words) in text.split_inclusive('\n').enumerate() {
+                if let Some(name) = defined_name(words) {
+                    if let Some((_, last)) = found.last_mut() {
+                        last.bytes.1 = begin;
+                    }
+                    let bytes = (begin, text.len());
+                    found.push((name, Place { file, line, bytes }));
+                }
+                begin += words.len();
             }
+            names.extend(found);
         }
         Library {
             names,
-            loaded: vec![None; FILES.len()],
+            loaded: IndexMap::new(),
         }
     }
 
-    /// The file that defines a name.
-    pub fn file_of(&self, name: &str) -> Option<usize> {
-        self.names.get(name).copied()
+    /// The item of that name: its name, its file's, and a text in which it alone stands, on its own lines.
+    pub fn text_of(&self, name: &str) -> Option<(&'static str, &'static str, String)> {
+        let (&name, place) = self.names.get_key_value(name)?;
+        let (file, text) = FILES[place.file];
+        let item = &text[place.bytes.0..place.bytes.1];
+        Some((name, file, "\n".repeat(place.line) + item))
+    }
+
+    /// Whether the library defines a name.
+    pub fn defines(&self, name: &str) -> bool {
+        self.names.contains_key(name)
     }
 
     /// Every name of the library.
@@ -55,7 +83,7 @@ impl Library {
     }
 }
 
-fn defined_name(line: &'static str) -> Option<&'static str> {
+fn defined_name(line: &str) -> Option<&str> {
     let (keyword, rest) = line.split_once(' ')?;
     if !matches!(keyword, "fn" | "block" | "optimizer" | "let") {
         return None;
@@ -64,4 +92,23 @@ fn defined_name(line: &'static str) -> Option<&'static str> {
         .find(|c: char| !c.is_alphanumeric() && c != '_')
         .unwrap_or(rest.len());
     (end > 0).then(|| &rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_stands_on_the_lines_that_it_has_in_its_file() {
+        let library = Library::new();
+        for name in library.names() {
+            let (_, file, text) = library.text_of(name).expect("it is there");
+            let whole = FILES.iter().find(|each| each.0 == file).expect("a file").1;
+            let lines: Vec<(&str, &str)> = text.lines().zip(whole.lines()).collect();
+            let begin = lines.iter().position(|(own, _)| !own.is_empty());
+            let own = &lines[begin.expect("a line")..];
+            assert_eq!(defined_name(own[0].0), Some(name));
+            assert!(own.iter().all(|(own, same)| own == same), "{name}");
+        }
+    }
 }

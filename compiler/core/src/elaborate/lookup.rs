@@ -61,8 +61,7 @@ impl Elaborator<'_> {
     }
 
     fn library_file(&self, name: &str) -> usize {
-        let file = self.library.file_of(name);
-        file.and_then(|file| self.library.loaded[file]).unwrap_or(0)
+        self.library.loaded.get(name).copied().unwrap_or(0)
     }
 
     /// Names that a kind of body gives: `training`, the run's counters, an init's shape.

@@ -173,7 +173,7 @@ impl Elaborator<'_> {
         let known = self.frame().scopes.find(name).is_some()
             || BUILT_IN.contains(&name)
             || self.item(file, name).is_some()
-            || self.library.file_of(name).is_some()
+            || self.library.defines(name)
             || intrinsics::find(name, false).is_some();
         if !known {
             self.unknown_name(name, span);

@@ -43,7 +43,9 @@ impl Elaborator<'_> {
         let root = self.add_instance(None, String::new(), train.name.span);
         let settings = self.settings(train);
         let steps = train.body.statements.iter();
-        let trains = steps.clone().any(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
+        let trains = steps
+            .clone()
+            .any(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
         let result = match trains {
             true => self.phase(train, root, Phase::Step),
             false => Ok(PhaseResult::default()),

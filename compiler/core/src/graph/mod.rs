@@ -26,6 +26,7 @@ pub use types::{DType, Dim, TensorType};
 use cranelift_entity::{EntitySet, PrimaryMap, SecondaryMap, entity_impl};
 use dlm_grammar::Span;
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
 /// A node, and the one value it computes. Printed as `%7`.
@@ -82,7 +83,7 @@ pub struct Graph {
     /// The results, in the order of the program.
     pub outputs: Vec<Output>,
     /// The node of each operation with its inputs.
-    numbered: IndexMap<(Op, SmallVec<[NodeId; 3]>), NodeId>,
+    numbered: IndexMap<(Op, SmallVec<[NodeId; 3]>), NodeId, FxBuildHasher>,
 }
 
 impl Graph {

@@ -7,6 +7,7 @@ use super::lanes::Lanes;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
 use super::target::Target;
+use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
 use crate::graph::{Graph, NodeId, Op, TypeError};
 use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
@@ -52,6 +53,7 @@ pub fn schedule(
     let fusion = fuse(graph, &lanes, target, kept);
     let loops = loops(graph, &lanes, &fusion, target);
     let units = units(graph, &lanes, &fusion, &loops);
+    let index = UnitIndex::new(graph, &fusion, &units);
     let batch = lanes
         .extent
         .map_or(1, |extent| extent.known().map_or(batch, |n| n as usize))
@@ -67,6 +69,7 @@ pub fn schedule(
         batch,
         block,
         persistent,
+        index: &index,
     };
     let (buffers, arena_bytes, scratch_bytes) = buffers(&sources);
     let mut assembler = Assembler {

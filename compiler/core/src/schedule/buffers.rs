@@ -5,6 +5,7 @@ use super::lanes::Lanes;
 use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
 use super::target::Target;
+use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
 use crate::graph::{DType, Dim, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
 use crate::loops::Element;
@@ -118,6 +119,8 @@ pub struct Sources<'a> {
     pub block: usize,
     /// Where parameters and states lie.
     pub persistent: &'a PersistentLayout,
+    /// Who makes and reads what.
+    pub index: &'a UnitIndex,
 }
 
 impl Sources<'_> {
@@ -143,23 +146,13 @@ impl Sources<'_> {
 
     /// The units that read a value.
     fn readers(&self, node: NodeId) -> impl Iterator<Item = (usize, &Unit)> {
-        self.units
-            .iter()
-            .enumerate()
-            .filter(move |(_, unit)| unit.reads.contains(&node))
+        let readers = self.index.readers[node].iter();
+        readers.map(|&number| (number, &self.units[number]))
     }
 
     /// The unit that stores a value.
     fn maker(&self, node: NodeId) -> Option<(usize, &Unit)> {
-        self.units
-            .iter()
-            .enumerate()
-            .find(|(_, unit)| match unit.work {
-                Work::Group(number) | Work::Loop(number) => {
-                    self.fusion.groups[number].outputs.contains(&node)
-                }
-                _ => false,
-            })
+        self.index.makers[node].map(|number| (number, &self.units[number]))
     }
 }
 
@@ -313,8 +306,8 @@ impl Buffers {
     }
 
     fn persistent(&self, sources: &Sources<'_>, name: &str) -> Option<BufferId> {
-        let input = input_of(sources.graph, name)?;
-        self.of.get(&input).copied()
+        let input = sources.index.persistent.get(name)?;
+        self.of.get(input).copied()
     }
 
     fn stored(&mut self, sources: &Sources<'_>, id: NodeId, maker: &Unit) -> BufferId {
@@ -322,11 +315,7 @@ impl Buffers {
         let local = sources
             .readers(id)
             .all(|(_, unit)| unit.in_blocks && unit.phase == maker.phase);
-        let leaves = sources
-            .graph
-            .outputs
-            .iter()
-            .any(|output| root(sources.graph, output.node) == id);
+        let leaves = sources.index.leaving.contains(id);
         let space = if lane.is_some() && local && !leaves {
             Space::Scratch
         } else {
@@ -500,24 +489,13 @@ fn phase_order(units: &[Unit]) -> BTreeMap<usize, usize> {
         .collect()
 }
 
-fn input_of(graph: &Graph, wanted: &str) -> Option<NodeId> {
-    graph.nodes.iter().find_map(|(id, node)| match &node.op {
-        Op::Input {
-            kind: InputKind::Parameter | InputKind::State,
-            name,
-            ..
-        } if name == wanted => Some(id),
-        _ => None,
-    })
-}
-
 /// Whether the new value `id` may be written over the old one: every other reader of the old one is in an earlier
 /// phase, and its own kernel reads each element only to write the same.
 fn overwrites(sources: &Sources<'_>, id: NodeId, name: &str) -> bool {
     let Some((made, maker)) = sources.maker(id) else {
         return false;
     };
-    let Some(old) = input_of(sources.graph, name) else {
+    let Some(&old) = sources.index.persistent.get(name) else {
         return true;
     };
     if sources.graph.nodes[old].ty.shape != sources.graph.nodes[id].ty.shape {

@@ -843,6 +843,15 @@ impl<'a> Fuser<'a> {
 
 /// The stored values that a group reads, its own outputs aside.
 pub fn leaves(graph: &Graph, stored: &BTreeSet<NodeId>, group: &Group) -> BTreeSet<NodeId> {
+    leaves_of(graph, |id| stored.contains(&id), group)
+}
+
+/// [`leaves`] where `stored` says which values are.
+pub fn leaves_of(
+    graph: &Graph,
+    stored: impl Fn(NodeId) -> bool,
+    group: &Group,
+) -> BTreeSet<NodeId> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut pending: Vec<NodeId> = group.outputs.clone();
@@ -858,7 +867,7 @@ pub fn leaves(graph: &Graph, stored: &BTreeSet<NodeId>, group: &Group) -> BTreeS
                 op if is_given(op) => {
                     found.insert(input);
                 }
-                _ if stored.contains(&input) && !own => {
+                _ if stored(input) && !own => {
                     found.insert(input);
                 }
                 _ => pending.push(input),

@@ -15,6 +15,7 @@ mod memory;
 mod position;
 mod symbols;
 mod target;
+mod unit_index;
 mod units;
 
 pub use assemble::{ScheduleError, schedule};

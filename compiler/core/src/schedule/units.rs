@@ -3,7 +3,7 @@
 //! A unit runs in the earliest phase in which everything it reads is there. What one sample block reads of its own
 //! samples was made earlier in the same task; all else needs the barrier between two phases.
 
-use super::fuse::{Fusion, Group, Strategy, leaves};
+use super::fuse::{Fusion, Group, Strategy, leaves, leaves_of};
 use super::lanes::{ContractionLanes, Lanes};
 use super::loops::Loops;
 use super::lower::vector_operands_of;
@@ -121,13 +121,12 @@ impl Builder<'_> {
 
     /// What stands above the sum of partials reads.
     fn epilogue_reads(&self, group: &Group, anchor: NodeId) -> BTreeSet<NodeId> {
-        let mut stored = self.fusion.stored.clone();
-        stored.insert(anchor);
+        let stored = |id| id == anchor || self.fusion.stored.contains(&id);
         let above = Group {
             anchor: None,
             ..group.clone()
         };
-        let mut reads = leaves(self.graph, &stored, &above);
+        let mut reads = leaves_of(self.graph, stored, &above);
         reads.remove(&anchor);
         reads
     }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use dlm_core::loops::{Kernel, VerifyError, expand_math, verify_emittable};
 use dlm_core::plan::{self, BufferId, Call, Layout, Plan, ScalarArgument, Space, TaskGroup, Tasks};
 use dlm_runtime::program::{self, Executable, KernelIndex, Program};
+use rayon::prelude::*;
 
+use crate::distinct::distinct;
 use crate::{Code, JitError, Options, compile};
 
 /// A plan that cannot be made a program.
@@ -55,20 +57,26 @@ pub fn link(plans: &[&Plan], options: &Options) -> Result<Vec<Executable>, LinkE
     for plan in plans {
         verify(plan)?;
     }
-    let mut kernels: Vec<Kernel> = commit::kernels();
+    let copies = commit::kernels();
+    let mut kernels: Vec<&Kernel> = copies.iter().collect();
     let mut starts = Vec::with_capacity(plans.len());
     for plan in plans {
         starts.push(kernels.len());
-        kernels.extend(plan.kernels.values().map(expand_math));
+        kernels.extend(plan.kernels.values());
     }
-    for kernel in &kernels {
-        verify_emittable(kernel).map_err(LinkError::Kernel)?;
-    }
-    let code = compile(&kernels, options)?;
+    let (distinct, places) = distinct(&kernels);
+    let expanded = distinct.into_par_iter().map(|kernel| {
+        let kernel = expand_math(kernel);
+        verify_emittable(&kernel).map_err(LinkError::Kernel)?;
+        Ok(kernel)
+    });
+    let expanded = expanded.collect::<Result<Vec<Kernel>, LinkError>>()?;
+    let code = compile(&expanded, options)?;
     let link = |(plan, start): (&&Plan, usize)| {
         let linker = Linker {
             plan,
             code: &code,
+            places: &places,
             start,
         };
         linker.executable()
@@ -90,7 +98,9 @@ fn verify(plan: &Plan) -> Result<(), LinkError> {
 struct Linker<'a> {
     plan: &'a Plan,
     code: &'a Arc<Code>,
-    /// The number of the plan's first kernel in the code.
+    /// For each kernel of all plans the number of its equal in the code.
+    places: &'a [usize],
+    /// The place of the plan's first kernel.
     start: usize,
 }
 
@@ -137,13 +147,15 @@ impl Linker<'_> {
         let own = own.map(|(number, kernel)| (self.start + number, kernel.name.clone()));
         copies
             .chain(own)
-            .map(|(number, name)| match self.code.entry(number) {
-                Some(entry) => Ok((name, entry)),
-                None => Err(LinkError::Jit(JitError::Kernel {
-                    kernel: name,
-                    message: "it was not compiled".into(),
-                })),
-            })
+            .map(
+                |(number, name)| match self.code.entry(self.places[number]) {
+                    Some(entry) => Ok((name, entry)),
+                    None => Err(LinkError::Jit(JitError::Kernel {
+                        kernel: name,
+                        message: "it was not compiled".into(),
+                    })),
+                },
+            )
             .collect()
     }
 

@@ -48,17 +48,17 @@ fn resize_image(
     resized: &mut Vec<f32>,
 ) {
     let mix = |low: f32, high: f32, weight: f32| low * (1.0 - weight) + high * weight;
+    let widened: Vec<f32> = image
+        .chunks_exact(width)
+        .flat_map(|row| {
+            let at = |column: &Tap| mix(row[column.low], row[column.high], column.weight);
+            columns.iter().map(at)
+        })
+        .collect();
+    let line = |y: usize| &widened[y * columns.len()..][..columns.len()];
     for row in rows {
-        for column in columns {
-            let at = |y: usize| {
-                mix(
-                    image[y * width + column.low],
-                    image[y * width + column.high],
-                    column.weight,
-                )
-            };
-            resized.push(mix(at(row.low), at(row.high), row.weight));
-        }
+        let lines = line(row.low).iter().zip(line(row.high));
+        resized.extend(lines.map(|(&low, &high)| mix(low, high, row.weight)));
     }
 }
 

@@ -1,6 +1,7 @@
 //! From an elaborated run to the session's plan: programs, data, settings.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::elaborate::program::{
@@ -14,7 +15,7 @@ use dlm_runtime::program::{Dimension, Executable, Layout, Slot, Space};
 use dlm_runtime::session::{self, EvaluationPlan, JoinedMetric, PlateauPlan, Session, Settings};
 
 use crate::failure::Failure;
-use crate::pipeline::catalog::{data_type, source_invocation};
+use crate::pipeline::catalog::{Catalog, data_type, source_invocation};
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{link, optimise, plan as schedule};
 use crate::pipeline::mapping::Mappings;
@@ -32,13 +33,22 @@ pub fn plan(
     stages: &mut Stages,
 ) -> Result<session::Plan, Failure> {
     let mappings = Mappings::compile(&train.maps, frontend, stages)?;
-    let data = Data { train, mappings };
-    let datasets = stages.time("data", || data.sets(frontend))?;
+    let (data, catalog) = (Data { train, mappings }, &frontend.catalog);
     let layout = persistent_layout(train);
-    let mut programs = programs(train, frontend, &layout, stages)?;
+    let (datasets, programs) = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| timed(|| data.sets(catalog)));
+        let programs = programs(train, frontend, &layout, stages);
+        (reader.join(), programs)
+    });
+    let (datasets, time) = datasets.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    stages.add("data, meanwhile", time);
+    let (datasets, mut programs) = (datasets?, programs?);
     let init = programs.remove(0);
     let mut programs = programs.into_iter();
-    let steps: Vec<Executable> = programs.by_ref().take(usize::from(train.trains())).collect();
+    let steps: Vec<Executable> = programs
+        .by_ref()
+        .take(usize::from(train.trains()))
+        .collect();
     let mut evaluations = Vec::with_capacity(train.evals.len());
     for eval in &train.evals {
         let program = programs
@@ -95,7 +105,11 @@ fn programs(
     stages: &mut Stages,
 ) -> Result<Vec<Executable>, Failure> {
     let mut parts: Vec<(&Graph, usize)> = Vec::new();
-    let names: &[&str] = if train.trains() { &["init", "step"] } else { &["init"] };
+    let names: &[&str] = if train.trains() {
+        &["init", "step"]
+    } else {
+        &["init"]
+    };
     for name in names {
         let part = Part::find(train, name)?;
         parts.push((part.graph, part.batch));
@@ -118,6 +132,12 @@ fn programs(
     link(&plans.iter().collect::<Vec<_>>(), frontend.machine, stages)
 }
 
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let begin = Instant::now();
+    let result = work();
+    (result, begin.elapsed())
+}
+
 /// A run's data, with the functions that its stages `map` run.
 struct Data<'a> {
     train: &'a TrainProgram,
@@ -125,9 +145,9 @@ struct Data<'a> {
 }
 
 impl Data<'_> {
-    fn sets(&self, frontend: &Frontend) -> Result<Vec<Dataset>, Failure> {
+    fn sets(&self, catalog: &Catalog) -> Result<Vec<Dataset>, Failure> {
         let set = |spec: &DataSpec| {
-            let base: &Path = frontend.catalog.base(&spec.source);
+            let base: &Path = catalog.base(&spec.source);
             let mut dataset =
                 load(&source_invocation(&spec.source), base).map_err(Failure::data)?;
             let stages = self.mappings.invocations(&spec.stages);

@@ -1,6 +1,7 @@
 //! Open blocks, loops and conditions.
 
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use super::super::{
     Block, Buffer, Carried, Conditional, Instruction, LoopKind, LoopStatement, Statement, Type,
@@ -17,7 +18,7 @@ pub(super) enum FrameKind {
     If,
 }
 
-type Numbering = IndexMap<(Instruction, Type), Value>;
+type Numbering = IndexMap<(Instruction, Type), Value, FxBuildHasher>;
 
 /// An open block.
 pub(super) struct Frame {
@@ -32,8 +33,8 @@ impl Frame {
         Frame {
             kind,
             statements: Vec::new(),
-            pure: Numbering::new(),
-            loads: Numbering::new(),
+            pure: Numbering::default(),
+            loads: Numbering::default(),
         }
     }
 

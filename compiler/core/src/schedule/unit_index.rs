@@ -1,0 +1,48 @@
+//! Which unit makes and which units read a value, found once.
+
+use super::fuse::{Fusion, root};
+use super::units::{Unit, Work};
+use crate::graph::{Graph, InputKind, NodeId, Op};
+use cranelift_entity::{EntitySet, SecondaryMap};
+use std::collections::BTreeMap;
+
+/// The uses of values.
+#[derive(Default)]
+pub struct UnitIndex {
+    /// The numbers of the units that read a value, in order.
+    pub readers: SecondaryMap<NodeId, Vec<usize>>,
+    /// The number of the unit that stores a value.
+    pub makers: SecondaryMap<NodeId, Option<usize>>,
+    /// Values that leave the step.
+    pub leaving: EntitySet<NodeId>,
+    /// Parameters and states by name.
+    pub persistent: BTreeMap<String, NodeId>,
+}
+
+impl UnitIndex {
+    /// The uses that `units` make.
+    pub fn new(graph: &Graph, fusion: &Fusion, units: &[Unit]) -> UnitIndex {
+        let mut index = UnitIndex::default();
+        for (number, unit) in units.iter().enumerate() {
+            for &read in &unit.reads {
+                index.readers[read].push(number);
+            }
+            if let Work::Group(group) | Work::Loop(group) = unit.work {
+                for &output in &fusion.groups[group].outputs {
+                    index.makers[output].get_or_insert(number);
+                }
+            }
+        }
+        for output in &graph.outputs {
+            index.leaving.insert(root(graph, output.node));
+        }
+        for (id, node) in graph.nodes.iter() {
+            if let Op::Input { kind, name, .. } = &node.op
+                && matches!(kind, InputKind::Parameter | InputKind::State)
+            {
+                index.persistent.entry(name.clone()).or_insert(id);
+            }
+        }
+        index
+    }
+}
