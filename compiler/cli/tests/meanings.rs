@@ -413,3 +413,76 @@ fn keep_and_patience_look_at_the_first_value_of_the_first_eval() {
     weights.sort_by(f32::total_cmp);
     assert_eq!(weights, [0.5, 0.75]);
 }
+
+/// What is returned or reported may be a parameter or state: it has the value of its place in the program, before or after
+/// an update.
+#[test]
+fn what_is_returned_has_the_value_of_its_place() {
+    let program = "block Places(x: f32[2]) -> f32[2], f32[2], f32[2] {
+  param w: f32[2] = constant[4]
+  state n: f32[2] = ones
+  let before = n
+  n <- n + x
+  return before, n, w
+}
+train t[steps=2] {
+  let net = Net
+  let opt = sgd[lr=0.5](net)
+  step (x, y) in line.train |> batch[10] {
+    let before = net(x)
+    minimize before with opt
+    report before, after = net(x), kept = net.w
+  }
+}
+";
+    let place = place(program).with("in.safetensors", tensors(&[("in.x", &[2], &[2.0, 3.0])]));
+    let arguments = [
+        "call",
+        "p.dlm",
+        "Places",
+        "--in",
+        "in.safetensors",
+        "--out",
+        "r.safetensors",
+    ];
+    place.dlmc(&arguments).good();
+    let result = |key: &str| saved(&place, "r.safetensors", key);
+    assert_eq!(
+        (result("out.0"), result("out.1")),
+        (vec![1.0, 1.0], vec![3.0, 4.0])
+    );
+    assert_eq!(
+        (result("out.2"), result("state_out.n")),
+        (vec![4.0, 4.0], vec![3.0, 4.0])
+    );
+    let rows = run(&place, &[]);
+    let values = |name: &str| named(&rows, &format!(",train,{name}"));
+    assert_eq!(
+        (values("before"), values("after")),
+        (vec![2.0, 1.5], vec![1.5, 1.0])
+    );
+    assert_eq!(values("kept"), [1.5, 1.0]);
+}
+
+/// `pixel_shuffle` of a batch of images, down to one channel.
+#[test]
+fn a_batch_can_be_shuffled_to_one_channel() {
+    let program = "\
+data images = digits[]
+block Net(x: f32[B, 1, h, w]) -> f32[B, 1, ..] {
+  return x |> Conv2d[4, 3, pad=1] |> pixel_shuffle[2] |> Conv2d[1, 3, pad=1]
+}
+train t[steps=30] {
+  let net = Net
+  let opt = adam[lr=0.01](net)
+  step (x, y) in images.train |> batch[32] {
+    let loss = mse(net(x), upsample[2](x))
+    minimize loss with opt
+    report loss
+  }
+}
+";
+    let place = Place::new().with("p.dlm", program);
+    let losses = named(&run(&place, &[]), ",train,loss");
+    assert!(losses[29] < 0.5 * losses[0], "{losses:?}");
+}
