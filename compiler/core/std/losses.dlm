@@ -115,7 +115,7 @@ fn cosine_embedding[margin: float = 0](a: f32[.., n], b: f32[.., n], y: f32[..])
 fn poisson_nll(x: f32[..], y: f32[..]) -> f32 { return mean(exp(x) - _like(x, y) * x) }
 
 # 1 - 2 |p y| / (|p| + |y|) of probabilities, over each sample  (Milletari et al. 2016)
-fn dice[smooth: float = 1.0](p: f32[B, ..], y: f32[B, ..]) -> f32 {
+fn dice[smooth: float = 1.0](p: f32[B, ..], y: f32[..]) -> f32 {
   let t = _like(p, y)
   let axes = 1..len(p.shape)
   return mean(1 - (2 * sum[axes](p * t) + smooth) / (sum[axes](p) + sum[axes](t) + smooth))

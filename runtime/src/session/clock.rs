@@ -52,7 +52,7 @@ impl Clock {
             return Err(SessionError::NoBatches);
         }
         let (steps, epochs) = match (settings.steps, settings.epochs) {
-            (Some(steps), Some(epochs)) => (steps.min(epochs.saturating_mul(per_epoch)), epochs),
+            (Some(steps), Some(epochs)) => (steps, epochs),
             (Some(steps), None) => (steps, steps.div_ceil(per_epoch)),
             (None, Some(epochs)) => (epochs.saturating_mul(per_epoch), epochs),
             (None, None) => return Err(SessionError::NoEnd),

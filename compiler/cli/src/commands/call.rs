@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::pipeline::catalog::{data_type, element_type};
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::lower::{link, optimise, plan};
+use crate::pipeline::machine::Machine;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::source::Source;
 use crate::stages::Stages;
@@ -37,7 +38,8 @@ sum(cotangent * out). Other keys of the input are ignored.";
 
 /// Run one function or block on given tensors.
 ///
-/// It is compiled for the types of the tensors. Random values are those of seed 0, step 0.
+/// It is compiled for the types of the tensors. Random values are those of seed 0, step 0; so are the initial values
+/// that parameters and states have where none is given.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct CallArguments {
@@ -64,7 +66,7 @@ pub struct CallArguments {
 /// Compiles the entry for the given types, runs it once, and writes the results.
 pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
     let mut stages = Stages::new(shared.verbose);
-    let given = checkpoint::read(&arguments.input).map_err(|error| read_failure(&error))?;
+    let mut given = checkpoint::read(&arguments.input).map_err(|error| read_failure(&error))?;
     let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
     let request = CallRequest {
         arguments: argument_types(&given),
@@ -86,6 +88,10 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
         .pop()
         .ok_or_else(|| Failure::internal("one plan gave no program"))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    if !given.keys().any(|key| is_stored(key)) {
+        let place = (frontend.machine, &frontend.source);
+        given.extend(initial(&callable, &layout, &team, place, &mut stages)?);
+    }
     let results = stages.time("run", || {
         let call = Call {
             executable: &executable,
@@ -126,6 +132,45 @@ fn in_shape(results: Tensors, graph: &Graph) -> Result<Tensors, Failure> {
         Ok((name, shaped))
     };
     results.into_iter().map(shaped).collect()
+}
+
+/// Whether a key is a parameter's or a state's.
+fn is_stored(key: &str) -> bool {
+    key.starts_with("param.") || key.starts_with("state.")
+}
+
+/// The initial values of parameters and states, by the keys that they could have been given under.
+fn initial(
+    callable: &Callable,
+    layout: &PersistentLayout,
+    team: &Team,
+    place: (Machine, &Source),
+    stages: &mut Stages,
+) -> Result<Tensors, Failure> {
+    if callable.init.outputs.is_empty() {
+        return Ok(Tensors::new());
+    }
+    let graph = optimise(&callable.init, stages, |_, _| {})?;
+    let plan = plan(&graph, 1, layout, place, stages)?;
+    let executable = link(&[&plan], place.0, stages)?
+        .pop()
+        .ok_or_else(|| Failure::internal("one plan gave no program"))?;
+    let mut persistent = Buffer::zeroed(executable.persistent_bytes).map_err(Failure::run)?;
+    let mut arena = arena_of(&executable).map_err(Failure::run)?;
+    let memory = Memory {
+        persistent: &mut persistent,
+        arena: &mut arena,
+        scratch: &mut Scratch::default(),
+    };
+    team.execute(&executable, memory, 1, |_| ())
+        .map_err(Failure::run)?;
+    let is_state = |path: &str| callable.states.iter().any(|state| state.path == path);
+    let keyed = |(path, offset, ty): (&str, usize, &TensorType)| {
+        let kind = if is_state(path) { "state" } else { "param" };
+        let slot = persistent_slot(path, offset, ty);
+        (format!("{kind}.{path}"), load(&slot, 1, &persistent))
+    };
+    Ok(layout.iter().map(keyed).collect())
 }
 
 /// The types of the tensors under `in.NAME`, and of the cotangent.
@@ -276,8 +321,8 @@ fn put(
 ) -> Result<(), Failure> {
     let Some(tensor) = keys.iter().find_map(|key| given.get(key)) else {
         return Err(Failure::data(format!(
-            "the input has no tensor `{}`",
-            keys[0]
+            "the input has no tensor `{}` and no `{}`",
+            keys[0], keys[1]
         )));
     };
     store(slot, batch, tensor, buffer).map_err(|error| match error {

@@ -27,9 +27,11 @@ pub struct Layer {
 pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut paths: Vec<String> = Vec::new();
-    let flowing = flowing(graph);
-    let is_work = |(id, node): &(NodeId, &Node)| flowing.contains(id) && !is_outside(&node.op);
-    for (_, node) in graph.nodes.iter().filter(is_work) {
+    let (flowing, live) = (flowing(graph), live(graph));
+    let is_work = |(id, node): &(NodeId, &Node)| {
+        flowing.contains(id) && live.contains(id) && !is_outside(&node.op)
+    };
+    for (id, node) in graph.nodes.iter().filter(is_work) {
         if layers.last().is_none_or(|layer| layer.span != node.span) {
             layers.push(Layer {
                 span: node.span,
@@ -44,7 +46,7 @@ pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
         let Some(layer) = layers.last_mut() else {
             continue;
         };
-        layer.flops += flops(node, 1);
+        layer.flops += flops(graph, id, 1);
         match &node.op {
             Op::Input { name, ty, .. } => {
                 layer.parameters += ty.elements(1);
@@ -58,10 +60,19 @@ pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
 }
 
 /// The floating-point operations of a node's products: two for each multiply-add. Sums and elementwise arithmetic do
-/// not count, as in most tables of networks.
-pub fn flops(node: &Node, batch: i64) -> i64 {
-    let Op::Contract(contraction) = &node.op else {
-        return 0;
+/// not count, as in most tables of networks. A loop's are those of its rounds, and count once for all of its results.
+fn flops(graph: &Graph, id: NodeId, batch: i64) -> i64 {
+    let contraction = match &graph.nodes[id].op {
+        Op::Contract(contraction) => contraction,
+        Op::Scan(scan) => {
+            let results = graph.results_of(id);
+            let live = live(graph);
+            let mut used = results.iter().filter(|(_, other)| live.contains(other));
+            let is_first = used.all(|(_, other)| *other >= id);
+            let round = total_flops(scan.body.graph(), batch);
+            return if is_first { scan.rounds * round } else { 0 };
+        }
+        _ => return 0,
     };
     if contraction.operands.len() < 2 {
         return 0;
@@ -72,7 +83,20 @@ pub fn flops(node: &Node, batch: i64) -> i64 {
 
 /// The operations of all products of a graph.
 pub fn total_flops(graph: &Graph, batch: i64) -> i64 {
-    graph.nodes.values().map(|node| flops(node, batch)).sum()
+    let live = live(graph).into_iter();
+    live.map(|id| flops(graph, id, batch)).sum()
+}
+
+/// What the outputs are computed of: elaboration may leave behind what it only tried.
+fn live(graph: &Graph) -> BTreeSet<NodeId> {
+    let mut live = BTreeSet::new();
+    let mut open: Vec<NodeId> = graph.outputs.iter().map(|output| output.node).collect();
+    while let Some(id) = open.pop() {
+        if live.insert(id) {
+            open.extend(&graph.nodes[id].inputs);
+        }
+    }
+    live
 }
 
 /// What is computed of data or parameters. The rest, schedules above all, is arithmetic on the run's own scalars.

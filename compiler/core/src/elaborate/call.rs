@@ -17,6 +17,16 @@ impl Elaborator<'_> {
         matches!(results.as_slice(), [Type { kind: TypeKind::Static(own), .. }] if *own == kind)
     }
 
+    /// What kind of value this is, for messages: an init is not merely a function.
+    pub fn kind(&self, value: &Value) -> &'static str {
+        let is_init = match value {
+            Value::Function(applied) => self.returns(applied, StaticType::Init),
+            Value::Intrinsic(primitive) => primitive.intrinsic.is_init(primitive.bracketed),
+            _ => false,
+        };
+        if is_init { "an init" } else { value.kind() }
+    }
+
     /// Whether a function makes a schedule and needs no tensors.
     pub fn is_schedule(&self, applied: &Applied) -> bool {
         self.returns(applied, StaticType::Schedule) && applied.definition.get().params.is_empty()
@@ -203,9 +213,19 @@ impl Elaborator<'_> {
             "`{}` is {}, and this is {}",
             param.name.name,
             type_name(&ty.kind),
-            value.kind()
+            value.described()
         );
-        Err(self.report(error(codes::STATIC_TYPE, span, message)))
+        let mut diagnostic = error(codes::STATIC_TYPE, span, message);
+        let wants_function = matches!(ty.kind, TypeKind::Static(StaticType::Fn));
+        if wants_function && matches!(value, Value::Recipe(_) | Value::Instance(_)) {
+            diagnostic = diagnostic
+                .help("a block owns parameters; a function owns none, and its name begins in lower case: `relu`");
+        }
+        if matches!(value, Value::Tensor(_)) {
+            diagnostic = diagnostic
+                .help("what stands in square brackets is known when the program is compiled");
+        }
+        Err(self.report(diagnostic))
     }
 
     /// The value, if it is of that static type.
@@ -244,9 +264,7 @@ impl Elaborator<'_> {
     fn fits_static(&mut self, value: &Value, kind: StaticType) -> Option<Value> {
         let fits = match kind {
             StaticType::Int => return value.as_dim().map(Value::dimension),
-            StaticType::Float => {
-                matches!(value, Value::Int(_) | Value::Float(_) | Value::Extent(_))
-            }
+            StaticType::Float => value.is_number() || matches!(value, Value::Extent(_)),
             StaticType::Bool => value.as_bool().is_some(),
             StaticType::Str => value.as_text().is_some(),
             StaticType::Fn => matches!(value, Value::Function(_) | Value::Intrinsic(_)),
@@ -437,6 +455,7 @@ fn type_name(ty: &TypeKind) -> String {
     match ty {
         TypeKind::Static(StaticType::Int) => "an int".to_owned(),
         TypeKind::Static(StaticType::Init) => "an init".to_owned(),
+        TypeKind::Static(StaticType::Fn) => "a function".to_owned(),
         TypeKind::Static(kind) => format!("a {}", kind.word()),
         TypeKind::Tensor { dtype, dims: None } => format!("a {}", dtype.word()),
         TypeKind::Tensor { .. } => "a tensor".to_owned(),

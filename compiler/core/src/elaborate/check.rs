@@ -1,7 +1,7 @@
 //! Everything that can be said of a file without running it.
 
 use super::callable::CallRequest;
-use super::context::{Elaborator, Unit};
+use super::context::{Elaborator, Frame, FrameKind, Unit};
 use super::diagnose::Checked;
 use super::files::train_at;
 use super::program::{Callable, TrainProgram};
@@ -32,6 +32,7 @@ impl Elaborator<'_> {
                 .trains
                 .extend(self.train_program(Some(&train.name.name)));
         }
+        self.check_constants();
         let tree = self.files[0].tree.clone();
         for item in &tree.items {
             let ItemKind::Definition(definition) = &item.kind else {
@@ -51,6 +52,25 @@ impl Elaborator<'_> {
         }
         self.resolve_unreached();
         Ok(report)
+    }
+
+    /// The mistakes of constants and data that nothing uses.
+    fn check_constants(&mut self) {
+        self.forget_run();
+        let tree = self.files[0].tree.clone();
+        for item in &tree.items {
+            let (ItemKind::Let { name, .. } | ItemKind::Data { name, .. }) = &item.kind else {
+                continue;
+            };
+            let Some(found) = self.item(0, &name.name) else {
+                continue;
+            };
+            let frame = Frame::new(FrameKind::File, 0, name.span);
+            self.within(frame, |this| {
+                // What it is does not matter here; its mistakes have been reported.
+                let _ = this.item_meaning(found, 0, &name.name, name.span);
+            });
+        }
     }
 
     /// Forgets what belongs to one run, and keeps files and diagnostics.

@@ -73,3 +73,7 @@ dlm_grammar::codes! {
     NOT_YET = "not-yet", "a construct of the language that this version does not compile";
     LARGE = "large", "a value too large to be handled";
 }
+
+/// The kinds whose mistake may lie in what a caller passed.
+pub(super) const OF_SIZES: &[dlm_grammar::Code] =
+    &[RANK, DIMENSION, DIMENSION_CONFLICT, BROADCAST, SHAPE];

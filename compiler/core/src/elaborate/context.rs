@@ -1,5 +1,6 @@
 //! The state of an elaboration: files, bodies under way, graphs under construction, and what was found so far.
 
+use super::codes;
 use super::data::DataValue;
 use super::diagnose::{Checked, Poison, Reporter};
 use super::emit::Emitter;
@@ -9,7 +10,7 @@ use super::library::Library;
 use super::optimizer::OptimizerRecord;
 use super::program::{DataSpec, IndexBound, IndexCheck, MetricSpec, PlateauSpec};
 use super::recurrence::Trace;
-use super::scope::Scopes;
+use super::scope::{BindingKind, Scopes};
 use super::value::{Tensor, Value};
 use super::world::{DataCatalog, SourceLoader};
 use crate::graph::{DType, Dim, Graph, InputKind, NodeId, TensorType};
@@ -20,6 +21,9 @@ use std::rc::Rc;
 
 /// How deep calls may nest. Deeper ones are recursions.
 const DEEPEST_CALL: usize = 100;
+
+/// The most dimension variables that a message says the sizes of.
+const MOST_SIZES: usize = 4;
 
 /// What the command line changes of a program.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +44,8 @@ pub(super) struct Elaborator<'w> {
     pub files: Vec<SourceFile>,
     /// Files by path, so that each is read once.
     pub imported: IndexMap<String, usize>,
+    /// The imported files whose own imports are being read, outermost first.
+    pub loading: Vec<String>,
     pub library: Library,
     /// The bodies under way, outermost first.
     pub frames: Vec<Frame>,
@@ -170,6 +176,20 @@ impl Frame {
             shape: None,
         }
     }
+
+    /// What its dimension variables and whole statics are, for messages: "`h` is 28, `w` is 28 ".
+    fn sizes(&self) -> Option<String> {
+        let bindings = self.scopes.bindings().iter();
+        let sizes = bindings.filter_map(|binding| match (&binding.kind, &binding.value) {
+            (BindingKind::Dimension | BindingKind::Static, Ok(value)) => {
+                let size = value.as_dim()?.to_string();
+                (size != binding.name).then(|| format!("`{}` is {size}", binding.name))
+            }
+            _ => None,
+        });
+        let sizes: Vec<String> = sizes.take(MOST_SIZES).collect();
+        (!sizes.is_empty()).then(|| sizes.join(", "))
+    }
 }
 
 impl<'w> Elaborator<'w> {
@@ -188,6 +208,7 @@ impl<'w> Elaborator<'w> {
             reporter: Reporter::default(),
             files: Vec::new(),
             imported: IndexMap::new(),
+            loading: Vec::new(),
             library: Library::new(),
             frames: Vec::new(),
             unit: Unit::default(),
@@ -230,8 +251,41 @@ impl<'w> Elaborator<'w> {
 
     /// Records a diagnostic at the user's place.
     pub fn report(&mut self, diagnostic: Diagnostic) -> Poison {
+        let diagnostic = self.with_callers(diagnostic);
         let calls: Vec<Span> = self.frames.iter().map(|frame| frame.call).collect();
         self.reporter.report(diagnostic, &calls)
+    }
+
+    /// A mistake of sizes with the calls that sizes came through, each with what its dimension variables are.
+    fn with_callers(&self, mut diagnostic: Diagnostic) -> Diagnostic {
+        if !codes::OF_SIZES.contains(&diagnostic.code) {
+            return diagnostic;
+        }
+        for frame in self.frames.iter().rev() {
+            let Some(definition) = &frame.definition else {
+                continue;
+            };
+            let name = &definition.get().name;
+            let inside = [name.span.file, frame.call.file];
+            let shown = diagnostic.labels.iter().map(|label| label.span);
+            let touches = |span: Span| {
+                span.file == frame.call.file
+                    && span.start < frame.call.end
+                    && frame.call.start < span.end
+            };
+            if inside.iter().any(|&file| self.reporter.is_library(file))
+                || frame.call == name.span
+                || shown.into_iter().any(touches)
+            {
+                continue;
+            }
+            let Some(sizes) = frame.sizes() else {
+                continue;
+            };
+            let message = format!("{sizes} in this call of `{}`", name.name);
+            diagnostic = diagnostic.label(frame.call, message);
+        }
+        diagnostic
     }
 
     /// The innermost body.

@@ -20,16 +20,17 @@ impl Elaborator<'_> {
                 ))
             }
             Value::Bool(value) => Ok(self.emit().constant(Scalar::Bool(*value))),
-            Value::Int(_) | Value::Float(_) | Value::Extent(_) | Value::Counter(_) => {
+            Value::Int(_) | Value::Ratio(..) | Value::Float(_) => {
                 self.tensor_like(value, DType::F32, at)
             }
+            Value::Extent(_) | Value::Counter(_) => self.tensor_like(value, DType::F32, at),
             Value::List(items) if !items.is_empty() => self.stacked(items, at),
             other => Err(self.no_tensor(other, at)),
         }
     }
 
     fn no_tensor(&mut self, value: &Value, at: Span) -> Poison {
-        let message = format!("a tensor is needed, and this is {}", value.kind());
+        let message = format!("a tensor is needed, and this is {}", self.kind(value));
         let mut diagnostic = error(codes::NOT_A_TENSOR, at, message);
         if matches!(
             value,
@@ -44,6 +45,7 @@ impl Elaborator<'_> {
     pub fn tensor_like(&mut self, value: &Value, dtype: DType, at: Span) -> Checked<NodeId> {
         match value {
             Value::Int(number) => self.number_as(*number as f64, dtype, at),
+            Value::Ratio(above, below) => self.number_as(*above as f64 / *below as f64, dtype, at),
             Value::Float(number) => self.number_as(*number, dtype, at),
             Value::Extent(dim) => {
                 let node = self.emit().extent(*dim);

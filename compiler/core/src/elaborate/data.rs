@@ -342,7 +342,7 @@ fn plain(value: &Value) -> Option<StaticValue> {
         Value::None => StaticValue::None,
         Value::Bool(value) => StaticValue::Bool(*value),
         Value::Int(value) => StaticValue::Int(*value),
-        Value::Float(value) => StaticValue::Float(*value),
+        Value::Ratio(..) | Value::Float(_) => StaticValue::Float(value.as_float()?),
         Value::Text(text) => StaticValue::Text(text.to_string()),
         Value::List(items) | Value::Tuple(items) => {
             StaticValue::List(items.iter().map(plain).collect::<Option<_>>()?)

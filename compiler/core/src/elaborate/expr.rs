@@ -9,7 +9,7 @@ use super::value::{GivenStatic, InstanceRef, Value};
 use dlm_grammar::ast::{
     Argument, BinaryOp, BracketItem, BracketKind, Expr, ExprBranch, ExprKind, Ident, UnaryOp,
 };
-use dlm_grammar::{Span, suggest};
+use dlm_grammar::{Diagnostic, Span, suggest};
 
 /// The longest list that a range makes.
 const LONGEST_RANGE: i64 = 100_000;
@@ -135,6 +135,10 @@ impl Elaborator<'_> {
             }
             Value::Recipe(applied) => Ok(Value::Recipe(self.with_statics(&applied, items)?.into())),
             Value::Rule(applied) => Ok(Value::Rule(self.with_statics(&applied, items)?.into())),
+            Value::Intrinsic(primitive) if primitive.bracketed && primitive.intrinsic.makes => {
+                let made = self.call_intrinsic(&primitive, Vec::new(), base_expr.span)?;
+                self.index(made, base_expr.span, items, span)
+            }
             Value::Intrinsic(primitive) => {
                 let mut primitive = (*primitive).clone();
                 primitive.statics.extend(self.given_statics(items)?);
@@ -147,8 +151,28 @@ impl Elaborator<'_> {
             }
             other => {
                 let message = format!("{} takes no brackets", other.kind());
-                Err(self.report(error(codes::NOT_CALLABLE, base_expr.span, message)))
+                let diagnostic = error(codes::NOT_CALLABLE, base_expr.span, message);
+                let diagnostic = self.with_origin(diagnostic, base_expr);
+                Err(self.report(diagnostic))
             }
+        }
+    }
+
+    /// A mistake about what a name of this body is, with where it is bound: it may hide what is meant.
+    fn with_origin(&self, diagnostic: Diagnostic, expr: &Expr) -> Diagnostic {
+        let Some(name) = expr.unparenthesized().as_name() else {
+            return diagnostic;
+        };
+        let Some(binding) = self.frame().scopes.find(name) else {
+            return diagnostic;
+        };
+        let hidden = self.is_outside(name);
+        let diagnostic = diagnostic.label(binding.span, format!("`{name}` is this"));
+        match hidden {
+            true => diagnostic.help(format!(
+                "it hides the other `{name}`: give one of them another name"
+            )),
+            false => diagnostic,
         }
     }
 
@@ -381,8 +405,12 @@ impl Elaborator<'_> {
     pub fn known_int(&mut self, expr: &Expr) -> Checked<i64> {
         let value = self.value(expr)?;
         value.as_int().ok_or_else(|| {
-            let message = format!("a whole number is needed, this is {}", value.kind());
-            self.report(error(codes::NOT_COMPILE_TIME, expr.span, message))
+            let message = format!("a whole number is needed, this is {}", value.described());
+            let mut diagnostic = error(codes::NOT_COMPILE_TIME, expr.span, message);
+            if matches!(value, Value::Tensor(_)) {
+                diagnostic = diagnostic.help("it must be known when the program is compiled");
+            }
+            self.report(diagnostic)
         })
     }
 

@@ -158,6 +158,14 @@ impl Elaborator<'_> {
                     .help("imports are relative to this file and stay inside its folder tree"),
             ));
         };
+        if self.loading.contains(&resolved) {
+            let circle: Vec<&str> = self.loading.iter().map(String::as_str).collect();
+            let message = format!("`{}` is imported in a circle", path.value);
+            let note = format!("{} imports {resolved}", circle.join(" imports "));
+            let help = "what both files use can stand in a third";
+            let diagnostic = error(codes::IMPORT, path.span, message);
+            return Err(self.report(diagnostic.note(note).help(help)));
+        }
         if let Some(&known) = self.imported.get(&resolved) {
             return Ok(known);
         }
@@ -169,11 +177,13 @@ impl Elaborator<'_> {
             .rfind('/')
             .map_or("", |slash| &resolved[..=slash])
             .to_owned();
-        // The index is known before the file is read, so that files which import each other end.
         let id = self.sources.add(resolved.as_str(), text.as_str());
         let tree = self.parsed(&text, id);
-        self.imported.insert(resolved, self.files.len());
-        Ok(self.add_tree(tree, folder, false))
+        self.loading.push(resolved.clone());
+        let index = self.add_tree(tree, folder, false);
+        self.loading.pop();
+        self.imported.insert(resolved, index);
+        Ok(index)
     }
 
     /// The item of that name in a file.

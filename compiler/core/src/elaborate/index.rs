@@ -174,7 +174,10 @@ impl Elaborator<'_> {
             return Ok(Step::Counted(counter));
         }
         let Some(index) = value.as_int() else {
-            let message = format!("an index must be a whole number, this is {}", value.kind());
+            let message = format!(
+                "an index must be a whole number, this is {}",
+                value.described()
+            );
             return Err(self.report(error(codes::NOT_COMPILE_TIME, expr.span, message)));
         };
         let Some(extent) = dim.known() else {

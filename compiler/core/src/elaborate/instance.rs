@@ -37,6 +37,8 @@ pub(super) struct Instance {
     pub named: IndexMap<String, usize>,
     /// The numbers of its unnamed blocks, once one is needed.
     pub sites: Option<Rc<SiteTable>>,
+    /// The block that it is a part of under no name of its own, and what ends the names of its parameters there.
+    pub part_of: Option<(usize, Rc<str>)>,
 }
 
 /// A parameter.
@@ -80,6 +82,13 @@ impl Elaborator<'_> {
         if let Some(&id) = self.instances[parent].children.get(&site) {
             return Ok(Value::Instance(InstanceRef { id, training: None }));
         }
+        if let Some(suffix) = self.suffix_of(&recipe) {
+            let path = self.instances[parent].path.clone();
+            let id = self.add_instance(Some(recipe), path, span);
+            self.instances[id].part_of = Some((parent, suffix));
+            self.instances[parent].children.insert(site, id);
+            return Ok(Value::Instance(InstanceRef { id, training: None }));
+        }
         let own = match name {
             Some(name) => name.to_owned(),
             None => self.unnamed(parent, &recipe, span),
@@ -94,6 +103,16 @@ impl Elaborator<'_> {
         Ok(Value::Instance(InstanceRef { id, training: None }))
     }
 
+    /// What ends the names of the parameters of a block of the library that is given `_suffix`. Such a block is no step
+    /// of a path: PyTorch's recurrent layers have `weight_ih_l0` and `weight_ih_l1` side by side.
+    fn suffix_of(&self, recipe: &Applied) -> Option<Rc<str>> {
+        let place = recipe.definition.get().name.span;
+        let mut given = recipe.statics.iter();
+        let suffix = given.find(|given| given.name.as_deref() == Some("_suffix"))?;
+        let text = suffix.value.as_text().map(Rc::from);
+        text.filter(|_| self.reporter.is_library(place.file))
+    }
+
     /// A new instance.
     pub fn add_instance(&mut self, recipe: Option<Rc<Applied>>, path: String, span: Span) -> usize {
         self.instances.push(Instance {
@@ -105,6 +124,7 @@ impl Elaborator<'_> {
             values: IndexMap::new(),
             named: IndexMap::new(),
             sites: None,
+            part_of: None,
         });
         self.instances.len() - 1
     }
@@ -211,17 +231,29 @@ impl Elaborator<'_> {
             return Err(self.report(error(codes::NO_INSTANCE_HERE, stmt.span, message)));
         };
         let ty = self.fixed_type(ty)?;
-        let own = with_rounds(&name.name, &self.frame().rounds);
+        let part_of = self.instances[instance].part_of.clone();
+        let suffix = part_of.as_ref().map_or("", |(_, suffix)| suffix);
+        let own = with_rounds(&format!("{}{suffix}", name.name), &self.frame().rounds);
         let path = join(&self.instances[instance].path, &own);
         let known = self.instances[instance].values.get(&own) == Some(&path);
-        if known {
+        if known && self.stored_at(&path) == Some(name.span) {
             self.same_type(&path, &ty)?;
             return Ok(path);
         }
         self.claim_path(&path, name.span)?;
         self.make_value(&path, &ty, name, init, kind)?;
+        if let Some((whole, _)) = part_of {
+            let values = &mut self.instances[whole].values;
+            values.insert(own.clone(), path.clone());
+        }
         self.instances[instance].values.insert(own, path.clone());
         Ok(path)
+    }
+
+    /// Where the parameter or state of a path stands in the program.
+    fn stored_at(&self, path: &str) -> Option<Span> {
+        let parameter = self.parameters.get(path).map(|record| record.span);
+        parameter.or_else(|| self.states.get(path).map(|record| record.span))
     }
 
     /// An error where a later call wants another type than the first.

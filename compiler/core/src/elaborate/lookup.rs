@@ -50,6 +50,13 @@ impl Elaborator<'_> {
         }
     }
 
+    /// Whether the file, the library or a primitive operation has that name, which a binding may hide.
+    pub fn is_outside(&self, name: &str) -> bool {
+        self.item(self.frame().file, name).is_some()
+            || self.library.defines(name)
+            || intrinsics::find(name, false).is_some()
+    }
+
     /// Whether the name is that of the definition under way.
     fn is_hidden(&self, name: &str) -> bool {
         let frame = self.frame();

@@ -50,11 +50,9 @@ impl Elaborator<'_> {
 fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Tensor(a), Value::Tensor(b)) => a == b,
-        (Value::Int(a), Value::Int(b)) => a == b,
-        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Tensor(_), _) | (_, Value::Tensor(_)) => false,
-        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => false,
+        (a, b) if a.is_number() && b.is_number() => a.same_number(b),
         // Whatever else a branch can rebind is not chosen at run time and stays as it is in the last branch.
         _ => true,
     }

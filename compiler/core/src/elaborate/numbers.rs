@@ -19,8 +19,8 @@ pub(super) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Option<Folded
     }
     match (left, right) {
         (Value::List(a), Value::List(b)) => lists(op, a, b),
-        (Value::List(a), b) if is_number(b) => elementwise(op, a, |item| (item, b)),
-        (a, Value::List(b)) if is_number(a) => elementwise(op, b, |item| (a, item)),
+        (Value::List(a), b) if b.is_number() => elementwise(op, a, |item| (item, b)),
+        (a, Value::List(b)) if a.is_number() => elementwise(op, b, |item| (a, item)),
         (Value::Bool(a), Value::Bool(b)) => logic(op, *a, *b),
         (Value::Text(a), Value::Text(b))
             if op == BinaryOp::Add && a.len() + b.len() <= LONGEST_LIST =>
@@ -28,6 +28,10 @@ pub(super) fn binary(op: BinaryOp, left: &Value, right: &Value) -> Option<Folded
             Some(Ok(Value::Text(Rc::from(format!("{a}{b}")))))
         }
         (Value::Int(a), Value::Int(b)) => Some(integers(op, *a, *b)),
+        (Value::Int(_) | Value::Ratio(..), Value::Int(_) | Value::Ratio(..)) => {
+            ratios(op, left, right)
+                .or_else(|| Some(floats(op, left.as_float()?, right.as_float()?)))
+        }
         (Value::Extent(_), _) | (_, Value::Extent(_)) => extents(op, left, right),
         _ => Some(floats(op, left.as_float()?, right.as_float()?)),
     }
@@ -40,6 +44,8 @@ pub(super) fn negate(value: &Value) -> Option<Folded> {
             .checked_neg()
             .map(Value::Int)
             .ok_or_else(|| overflow("-", *number, 0)),
+        Value::Ratio(above, below) => Ok(quotient(-i128::from(*above), i128::from(*below))
+            .unwrap_or(Value::Float(-(*above as f64) / *below as f64))),
         Value::Float(number) => Ok(Value::Float(-number)),
         Value::Extent(dim) => Ok(Value::Extent(Dim {
             batch: dim.batch.saturating_neg(),
@@ -52,10 +58,6 @@ pub(super) fn negate(value: &Value) -> Option<Folded> {
             .map(Value::list),
         _ => return None,
     })
-}
-
-fn is_number(value: &Value) -> bool {
-    matches!(value, Value::Int(_) | Value::Float(_))
 }
 
 /// `==` and `!=` of values whose kinds alone may decide: anything may be compared with `none`.
@@ -113,8 +115,10 @@ fn integers(op: BinaryOp, a: i64, b: i64) -> Folded {
         BinaryOp::Subtract => a.checked_sub(b),
         BinaryOp::Multiply => a.checked_mul(b),
         BinaryOp::Divide | BinaryOp::Remainder if b == 0 => return Err(zero_divisor()),
-        BinaryOp::Divide if a % b != 0 => return Ok(Value::Float(a as f64 / b as f64)),
-        BinaryOp::Divide => a.checked_div(b),
+        BinaryOp::Divide => {
+            let exact = quotient(i128::from(a), i128::from(b));
+            return Ok(exact.unwrap_or(Value::Float(a as f64 / b as f64)));
+        }
         BinaryOp::Remainder => a.checked_rem(b).map(|rest| {
             if rest != 0 && (rest < 0) != (b < 0) {
                 rest + b
@@ -124,13 +128,64 @@ fn integers(op: BinaryOp, a: i64, b: i64) -> Folded {
         }),
         BinaryOp::Power => match u32::try_from(b) {
             Ok(exponent) => a.checked_pow(exponent),
-            Err(_) => return floats(op, a as f64, b as f64),
+            Err(_) => {
+                let power = b.checked_neg().and_then(|b| u32::try_from(b).ok());
+                let power = power.and_then(|exponent| a.checked_pow(exponent));
+                let exact = power.filter(|&power| power != 0);
+                let exact = exact.and_then(|power| quotient(1, i128::from(power)));
+                return exact.map_or_else(|| floats(op, a as f64, b as f64), Ok);
+            }
         },
         _ => return floats(op, a as f64, b as f64),
     };
     checked
         .map(Value::Int)
         .ok_or_else(|| overflow(op.symbol(), a, b))
+}
+
+/// `above / below` in lowest terms, if both fit.
+fn quotient(above: i128, below: i128) -> Option<Value> {
+    let (mut a, mut b) = (above.unsigned_abs(), below.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let divisor = i128::try_from(a).ok().filter(|&divisor| divisor != 0)?;
+    let sign = if below < 0 { -1 } else { 1 };
+    let above = i64::try_from(sign * above / divisor).ok()?;
+    let below = i64::try_from(sign * below / divisor).ok()?;
+    match below {
+        1 => Some(Value::Int(above)),
+        _ => Some(Value::Ratio(above, below)),
+    }
+}
+
+/// Arithmetic on quotients, if the result is one that fits.
+fn ratios(op: BinaryOp, left: &Value, right: &Value) -> Option<Folded> {
+    let terms = |value: &Value| match *value {
+        Value::Int(whole) => Some((i128::from(whole), 1)),
+        Value::Ratio(above, below) => Some((i128::from(above), i128::from(below))),
+        _ => None,
+    };
+    let ((a, b), (c, d)) = (terms(left)?, terms(right)?);
+    let (ad, cb) = (a.checked_mul(d)?, c.checked_mul(b)?);
+    let value = match op {
+        BinaryOp::Add => quotient(ad.checked_add(cb)?, b * d),
+        BinaryOp::Subtract => quotient(ad.checked_sub(cb)?, b * d),
+        BinaryOp::Multiply => quotient(a * c, b * d),
+        BinaryOp::Divide | BinaryOp::Remainder if c == 0 => return Some(Err(zero_divisor())),
+        BinaryOp::Divide => quotient(ad, cb),
+        BinaryOp::Remainder => {
+            let rest = ad.rem_euclid(cb);
+            let rest = if rest != 0 && cb < 0 { rest + cb } else { rest };
+            quotient(rest, b * d)
+        }
+        BinaryOp::Power => {
+            let exponent = right.as_int().and_then(|power| u32::try_from(power).ok())?;
+            quotient(a.checked_pow(exponent)?, b.checked_pow(exponent)?)
+        }
+        _ => None,
+    };
+    value.map(Ok)
 }
 
 fn overflow(symbol: &str, a: i64, b: i64) -> String {

@@ -44,8 +44,8 @@ impl Elaborator<'_> {
         let message = format!(
             "`{}` does not apply to {} and {}",
             op.symbol(),
-            a.kind(),
-            b.kind()
+            self.kind(a),
+            self.kind(b)
         );
         self.report(error(codes::OPERAND, span, message))
     }
@@ -63,6 +63,7 @@ impl Elaborator<'_> {
                 value,
                 Value::Tensor(_)
                     | Value::Int(_)
+                    | Value::Ratio(..)
                     | Value::Float(_)
                     | Value::Bool(_)
                     | Value::Extent(_)

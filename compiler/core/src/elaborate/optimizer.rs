@@ -14,8 +14,14 @@ use super::sites::snake_case;
 use super::statement::Flow;
 use super::value::{Applied, InstanceRef, Value};
 use crate::graph::{BinaryOp, DType, InputKind, NodeId, TensorType};
-use dlm_grammar::Span;
 use dlm_grammar::ast::{Argument, Expr, Ident, Type};
+use dlm_grammar::{Diagnostic, Span};
+
+/// Whether a path is another or lies in it; everything lies in the empty one.
+fn inside(outer: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(outer);
+    rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
+}
 
 /// A parameter's path and its gradient.
 pub(super) type Update = (String, NodeId);
@@ -151,24 +157,9 @@ impl Elaborator<'_> {
     fn owned(&mut self, index: usize, record: &OptimizerRecord) -> Checked<Vec<String>> {
         let mut owned = Vec::new();
         for (target, span) in &record.targets {
-            let inside = |path: &str| {
-                target.is_empty()
-                    || path == target
-                    || path
-                        .strip_prefix(target.as_str())
-                        .is_some_and(|rest| rest.starts_with('.'))
-            };
-            let paths: Vec<String> = self
-                .parameters
-                .keys()
-                .filter(|path| inside(path))
-                .cloned()
-                .collect();
-            if paths.is_empty() {
-                let message = format!("`{target}` has no parameters");
-                return Err(self.report(error(codes::OPTIMIZER_TARGET, *span, message)));
-            }
-            for path in paths {
+            let paths = self.parameters.keys();
+            let paths = paths.filter(|path| inside(target, path)).cloned();
+            for path in paths.collect::<Vec<String>>() {
                 self.own(index, &path, *span)?;
                 if !owned.contains(&path) {
                     owned.push(path);
@@ -176,6 +167,33 @@ impl Elaborator<'_> {
             }
         }
         Ok(owned)
+    }
+
+    /// Errors for what optimizers update and has no parameters, and warnings where it is merely not called: what an
+    /// instance is made of is known once all of the run has been elaborated.
+    pub fn check_targets(&mut self) {
+        let targets = self.optimizers.iter().flat_map(|record| &record.targets);
+        let empty = |(target, _): &&(String, Span)| {
+            !self.parameters.keys().any(|path| inside(target, path))
+        };
+        let found: Vec<(String, Span)> = targets.filter(empty).cloned().collect();
+        for (target, span) in found {
+            let mut instances = self.instances.iter().filter(|each| each.recipe.is_some());
+            let uncalled = instances
+                .find(|each| inside(&each.path, &target) && each.first_call.is_none())
+                .map(|each| (each.path.clone(), each.span));
+            let diagnostic = match uncalled {
+                Some((path, made)) => {
+                    let message = format!("no loss reaches `{target}`: nothing calls `{path}`");
+                    Diagnostic::warning(codes::UNTRAINED, span, message).label(made, "made here")
+                }
+                None => {
+                    let message = format!("`{target}` has no parameters");
+                    error(codes::OPTIMIZER_TARGET, span, message)
+                }
+            };
+            self.reporter_only(diagnostic);
+        }
     }
 
     fn own(&mut self, index: usize, path: &str, span: Span) -> Checked<()> {
@@ -304,6 +322,13 @@ impl Elaborator<'_> {
     /// `state m = zeros` in an optimizer.
     pub fn optimizer_state(&mut self, name: &Ident, ty: Option<&Type>, init: &Expr) -> Checked<()> {
         let path = join(&self.frame().random_owner, &name.name);
+        if let Some(earlier) = self.states.get(&path).map(|record| record.span)
+            && earlier != name.span
+        {
+            let message = format!("two things have the path `{path}`");
+            let diagnostic = error(codes::SAME_PATH, name.span, message);
+            return Err(self.report(diagnostic.label(earlier, "the first")));
+        }
         if !self.states.contains_key(&path) {
             let ty = match ty {
                 Some(ty) => self.fixed_type(ty)?,

@@ -450,8 +450,7 @@ impl Elaborator<'_> {
                     left.carries.push((name.clone(), tensor.node));
                 }
                 (Value::Tensor(tensor), None)
-                    if matches!(before, Value::Int(_) | Value::Float(_))
-                        && tensor.graph == self.unit.number =>
+                    if before.is_number() && tensor.graph == self.unit.number =>
                 {
                     return Err(Refusal::Grows(
                         name.clone(),
@@ -540,8 +539,7 @@ fn spread(graph: &Graph, set: &mut EntitySet<NodeId>) {
 
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Int(a), Value::Int(b)) => a == b,
-        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        (a, b) if a.is_number() && b.is_number() => a.same_number(b),
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Instance(a), Value::Instance(b)) => a == b,
         (Value::None, Value::None) => true,

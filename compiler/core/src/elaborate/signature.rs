@@ -50,9 +50,11 @@ impl Elaborator<'_> {
         let dims = dims.as_deref().unwrap_or(&[]);
         match value {
             Value::None => Ok(()),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Extent(_) => {
-                self.number_fits(value, *dtype, dims, at, what, ty.span)
-            }
+            Value::Bool(_)
+            | Value::Int(_)
+            | Value::Ratio(..)
+            | Value::Float(_)
+            | Value::Extent(_) => self.number_fits(value, *dtype, dims, at, what, ty.span),
             _ => {
                 let node = self.tensor_of(value, at)?;
                 let found = self.type_of(node).clone();
@@ -281,16 +283,13 @@ impl Elaborator<'_> {
                 Err(self.report(error(codes::SHAPE, at, message)))
             }
             None => {
-                let message = match value {
-                    Value::Float(number) => {
-                        format!("a dimension must be a whole number, this is {number}")
-                    }
-                    other => format!(
-                        "a dimension must be a whole number, this is {}",
-                        other.kind()
-                    ),
-                };
-                Err(self.report(error(codes::NOT_COMPILE_TIME, at, message)))
+                let found = value.described();
+                let message = format!("a dimension must be a whole number, this is {found}");
+                let mut diagnostic = error(codes::NOT_COMPILE_TIME, at, message);
+                if matches!(value, Value::Tensor(_)) {
+                    diagnostic = diagnostic.help("it must be known when the program is compiled");
+                }
+                Err(self.report(diagnostic))
             }
         }
     }

@@ -15,6 +15,7 @@ use super::value::Value;
 use crate::graph::{InputKind, OutputKind};
 use dlm_grammar::ast::{Body, Expr, File, Ident, Pattern, Stmt, StmtKind, Train};
 use dlm_grammar::{Diagnostic, Span, suggest};
+use indexmap::IndexMap;
 use std::rc::Rc;
 
 /// Which part of a `train` a graph is made of.
@@ -67,6 +68,9 @@ impl Elaborator<'_> {
         let settings = settings?;
         if let Ok(evals) = &evals {
             self.check_plateaus(evals);
+        }
+        if !self.reporter.has_errors() {
+            self.check_targets();
         }
         if self.reporter.has_errors() {
             return Err(super::diagnose::Poison);
@@ -262,18 +266,49 @@ impl Elaborator<'_> {
         let mut statements = train.body.statements.iter();
         let step = statements.find(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
         let step = step.map_or(train.name.span, |stmt| stmt.span);
-        let untrained: Vec<(String, Span)> = self
-            .parameters
-            .iter()
-            .filter(|(_, record)| !record.settled)
-            .map(|(path, record)| (path.clone(), record.made_by))
-            .collect();
-        for (path, made_by) in untrained {
-            let message = format!("no loss reaches `{path}`: it keeps its initial value");
-            let diagnostic =
+        let mut untrained: IndexMap<Span, Vec<String>> = IndexMap::new();
+        for (path, record) in self.parameters.iter().filter(|(_, record)| !record.settled) {
+            untrained
+                .entry(record.made_by)
+                .or_default()
+                .push(path.clone());
+        }
+        for (made_by, paths) in untrained {
+            let first = paths.first().map_or("", String::as_str);
+            let message = match paths.len() {
+                1 => format!("no loss reaches `{first}`: it keeps its initial value"),
+                count => format!(
+                    "no loss reaches `{first}` and {} more: they keep their initial values",
+                    count - 1
+                ),
+            };
+            let mut diagnostic =
                 Diagnostic::warning(codes::UNTRAINED, made_by, message).label(step, "in this step");
+            if let Some((name, made)) = self.made_in_train(first)
+                && made != made_by
+            {
+                diagnostic = diagnostic.label(made, format!("`{name}` is made here"));
+            }
+            if self
+                .parameters
+                .get(first)
+                .is_some_and(|record| record.optimizer.is_some())
+            {
+                diagnostic =
+                    diagnostic.help("`freeze=[…]` in its optimizer says that this is meant");
+            }
             self.reporter_only(diagnostic);
         }
+    }
+
+    /// The instance of the run that a path begins with, and where it is made.
+    fn made_in_train(&self, path: &str) -> Option<(String, Span)> {
+        let name = path.split('.').next()?;
+        let found = self
+            .instances
+            .iter()
+            .find(|instance| instance.path == name)?;
+        Some((name.to_owned(), found.span))
     }
 
     fn assemble(

@@ -17,6 +17,8 @@ pub(super) enum Value {
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// A quotient of whole numbers that is not whole: in lowest terms, the divisor positive.
+    Ratio(i64, i64),
     /// A number; a whole one serves as an int.
     Float(f64),
     /// Text.
@@ -146,9 +148,31 @@ impl Value {
     pub fn as_float(&self) -> Option<f64> {
         match *self {
             Value::Int(value) => Some(value as f64),
+            Value::Ratio(above, below) => Some(above as f64 / below as f64),
             Value::Float(value) => Some(value),
             _ => None,
         }
+    }
+
+    /// Whether this is a number that is known when the program is compiled.
+    pub fn is_number(&self) -> bool {
+        matches!(self, Value::Int(_) | Value::Ratio(..) | Value::Float(_))
+    }
+
+    /// Whether this is certainly the same number as another.
+    pub fn same_number(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Ratio(a, b), Value::Ratio(c, d)) => (a, b) == (c, d),
+            (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+            _ => false,
+        }
+    }
+
+    /// What this is, for messages: a number itself, else its kind.
+    pub fn described(&self) -> String {
+        self.as_float()
+            .map_or_else(|| self.kind().to_owned(), |number| number.to_string())
     }
 
     /// The truth value that this is, if it is one.
@@ -205,7 +229,7 @@ impl Value {
             Value::None => "none",
             Value::Bool(_) => "a bool",
             Value::Int(_) => "an int",
-            Value::Float(_) => "a float",
+            Value::Ratio(..) | Value::Float(_) => "a float",
             Value::Text(_) => "a str",
             Value::Extent(_) => "an int that depends on the batch size",
             Value::Tensor(_) => "a tensor",

@@ -1,5 +1,6 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
+use super::apart::apart;
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::copies;
 use super::fuse::{Fusion, Group, fuse};
@@ -48,6 +49,8 @@ pub fn schedule(
         span: Span::default(),
     })?;
     let graph = flat.as_ref().unwrap_or(graph);
+    let copied = apart(graph).map_err(fault)?;
+    let graph = copied.as_ref().unwrap_or(graph);
     let (graph, kept) = &copies::arranged(graph, &Lanes::analyse(graph)).map_err(fault)?;
     let lanes = Lanes::analyse(graph);
     let fusion = fuse(graph, &lanes, target, kept);

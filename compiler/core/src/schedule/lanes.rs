@@ -4,9 +4,13 @@
 //! independently. A value without one (a parameter, a statistic of the batch, or a value whose axes were mixed) is
 //! stored plain.
 
+use super::fuse::root;
 use crate::graph::scan::Role;
-use crate::graph::{AxisIndex, Contraction, Dim, Graph, InputKind, NodeId, Op, Scan, View};
+use crate::graph::{
+    AxisIndex, Contraction, Dim, Graph, InputKind, NodeId, Op, OutputKind, Scan, View,
+};
 use cranelift_entity::SecondaryMap;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The result of the analysis.
@@ -57,7 +61,8 @@ impl Lanes {
         argument: &dyn Fn(usize) -> Option<usize>,
     ) -> Lanes {
         let mut lanes = Lanes::given(extent, &[]);
-        for (id, node) in graph.nodes.iter() {
+        let plain = plain(graph);
+        for (id, node) in graph.nodes.iter().filter(|(id, _)| !plain.contains(id)) {
             let axis = match &node.op {
                 Op::Argument { number, .. } => argument(*number),
                 Op::Scan(scan) => lanes.scan(graph, id, scan),
@@ -174,6 +179,15 @@ impl Lanes {
             Some(variable) => ContractionLanes::Across(variable - contraction.shape.len()),
         }
     }
+}
+
+/// The next values of parameters and states: they are stored plain, also where their extent happens to be the batch's.
+fn plain(graph: &Graph) -> BTreeSet<NodeId> {
+    let outputs = graph.outputs.iter();
+    outputs
+        .filter(|output| matches!(output.kind, OutputKind::Parameter | OutputKind::State))
+        .map(|output| root(graph, output.node))
+        .collect()
 }
 
 /// The batch size where the data have one, else the extent of the first data input's axis 0.

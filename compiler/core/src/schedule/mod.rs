@@ -1,6 +1,7 @@
 //! From a graph to a plan: lanes, fusion, kernels, phases, memory.
 
 mod affine;
+mod apart;
 mod assemble;
 mod borders;
 mod buffers;

@@ -101,6 +101,16 @@ fn last_segment(
     to_end: usize,
     from_end: usize,
 ) -> Option<(usize, usize)> {
+    // An axis of extent 1 that the other side has not belongs to no other: beside the batch it must not be taken with it,
+    // nor for it, where that is 1 too and comes first.
+    let is_unit = |dims: &[Dim], end: usize| end > 0 && dims[end - 1] == Dim::fixed(1);
+    let units = (is_unit(to, to_end), is_unit(from, from_end));
+    if units.1 && (!units.0 || from_end > to_end) {
+        return Some((to_end, from_end - 1));
+    }
+    if units.0 && (!units.1 || to_end > from_end) {
+        return Some((to_end - 1, from_end));
+    }
     if to_end > 0 && from_end > 0 && to[to_end - 1] == from[from_end - 1] {
         return Some((to_end - 1, from_end - 1));
     }

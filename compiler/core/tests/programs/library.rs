@@ -46,6 +46,8 @@ pub const EXPRESSIONS: &[&str] = &[
     "upsample[2](i)",
     "upsample[3, mode=\"bilinear\"](i)",
     "pixel_shuffle[2](i)",
+    "pixel_shuffle[2](relu(i))",
+    "reshape[x.shape[0], 1, 24](relu(x))",
     "nll(log_softmax(x), y)",
     "nll[ignore=2](log_softmax(x), y)",
     "cross_entropy(x, y)",

@@ -274,7 +274,8 @@ fn settings(train: &TrainProgram, log_every: Option<u64>) -> Settings {
     }
 }
 
-/// The parameters of `FILE` or `FILE,GLOB`, each of which the run must have, in its shape.
+/// The parameters and layers' states of `FILE` or `FILE,GLOB`: each that matches must be there, must be the run's, and must
+/// have its shape.
 ///
 /// # Errors
 /// For a file that can't be read, and for missing, unknown or misshapen values.
@@ -313,12 +314,18 @@ pub fn initial(text: &str, train: &TrainProgram) -> Result<Tensors, Failure> {
             )));
         }
     }
-    let missing = train
-        .parameters
-        .iter()
-        .find(|each| matches_glob(glob, &each.path) && !given.contains_key(&each.path));
-    match missing {
-        Some(each) => Err(Failure::data(format!("`{path}` lacks `{}`", each.path))),
+    let parameters = train.parameters.iter().map(|each| &each.path);
+    let states = train.states.iter();
+    let layers = states.filter(|each| each.owner == StateOwner::Block);
+    let own = parameters.chain(layers.map(|each| &each.path));
+    let mut wanted = own.filter(|path| matches_glob(glob, path)).peekable();
+    if wanted.peek().is_none() && given.is_empty() {
+        return Err(Failure::command_line(format!(
+            "--init: no path of the run matches `{glob}`"
+        )));
+    }
+    match wanted.find(|path| !given.contains_key(*path)) {
+        Some(missing) => Err(Failure::data(format!("`{path}` lacks `{missing}`"))),
         None => Ok(given),
     }
 }

@@ -58,6 +58,9 @@ pub(super) const TABLE: &[Intrinsic] = &[
     }),
     Intrinsic::new("where", &[], &["condition", "a", "b"], choose),
     Intrinsic::new("isnan", &[], &["x"], |e, a| {
+        if a.value(0).is_number() {
+            return Ok(Value::Bool(false));
+        }
         let x = a.tensor(e, 0)?;
         let node = e.emit().binary(BinaryOp::Ne, x, x);
         Ok(e.tensor(node))
@@ -68,6 +71,9 @@ pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("u8", &[], &["x"], |e, a| cast(e, a, DType::U8)),
     Intrinsic::new("bool", &[], &["x"], |e, a| cast(e, a, DType::Bool)),
     Intrinsic::new("stop_grad", &[], &["x"], |e, a| {
+        if a.value(0).is_number() {
+            return Ok(a.value(0).clone());
+        }
         let x = a.tensor(e, 0)?;
         let node = e.emit().stop_gradient(x);
         Ok(e.tensor(node))
@@ -109,8 +115,11 @@ fn float(
     Ok(e.tensor(node))
 }
 
-/// As `float`; folding needs an error function of its own, to which the graph's is accurate anyway.
+/// As `float`.
 fn erf(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
+    if let Some(number) = a.value(0).as_float() {
+        return Ok(Value::Float(libm::erf(number)));
+    }
     let x = a.tensor(e, 0)?;
     let node = e.emit().unary(UnaryOp::Erf, x);
     Ok(e.tensor(node))
@@ -135,7 +144,13 @@ fn signed(
 ) -> Checked<Value> {
     match a.value(0) {
         Value::Int(number) => Ok(Value::Int(fold(*number as f64) as i64)),
-        Value::Float(number) => Ok(Value::Float(fold(*number))),
+        Value::Ratio(above, below) if matches!(op, UnaryOp::Abs) => {
+            Ok(Value::Ratio(above.saturating_abs(), *below))
+        }
+        Value::Ratio(..) | Value::Float(_) => {
+            let number = a.value(0).as_float().unwrap_or(f64::NAN);
+            Ok(Value::Float(fold(number)))
+        }
         _ => {
             let x = a.tensor(e, 0)?;
             let node = e.emit().unary(op, x);
@@ -166,8 +181,9 @@ fn extreme(
     match (a.value(0), a.value(1)) {
         (Value::Int(x), Value::Int(y)) => Ok(Value::Int(fold(*x as f64, *y as f64) as i64)),
         (x, y) => {
-            if let (Some(x), Some(y)) = (x.as_float(), y.as_float()) {
-                return Ok(Value::Float(fold(x, y)));
+            if let (Some(first), Some(second)) = (x.as_float(), y.as_float()) {
+                let taken = if fold(first, second) == first { x } else { y };
+                return Ok(taken.clone());
             }
             let (x, y) = e.aligned(x, y, [a.place(0), a.place(1)])?;
             let node = e.emit().binary(op, x, y);
@@ -208,6 +224,7 @@ fn choose(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 fn cast(e: &mut Elaborator<'_>, a: &Arguments, dtype: DType) -> Checked<Value> {
     let number = a.value(0).as_float();
     match (number, a.value(0), dtype) {
+        (Some(number), _, DType::Bool) => return Ok(Value::Bool(number != 0.0)),
         (Some(number), _, DType::F32) => return Ok(Value::Float(number)),
         (Some(number), _, DType::I32) => return Ok(Value::Int(number.trunc() as i64)),
         (None, Value::Bool(flag), DType::F32 | DType::I32) => {

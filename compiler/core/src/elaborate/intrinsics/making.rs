@@ -33,6 +33,7 @@ pub(super) const TABLE: &[Intrinsic] = &[
         e.zip(values.collect(), a.span)
     }),
     Intrinsic::new("_each", &["k", "n"], &[], each).making(),
+    Intrinsic::new("_joined", &[], &[], joined).open().making(),
     Intrinsic::new("_positions", &["axis"], &["x"], positions),
 ];
 
@@ -139,6 +140,22 @@ fn each(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
             Err(e.report(error(codes::STATIC_TYPE, given.span, message)))
         }
     }
+}
+
+/// `_joined["_l", 1]`: texts and whole numbers as one text.
+fn joined(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
+    let mut text = String::new();
+    for given in a.positional() {
+        match (given.value.as_text(), given.value.as_int()) {
+            (Some(part), _) => text.push_str(part),
+            (None, Some(number)) => text.push_str(&number.to_string()),
+            (None, None) => {
+                let message = format!("a text or an int is needed, this is {}", given.value.kind());
+                return Err(e.report(error(codes::STATIC_TYPE, given.span, message)));
+            }
+        }
+    }
+    Ok(Value::text(&text))
 }
 
 /// `_positions[axis](x)`: i32 of the shape of `x`, the position along an axis.

@@ -3,9 +3,11 @@
 use super::super::codes;
 use super::super::context::Elaborator;
 use super::super::diagnose::{Checked, error};
+use super::super::numbers;
 use super::super::value::Value;
 use super::{Arguments, Intrinsic, wrong_static};
 use crate::graph::{BinaryOp, DType, Dim, NodeId, ReduceOp};
+use dlm_grammar::ast;
 
 const STATICS: &[&str] = &["axis", "keep"];
 
@@ -36,6 +38,9 @@ pub(super) const TABLE: &[Intrinsic] = &[
 ];
 
 fn reduce(e: &mut Elaborator<'_>, a: &Arguments, op: ReduceOp) -> Checked<Value> {
+    if let Some(known) = folded(a, op) {
+        return e.folded(known, a.span);
+    }
     let x = number_tensor(e, a)?;
     let axes = axes(e, a, x)?;
     let keep = a.flag(e, "keep", false)?;
@@ -45,6 +50,12 @@ fn reduce(e: &mut Elaborator<'_>, a: &Arguments, op: ReduceOp) -> Checked<Value>
 }
 
 fn mean(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
+    if let Some(sum) = folded(a, ReduceOp::Sum) {
+        let sum = e.folded(sum, a.span)?;
+        let count = a.value(0).as_elements().map_or(1, <[Value]>::len);
+        let mean = numbers::binary(ast::BinaryOp::Divide, &sum, &Value::Int(count as i64));
+        return e.folded(mean.unwrap_or(Ok(sum)), a.span);
+    }
     let x = number_tensor(e, a)?;
     if !e.emit().dtype(x).is_float() {
         let message = format!("a mean of {} elements", e.type_of(x).dtype);
@@ -62,6 +73,40 @@ fn mean(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let node = e.emit().binary(BinaryOp::Div, sum, count);
     let node = if keep { restored(e, node, &axes) } else { node };
     Ok(e.tensor(node))
+}
+
+/// The reduction of a list of numbers, all of which are known when the program is compiled.
+fn folded(a: &Arguments, op: ReduceOp) -> Option<numbers::Folded> {
+    let items = a.value(0).as_elements()?;
+    let whole = !items.is_empty() && items.iter().all(Value::is_number);
+    if !whole || a.given_static("axis").is_some() || a.given_static("keep").is_some() {
+        return None;
+    }
+    let numbers: Vec<f64> = items.iter().filter_map(Value::as_float).collect();
+    let place = |better: fn(&f64, &f64) -> bool| {
+        let first =
+            (0..numbers.len()).reduce(|best, at| match better(&numbers[at], &numbers[best]) {
+                true => at,
+                false => best,
+            });
+        first.unwrap_or(0)
+    };
+    let combined = |op: ast::BinaryOp| {
+        let (first, rest) = items.split_first()?;
+        rest.iter()
+            .try_fold(Ok(first.clone()), |so_far, item| match so_far {
+                Ok(so_far) => numbers::binary(op, &so_far, item),
+                failed => Some(failed),
+            })
+    };
+    match op {
+        ReduceOp::Sum => combined(ast::BinaryOp::Add),
+        ReduceOp::Prod => combined(ast::BinaryOp::Multiply),
+        ReduceOp::Max => Some(Ok(items[place(|a, b| a > b)].clone())),
+        ReduceOp::Min => Some(Ok(items[place(|a, b| a < b)].clone())),
+        ReduceOp::ArgMax => Some(Ok(Value::Int(place(|a, b| a > b) as i64))),
+        ReduceOp::ArgMin => Some(Ok(Value::Int(place(|a, b| a < b) as i64))),
+    }
 }
 
 /// The operand, which must hold numbers.

@@ -1,0 +1,488 @@
+//! What only a whole run shows of the sentences that fix what is meant; the others are tested in `compiler/core`.
+
+mod common;
+
+use common::Place;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+
+/// A net that is one number, which is 2 at first, and a line of numbers to learn from.
+const HEAD: &str = "\
+data line = csv[\"line.csv\"]
+block Net(x: f32[B, n]) -> f32 {
+  param w: f32 = constant[2]
+  return w
+}
+";
+
+/// Ten samples: the value is the sample's number, the class its parity.
+const LINE: &str = "x,y\n0,0\n1,1\n2,0\n3,1\n4,0\n5,1\n6,0\n7,1\n8,0\n9,1\n";
+
+fn place(program: &str) -> Place {
+    Place::new()
+        .with("p.dlm", format!("{HEAD}{program}"))
+        .with("line.csv", LINE)
+}
+
+/// A row of `metrics.csv` without the value, and the value.
+type Row = (String, f64);
+
+#[track_caller]
+fn rows_of(place: &Place, folder: &str) -> Vec<Row> {
+    let text = std::fs::read_to_string(place.path(folder).join("metrics.csv"));
+    let text = text.expect("metrics were written");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("epoch,iter,split,metric,value"));
+    let row = |line: &str| {
+        let (rest, value) = line.rsplit_once(',').expect("five columns");
+        assert_eq!(rest.splitn(4, ',').count(), 4, "{line}");
+        // A name with a comma is quoted, as CSV has it.
+        let rest = rest.replace('"', "");
+        (rest, value.parse().expect("a number"))
+    };
+    lines.map(row).collect()
+}
+
+/// Runs the program and gives its metrics.
+#[track_caller]
+fn run(place: &Place, more: &[&str]) -> Vec<Row> {
+    let arguments = [&["run", "p.dlm", "--out", "out", "--quiet"], more].concat();
+    place.dlmc(&arguments).good();
+    rows_of(place, "out")
+}
+
+fn named(rows: &[Row], ending: &str) -> Vec<f64> {
+    let found = rows.iter().filter(|(row, _)| row.ends_with(ending));
+    found.map(|(_, value)| *value).collect()
+}
+
+fn near(got: f64, want: f64) -> bool {
+    (got - want).abs() <= 1e-5 * want.abs().max(1.0)
+}
+
+fn floats(file: &[u8], key: &str) -> Vec<f32> {
+    let file = SafeTensors::deserialize(file).expect("a safetensors file");
+    let tensor = file.tensor(key).unwrap_or_else(|_| panic!("no `{key}`"));
+    let words = tensor.data().as_chunks::<4>().0.iter();
+    words.map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+fn saved(place: &Place, file: &str, key: &str) -> Vec<f32> {
+    floats(
+        &std::fs::read(place.path(file)).expect("it was written"),
+        key,
+    )
+}
+
+const COUNTS: &str = "train t[epochs=3] {
+  let net = Net
+  let opt = sgd[lr=0.01](net)
+  step (x, y) in line.train |> batch[4] {
+    minimize net(x) with opt
+    report i = iter, e = epoch, s = steps, es = epochs, n = B
+  }
+}
+";
+
+/// "`steps` and `epochs` are the run's totals, each computed from the other where not given"; "`epoch` and `iter` count from
+/// 0"; "a smaller last batch is kept".
+#[test]
+fn steps_follow_from_epochs() {
+    let rows = run(&place(COUNTS), &[]);
+    let values = |name: &str| named(&rows, &format!(",train,{name}"));
+    assert_eq!(values("i"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    assert_eq!(values("e"), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+    assert_eq!(values("n"), [4.0, 4.0, 2.0, 4.0, 4.0, 2.0, 4.0, 4.0, 2.0]);
+    assert_eq!((values("s"), values("es")), (vec![9.0; 9], vec![3.0; 9]));
+    assert_eq!(rows[0].0, "0,0,train,i");
+}
+
+/// "… each computed from the other where not given."
+#[test]
+fn epochs_follow_from_steps() {
+    let rows = run(&place(&COUNTS.replace("epochs=3", "steps=7")), &[]);
+    let values = |name: &str| named(&rows, &format!(",train,{name}"));
+    assert_eq!(values("i").len(), 7);
+    assert_eq!((values("s"), values("es")), (vec![7.0; 7], vec![3.0; 7]));
+}
+
+/// "Where both are, `steps` ends the run."
+#[test]
+fn steps_end_the_run_where_both_are_given() {
+    for (statics, steps) in [("epochs=3, steps=5", 5), ("epochs=1, steps=5", 5)] {
+        let rows = run(&place(&COUNTS.replace("epochs=3", statics)), &[]);
+        let values = |name: &str| named(&rows, &format!(",train,{name}"));
+        assert_eq!(values("i").len(), steps, "{statics}");
+        assert_eq!(values("s"), vec![5.0; steps], "{statics}");
+    }
+}
+
+/// "`batch[n, drop=true]` drops it."
+#[test]
+fn a_smaller_last_batch_can_be_dropped() {
+    let rows = run(
+        &place(&COUNTS.replace("batch[4]", "batch[4, drop=true]")),
+        &[],
+    );
+    assert_eq!(named(&rows, ",train,n"), [4.0; 6]);
+    assert_eq!(named(&rows, ",train,s"), [6.0; 6]);
+}
+
+const EVALS: &str = "train t[epochs=2] {
+  let net = Net
+  let opt = sgd[lr=0.5](net)
+  step (x, y) in line.train |> batch[5] {
+    let loss = net(x)
+    minimize loss with opt
+    report loss
+  }
+  eval (x, y) in line.train |> batch[4] {
+    report mean(x), w = net(x), even = i32(sum(f32(y == 0))), confusion(concat[-1](0 * x, x - 4.5), y),
+           rmse(x[:, 0], 0)
+  }
+  eval valid (x, y) in line.train |> batch[10] { report w = net(x) }
+}
+";
+
+/// "`eval`s run after each epoch and at the end." "`eval valid (x, y) in …` sets `split`."
+#[test]
+fn evaluations_run_after_each_epoch_and_at_the_end() {
+    let rows = run(&place(EVALS), &[]);
+    assert_eq!(named(&rows, ",train,loss"), [2.0, 1.5, 1.0, 0.5]);
+    assert_eq!(named(&rows, ",eval,w"), [1.0, 0.0]);
+    assert_eq!(named(&rows, ",valid,w"), [1.0, 0.0]);
+    // Half an epoch more: the end is not an epoch's.
+    let rows = run(&place(&EVALS.replace("epochs=2", "steps=3")), &[]);
+    assert_eq!(named(&rows, ",eval,w"), [1.0, 0.5]);
+    let rows = run(&place(&EVALS.replace("epochs=2", "steps=1")), &[]);
+    assert_eq!(named(&rows, ",valid,w"), [1.5]);
+}
+
+/// "In `eval` scalars are means weighted by samples, metrics whole-set. Tensors give rows `confusion[0,1]`": batches of 4,
+/// 4 and 2 samples.
+#[test]
+fn evaluations_count_every_sample_once() {
+    let rows = run(&place(&EVALS.replace("epochs=2", "epochs=1")), &[]);
+    let value = |name: &str| named(&rows, &format!(",eval,{name}"));
+    assert_eq!(value("mean"), [4.5]);
+    assert_eq!(value("even"), [5.0]);
+    let cells = [
+        "confusion[0,0]",
+        "confusion[0,1]",
+        "confusion[1,0]",
+        "confusion[1,1]",
+    ];
+    assert_eq!(cells.map(|name| value(name)[0]), [3.0, 2.0, 2.0, 3.0]);
+    assert!(
+        near(value("rmse")[0], (285.0_f64 / 10.0).sqrt()),
+        "{rows:?}"
+    );
+}
+
+/// "`--log-every` defaults to 1 in the file": the command line's wins.
+#[test]
+fn log_every_is_the_command_lines_else_the_files_else_1() {
+    let iters = |program: &str, more: &[&str]| {
+        let rows = run(&place(program), more);
+        named(&rows, ",train,i")
+    };
+    assert_eq!(iters(COUNTS, &[]).len(), 9);
+    let in_file = COUNTS.replace("epochs=3", "epochs=3, log_every=4");
+    assert_eq!(iters(&in_file, &[]), [0.0, 4.0, 8.0]);
+    assert_eq!(iters(&in_file, &["--log-every", "3"]), [0.0, 3.0, 6.0]);
+    assert_eq!(iters(COUNTS, &["--log-every", "5"]), [0.0, 5.0]);
+}
+
+/// "`ema` is saved as `ema.PATH`; `eval` and `predict` use it."
+#[test]
+fn averages_are_saved_and_used() {
+    let program = "block Scale(x: f32[B, n]) -> f32[B, n] {
+  param w: f32 = constant[2]
+  return w * x
+}
+train t[epochs=1] {
+  let net = Scale
+  let opt = sgd[lr=0.5, ema=0.75](net)
+  step (x, y) in line.train |> batch[10] { minimize net.w with opt }
+  eval (x, y) in line.train |> batch[10] { report w = mean(net(x)) / 4.5 }
+}
+";
+    let place = place(&program.replace("minimize net.w", "let z = net(x)\n minimize net.w"));
+    let rows = run(&place, &[]);
+    assert_eq!(saved(&place, "out/model.safetensors", "net.w"), [1.5]);
+    assert_eq!(saved(&place, "out/model.safetensors", "ema.net.w"), [1.875]);
+    assert_eq!(named(&rows, ",eval,w"), [1.875]);
+    assert_eq!(place.dlmc(&["eval", "out"]).good().stdout, "eval w 1.875\n");
+    let place = place.with("new.csv", "x\n2\n");
+    let predicted = place.dlmc(&["predict", "out", "new.csv"]).good().stdout;
+    assert!(predicted.trim_end().ends_with(" 3.75"), "{predicted}");
+}
+
+/// "`zip(…)` gives two sets side by side; the first sets the epoch, the other cycles."
+#[test]
+fn the_first_set_of_a_zip_sets_the_epoch_and_the_other_cycles() {
+    let program = "data other = csv[\"other.csv\"]
+train t[epochs=2] {
+  let net = Net
+  let opt = sgd(net)
+  step ((x, _), (z, _)) in zip(line.train |> batch[5], other.train |> batch[3]) {
+    minimize net(x) with opt
+    report a = sum(x), b = sum(z), n = len(z), e = epoch
+  }
+}
+";
+    let place = place(program).with("other.csv", "z,y\n1,0\n10,0\n100,0\n1000,0\n");
+    let rows = run(&place, &[]);
+    let values = |name: &str| named(&rows, &format!(",train,{name}"));
+    assert_eq!(values("a"), [10.0, 35.0, 10.0, 35.0]);
+    assert_eq!(values("e"), [0.0, 0.0, 1.0, 1.0]);
+    assert_eq!(values("n"), [3.0; 4], "its batches are always full");
+    assert_eq!(values("b"), [111.0, 1011.0, 1101.0, 1110.0]);
+}
+
+/// "Labels are `i32`; `mixup` makes them `f32` over classes": of each sample they sum to 1.
+#[test]
+fn mixed_labels_are_shares_of_classes() {
+    let program = "train t[epochs=1] {
+  let net = Net
+  let opt = sgd(net)
+  step (x, y) in line.train |> mixup[1.0] |> batch[10] {
+    minimize net(x) with opt
+    report least = min(y), total = sum(y), classes = y.shape[1], spread = mean(y[:, 0] * y[:, 1])
+  }
+}
+";
+    let rows = run(&place(program), &[]);
+    let value = |name: &str| named(&rows, &format!(",train,{name}"))[0];
+    assert!(
+        value("least") >= 0.0 && near(value("total"), 10.0),
+        "{rows:?}"
+    );
+    assert!(value("classes") == 2.0 && value("spread") > 0.0, "{rows:?}");
+}
+
+/// A file of tensors of f32.
+fn tensors(given: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+    let bytes = |data: &[f32]| -> Vec<u8> { data.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let stored: Vec<_> = given
+        .iter()
+        .map(|(key, shape, data)| (*key, shape.to_vec(), bytes(data)))
+        .collect();
+    let views = stored.iter().map(|(key, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("bytes of that shape");
+        (*key, view)
+    });
+    serialize(views, None).expect("tensors can be written")
+}
+
+const TWO: &str = "train t[epochs=1] {
+  let enc = Linear[1]
+  let norm = BatchNorm
+  let opt = sgd[lr=0](enc, norm)
+  step (x, y) in line.train |> batch[10] {
+    let loss = mean(x |> enc |> norm)
+    minimize loss with opt
+  }
+}
+";
+
+/// "`--init W[,GLOB]` loads the paths that GLOB matches (default all); a missing, unknown or misshapen one is an error."
+#[test]
+fn init_loads_what_its_glob_matches() {
+    let all: [(&str, &[usize], &[f32]); 6] = [
+        ("enc.weight", &[1, 1], &[3.0]),
+        ("enc.bias", &[1], &[4.0]),
+        ("norm.weight", &[1], &[5.0]),
+        ("norm.bias", &[1], &[6.0]),
+        ("norm.running_mean", &[1], &[7.0]),
+        ("norm.running_var", &[1], &[8.0]),
+    ];
+    let with =
+        |given: &[(&str, &[usize], &[f32])]| place(TWO).with("w.safetensors", tensors(given));
+    let try_ = |place: &Place, init: &str| {
+        place.dlmc(&["run", "p.dlm", "--out", "out", "--quiet", "--init", init])
+    };
+    let place = with(&all);
+    try_(&place, "w.safetensors").good();
+    let model = |key: &str| saved(&place, "out/model.safetensors", key);
+    assert_eq!(
+        (model("enc.weight"), model("enc.bias")),
+        (vec![3.0], vec![4.0])
+    );
+    assert_eq!(
+        (model("norm.weight"), model("norm.bias")),
+        (vec![5.0], vec![6.0])
+    );
+    try_(&place, "w.safetensors,enc.*").good();
+    assert_eq!(
+        (model("enc.weight"), model("norm.weight")),
+        (vec![3.0], vec![1.0])
+    );
+    let outcome = try_(&place, "w.safetensors,dec.*").bad(2);
+    assert!(outcome.stderr.contains("dec.*"), "{}", outcome.stderr);
+
+    let missing = with(&all[1..]);
+    let outcome = try_(&missing, "w.safetensors").bad(1);
+    assert!(outcome.stderr.contains("enc.weight"), "{}", outcome.stderr);
+    try_(&missing, "w.safetensors,norm.*").good();
+    let no_state = with(&all[..5]);
+    let outcome = try_(&no_state, "w.safetensors").bad(1);
+    assert!(
+        outcome.stderr.contains("norm.running_var"),
+        "{}",
+        outcome.stderr
+    );
+
+    let unknown = [&all[..], &[("enc.gain", &[1], &[1.0])]].concat();
+    let outcome = try_(&with(&unknown), "w.safetensors").bad(1);
+    assert!(outcome.stderr.contains("enc.gain"), "{}", outcome.stderr);
+    try_(&with(&unknown), "w.safetensors,norm.*").good();
+
+    let mut misshapen = all;
+    misshapen[1] = ("enc.bias", &[2], &[1.0, 2.0]);
+    let outcome = try_(&with(&misshapen), "w.safetensors").bad(1);
+    assert!(outcome.stderr.contains("enc.bias"), "{}", outcome.stderr);
+}
+
+/// "`dlmc call` is a `step` unless `--eval`"; "`dlmc call` uses seed 0, step 0."
+#[test]
+fn a_call_is_a_step_of_seed_0() {
+    let program = "fn noise(x: f32[4]) -> f32[4] { return x + rand[4] }
+block Mode(x: f32[4]) -> f32[4] {
+  state n: f32 = zeros
+  n <- n + 1
+  return x + (if training { 10 } else { 20 }) + n
+}
+train t[steps=1] {
+  let net = Net
+  let opt = sgd(net)
+  step (x, y) in line.train |> batch[4] { minimize net(x) with opt }
+}
+";
+    let place = place(program).with("in.safetensors", tensors(&[("in.x", &[4], &[0.0; 4])]));
+    let call = |name: &str, more: &[&str]| {
+        let arguments = [
+            "call",
+            "p.dlm",
+            name,
+            "--in",
+            "in.safetensors",
+            "--out",
+            "r.safetensors",
+        ];
+        place.dlmc(&[&arguments, more].concat()).good();
+        std::fs::read(place.path("r.safetensors")).expect("it was written")
+    };
+    let trained = call("Mode", &[]);
+    assert_eq!(floats(&trained, "out"), [11.0; 4]);
+    assert_eq!(floats(&trained, "state_out.n"), [1.0]);
+    let evaluated = call("Mode", &["--eval"]);
+    assert_eq!(floats(&evaluated, "out"), [21.0; 4]);
+    let file = SafeTensors::deserialize(&evaluated).expect("a safetensors file");
+    assert!(file.tensor("state_out.n").is_err(), "nothing is stored");
+    // Seed and step have no other value to take: the same each time, on any number of threads.
+    let noise = call("noise", &[]);
+    assert_eq!(noise, call("noise", &["--threads", "3"]));
+    assert!(floats(&noise, "out").iter().all(|x| (0.0..1.0).contains(x)));
+}
+
+/// "`keep`" keeps the best by the first value of the first `eval`, "`patience`" ends a run that gets no better.
+#[test]
+fn keep_and_patience_look_at_the_first_value_of_the_first_eval() {
+    // The loss is w^2 with a rate that makes it grow from the third step on.
+    let program = "train t[epochs=9, keep=2, patience=2] {
+  let net = Net
+  let opt = sgd[lr=where(iter < 2, 0.25, -0.25)](net)
+  step (x, y) in line.train |> batch[10] { minimize net(x) ^ 2 with opt }
+  eval (x, y) in line.train |> batch[10] { report loss = net(x) ^ 2 }
+}
+";
+    let place = place(program);
+    let rows = run(&place, &[]);
+    assert_eq!(named(&rows, ",eval,loss"), [1.0, 0.25, 0.5625, 1.265625]);
+    let kept: Vec<String> = place
+        .files()
+        .into_iter()
+        .filter(|name| name.contains("best/"))
+        .collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let mut weights: Vec<f32> = kept
+        .iter()
+        .map(|file| saved(&place, file, "net.w")[0])
+        .collect();
+    weights.sort_by(f32::total_cmp);
+    assert_eq!(weights, [0.5, 0.75]);
+}
+
+/// What is returned or reported may be a parameter or state: it has the value of its place in the program, before or after
+/// an update.
+#[test]
+fn what_is_returned_has_the_value_of_its_place() {
+    let program = "block Places(x: f32[2]) -> f32[2], f32[2], f32[2] {
+  param w: f32[2] = constant[4]
+  state n: f32[2] = ones
+  let before = n
+  n <- n + x
+  return before, n, w
+}
+train t[steps=2] {
+  let net = Net
+  let opt = sgd[lr=0.5](net)
+  step (x, y) in line.train |> batch[10] {
+    let before = net(x)
+    minimize before with opt
+    report before, after = net(x), kept = net.w
+  }
+}
+";
+    let place = place(program).with("in.safetensors", tensors(&[("in.x", &[2], &[2.0, 3.0])]));
+    let arguments = [
+        "call",
+        "p.dlm",
+        "Places",
+        "--in",
+        "in.safetensors",
+        "--out",
+        "r.safetensors",
+    ];
+    place.dlmc(&arguments).good();
+    let result = |key: &str| saved(&place, "r.safetensors", key);
+    assert_eq!(
+        (result("out.0"), result("out.1")),
+        (vec![1.0, 1.0], vec![3.0, 4.0])
+    );
+    assert_eq!(
+        (result("out.2"), result("state_out.n")),
+        (vec![4.0, 4.0], vec![3.0, 4.0])
+    );
+    let rows = run(&place, &[]);
+    let values = |name: &str| named(&rows, &format!(",train,{name}"));
+    assert_eq!(
+        (values("before"), values("after")),
+        (vec![2.0, 1.5], vec![1.5, 1.0])
+    );
+    assert_eq!(values("kept"), [1.5, 1.0]);
+}
+
+/// `pixel_shuffle` of a batch of images, down to one channel.
+#[test]
+fn a_batch_can_be_shuffled_to_one_channel() {
+    let program = "\
+data images = digits[]
+block Net(x: f32[B, 1, h, w]) -> f32[B, 1, ..] {
+  return x |> Conv2d[4, 3, pad=1] |> pixel_shuffle[2] |> Conv2d[1, 3, pad=1]
+}
+train t[steps=30] {
+  let net = Net
+  let opt = adam[lr=0.01](net)
+  step (x, y) in images.train |> batch[32] {
+    let loss = mse(net(x), upsample[2](x))
+    minimize loss with opt
+    report loss
+  }
+}
+";
+    let place = Place::new().with("p.dlm", program);
+    let losses = named(&run(&place, &[]), ",train,loss");
+    assert!(losses[29] < 0.5 * losses[0], "{losses:?}");
+}

@@ -1,0 +1,175 @@
+//! Schedules: their values over a run, against their formulas written out here.
+
+use std::f64::consts::PI;
+
+use crate::support::{Run, agree, run_of, train_text};
+
+/// What a schedule's rate comes to at each of the twelve steps of four epochs: with a constant gradient of 1, plain sgd
+/// moves by just that.
+#[track_caller]
+fn rates(schedule: &str) -> Vec<f64> {
+    let mut run = run_of(
+        &format!("sgd[lr={schedule}](net)"),
+        "minimize net(x) with opt",
+    );
+    rates_of(&mut run)
+}
+
+fn rates_of(run: &mut Run) -> Vec<f64> {
+    let mut rates = Vec::new();
+    for iter in 0..12 {
+        let before = run.value("net.w");
+        run.step(iter);
+        rates.push(before - run.value("net.w"));
+    }
+    rates
+}
+
+/// Fails unless the schedule is that function of `iter` and `epoch`.
+#[track_caller]
+fn follows(schedule: &str, formula: impl Fn(f64, f64) -> f64) {
+    let expected: Vec<f64> = (0..12)
+        .map(|iter| formula(f64::from(iter), f64::from(iter / 3)))
+        .collect();
+    // A difference of parameters near 2 has half the digits of its terms.
+    for (iter, (got, want)) in rates(schedule).iter().zip(&expected).enumerate() {
+        assert!(
+            (got - want).abs() <= 2e-6,
+            "{schedule} at {iter} is {got}, not {want}"
+        );
+    }
+}
+
+/// "A `schedule` is any scalar expression over `epoch`, `iter`, `epochs`, `steps`, evaluated at every update";
+/// "`epoch` and `iter` count from 0 and have the values of the step being run."
+#[test]
+fn a_schedule_is_any_scalar_expression() {
+    follows("0.5", |_, _| 0.5);
+    follows("0.01 * (iter + 1) + epoch", |n, e| 0.01 * (n + 1.0) + e);
+    follows("1 / steps + epochs", |_, _| 1.0 / 12.0 + 4.0);
+    follows("0.1 * 0.5 ^ floor(epoch / 2)", |_, e| {
+        0.1 * 0.5_f64.powf((e / 2.0).floor())
+    });
+    follows(
+        "0.5 * warmup[4] * exponential[0.5, per=\"epoch\"]",
+        |n, e| 0.5 * ((n + 1.0) / 4.0).min(1.0) * 0.5_f64.powf(e),
+    );
+}
+
+/// "An init, schedule or whole-set metric is a `fn` that returns one."
+#[test]
+fn a_schedule_of_ones_own_is_a_function_that_returns_one() {
+    let text = train_text(
+        "sgd[lr=0.5 * halves[every=2]](net)",
+        "minimize net(x) with opt",
+    );
+    let text =
+        format!("{text}\nfn halves[every: int] -> schedule {{ return 0.5 ^ floor(iter / every) }}");
+    let expected: Vec<f64> = (0..12).map(|n| 0.5 * 0.5_f64.powi(n / 2)).collect();
+    agree("halves", &rates_of(&mut Run::new(&text)), &expected);
+}
+
+/// "Library schedules count in `iter` …"
+#[test]
+fn library_schedules_count_in_iter() {
+    follows("staircase[every=5, gamma=0.5]", |n, _| {
+        0.5_f64.powf((n / 5.0).floor())
+    });
+    follows("staircase[every=5]", |n, _| 0.1_f64.powf((n / 5.0).floor()));
+    follows("multistep[at=[2, 7], gamma=0.5]", |n, _| {
+        0.5_f64.powi(i32::from(n >= 2.0) + i32::from(n >= 7.0))
+    });
+    follows("exponential[gamma=0.9]", |n, _| 0.9_f64.powf(n));
+    follows("inverse[gamma=0.5]", |n, _| 1.0 / (1.0 + 0.5 * n));
+    follows("inverse[gamma=0.5, power=2]", |n, _| {
+        (1.0 + 0.5 * n).powi(-2)
+    });
+    follows("polynomial[power=2, total=8]", |n, _| {
+        (1.0 - n / 8.0).max(0.0).powi(2)
+    });
+    follows("cosine[total=8]", |n, _| {
+        0.5 * (1.0 + (PI * (n / 8.0).min(1.0)).cos())
+    });
+    follows("cosine_restarts[period=5]", |n, _| {
+        0.5 * (1.0 + (PI * (n % 5.0) / 5.0).cos())
+    });
+    follows("warmup[5]", |n, _| ((n + 1.0) / 5.0).min(1.0));
+    follows("one_cycle[total=10]", |n, _| one_cycle(n / 10.0));
+}
+
+/// Up from 1/25 to 1 in three tenths, then down, both along half a cosine.
+fn one_cycle(at: f64) -> f64 {
+    let at = at.min(1.0);
+    if at < 0.3 {
+        1.0 / 25.0 + 24.0 / 25.0 * 0.5 * (1.0 - (PI * at / 0.3).cos())
+    } else {
+        0.5 * (1.0 + (PI * (at - 0.3) / 0.7).cos())
+    }
+}
+
+/// "… (`per=\"epoch\"` changes that)."
+#[test]
+fn per_epoch_they_count_epochs() {
+    follows("staircase[every=2, gamma=0.5, per=\"epoch\"]", |_, e| {
+        0.5_f64.powf((e / 2.0).floor())
+    });
+    follows("multistep[at=[1, 3], gamma=0.5, per=\"epoch\"]", |_, e| {
+        0.5_f64.powi(i32::from(e >= 1.0) + i32::from(e >= 3.0))
+    });
+    follows("exponential[gamma=0.5, per=\"epoch\"]", |_, e| {
+        0.5_f64.powf(e)
+    });
+    follows("inverse[gamma=1, power=0.5, per=\"epoch\"]", |_, e| {
+        (1.0 + e).powf(-0.5)
+    });
+    follows("polynomial[total=3, per=\"epoch\"]", |_, e| {
+        (1.0 - e / 3.0).max(0.0)
+    });
+    follows("cosine[total=2, per=\"epoch\"]", |_, e| {
+        0.5 * (1.0 + (PI * (e / 2.0).min(1.0)).cos())
+    });
+    follows("cosine_restarts[period=2, per=\"epoch\"]", |_, e| {
+        0.5 * (1.0 + (PI * (e % 2.0) / 2.0).cos())
+    });
+    follows("warmup[3, per=\"epoch\"]", |_, e| {
+        ((e + 1.0) / 3.0).min(1.0)
+    });
+    follows("one_cycle[total=3, per=\"epoch\"]", |_, e| {
+        one_cycle(e / 3.0)
+    });
+}
+
+/// "`total` defaults to `steps`": to `epochs` where epochs are counted.
+#[test]
+fn total_defaults_to_the_runs() {
+    follows("polynomial", |n, _| 1.0 - n / 12.0);
+    follows("cosine", |n, _| 0.5 * (1.0 + (PI * n / 12.0).cos()));
+    follows("one_cycle", |n, _| one_cycle(n / 12.0));
+    follows("polynomial[per=\"epoch\"]", |_, e| 1.0 - e / 4.0);
+    follows("cosine[per=\"epoch\"]", |_, e| {
+        0.5 * (1.0 + (PI * e / 4.0).cos())
+    });
+    follows("one_cycle[per=\"epoch\"]", |_, e| one_cycle(e / 4.0));
+    follows("cosine[total=steps / 2]", |n, _| {
+        0.5 * (1.0 + (PI * (n / 6.0).min(1.0)).cos())
+    });
+}
+
+/// "Under `accumulate` they are read at the update."
+#[test]
+fn under_accumulate_they_are_read_at_the_update() {
+    let mut run = run_of(
+        "sgd[lr=0.01 * (iter + 1), accumulate=3](net)",
+        "minimize net(x) with opt",
+    );
+    let expected: Vec<f64> = (0..12)
+        .map(|n| {
+            if n % 3 == 2 {
+                0.01 * f64::from(n + 1)
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    agree("accumulate", &rates_of(&mut run), &expected);
+}
