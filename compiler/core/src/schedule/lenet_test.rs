@@ -38,14 +38,14 @@ impl Net {
             .unwrap()
     }
 
-    fn conv(&mut self, x: NodeId, name: &str, out: i64, k: i64) -> NodeId {
+    fn conv(&mut self, x: NodeId, name: &str, out: i64, k: i64, pad: i64) -> NodeId {
         let c = self.g.shape(x)[1].fixed;
         let w = self.parameter(&format!("{name}.weight"), &[out, c, k, k]);
         let axis = WindowAxis {
             kernel: k,
             stride: 1,
             dilation: 1,
-            pad: (0, 0),
+            pad: (pad, pad),
         };
         let shape = ConvolutionShape {
             axes: vec![axis, axis],
@@ -87,36 +87,62 @@ impl Net {
     }
 }
 
+impl Net {
+    /// Images and labels.
+    fn new(channels: i64, size: i64) -> (Net, NodeId, NodeId) {
+        let mut g = Graph::new("step");
+        let s = Span::default();
+        let images = vec![Dim::BATCH, channels.into(), size.into(), size.into()];
+        let images = TensorType::new(DType::F32, images);
+        let labels = TensorType::new(DType::I32, vec![Dim::BATCH]);
+        let x = g.input(InputKind::Data, "x", images, s).unwrap();
+        let y = g.input(InputKind::Data, "y", labels, s).unwrap();
+        let parameters = Vec::new();
+        (Net { g, parameters }, x, y)
+    }
+
+    fn flat(&mut self, x: NodeId, size: i64) -> NodeId {
+        let shape = [Dim::BATCH, size.into()];
+        self.g.reshape(x, &shape, Span::default()).unwrap()
+    }
+}
+
 /// A training step of LeNet-5 with momentum, built by hand.
 pub fn lenet() -> Graph {
-    let s = Span::default();
-    let mut net = Net {
-        g: Graph::new("step"),
-        parameters: Vec::new(),
-    };
-    let ty = TensorType::new(DType::F32, vec![Dim::BATCH, 1.into(), 28.into(), 28.into()]);
-    let x = net.g.input(InputKind::Data, "x", ty, s).unwrap();
-    let y = net
-        .g
-        .input(
-            InputKind::Data,
-            "y",
-            TensorType::new(DType::I32, vec![Dim::BATCH]),
-            s,
-        )
-        .unwrap();
+    let (mut net, x, y) = Net::new(1, 28);
     let mut h = x;
     for (name, out) in [("conv1", 6), ("conv2", 16)] {
-        h = net.conv(h, name, out, 5);
+        h = net.conv(h, name, out, 5, 0);
         h = net.relu(h);
         h = net.pool(h);
     }
-    h = net.g.reshape(h, &[Dim::BATCH, 256.into()], s).unwrap();
+    h = net.flat(h, 256);
     for (name, out) in [("fc1", 120), ("fc2", 84)] {
         h = net.linear(h, name, out);
         h = net.relu(h);
     }
     let logits = net.linear(h, "fc3", 10);
+    training_step(net, logits, y)
+}
+
+/// A net whose convolutions read beyond their images, with more pixels than a weight gradient sums at a time.
+fn bordered() -> Graph {
+    let (mut net, x, y) = Net::new(3, 16);
+    let mut h = net.conv(x, "conv1", 5, 3, 1);
+    h = net.relu(h);
+    for (name, out) in [("conv2", 4), ("conv3", 6)] {
+        h = net.conv(h, name, out, 3, 1);
+        h = net.relu(h);
+        h = net.pool(h);
+    }
+    h = net.flat(h, 96);
+    let logits = net.linear(h, "fc", 10);
+    training_step(net, logits, y)
+}
+
+/// Cross entropy, gradients, and updates with momentum.
+fn training_step(mut net: Net, logits: NodeId, y: NodeId) -> Graph {
+    let s = Span::default();
     let g = &mut net.g;
     let max = g.reduce(ReduceOp::Max, logits, &[1], s).unwrap();
     let max = g.stop_gradient(max, s).unwrap();
@@ -270,5 +296,13 @@ fn plans_of_lenet_compute_what_the_graph_says() {
     let graph = lenet();
     check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
     check_plan(&graph, &Target::vector128(), 4, 3, 2e-5);
+    check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
+}
+
+#[test]
+fn plans_with_borders_compute_what_the_graph_says() {
+    let graph = bordered();
+    check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
+    check_plan(&graph, &Target::avx2(), 32, 19, 2e-5);
     check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
 }

@@ -5,6 +5,7 @@ use crate::graph::{Dim, NodeId};
 use crate::loops::{Buffer, LoadKind, Value};
 use crate::plan::{BufferId, Layout, ScalarArgument};
 use crate::schedule::affine::Affine;
+use crate::schedule::fuse::root;
 use crate::schedule::position::{IndexSpace, Position};
 
 /// An address, and how far apart the lanes are.
@@ -115,8 +116,12 @@ impl Lowering<'_> {
             return self.unsupported(node, "this change of shape of a batch");
         };
         let (mut inner, mut size) = (Affine::constant(0), 1);
-        for (axis, dim) in shape.iter().enumerate().filter(|&(axis, _)| axis != lane) {
-            let Some(extent) = dim.known() else {
+        let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != lane).collect();
+        if self.cx.channels_inside.contains(&root(self.cx.graph, node)) {
+            axes.rotate_left(1);
+        }
+        for axis in axes {
+            let Some(extent) = shape[axis].known() else {
                 return self.unsupported(node, "two axes of run-time extent");
             };
             let Position::At(position) = &places[axis] else {
