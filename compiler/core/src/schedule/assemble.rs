@@ -83,7 +83,7 @@ pub fn schedule(
     assembler.plan.batch = batch;
     let inside = channels_inside(&sources, &buffers);
     for id in &inside {
-        let name = &buffers.all[buffers.of[id]].name;
+        let name = &buffers.all[*id].name;
         assembler
             .plan
             .decisions

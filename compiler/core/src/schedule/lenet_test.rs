@@ -306,3 +306,32 @@ fn plans_with_borders_compute_what_the_graph_says() {
     check_plan(&graph, &Target::avx2(), 32, 19, 2e-5);
     check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
 }
+
+/// A loop that reads an image which the step stores, of more channels than rows and more rows than columns.
+const LOOP_OVER_IMAGES: &str = r#"graph step {
+  region r0 {
+    %0 = argument : f32[B, 5, 4, 3] {number=0}
+    %1 = argument : i32 {number=1}
+    %2 = cast %1 : f32
+    %3 = view %2 : f32[B, 5, 4, 3] {fill=0.0, index=""}
+    %4 = mul %0, %3 : f32[B, 5, 4, 3]
+    output result "0" = %4
+  }
+  %0 = input : f32[B, 5, 4, 3] {kind=data, name="x"}
+  %1 = exp %0 : f32[B, 5, 4, 3]
+  %2 = view %1 : f32[B, 5, 4, 3] {fill=0.0, index="v0, v1, v2-1, v3"}
+  %3 = add %1, %2 : f32[B, 5, 4, 3]
+  %4 = reduce_sum %3 : f32[B, 4, 3] {axes=[1]}
+  %5 = scan %3 : f32[3, B, 5, 4, 3] {captures=1, carries=0, region=r0, result=0, reverse=false, rounds=3}
+  %6 = reduce_sum %5 : f32[B, 5, 4, 3] {axes=[0]}
+  output report "rows" = %4
+  output report "rounds" = %6
+}
+"#;
+
+#[test]
+fn a_loop_finds_the_images_of_the_step_where_they_lie() {
+    let graph = crate::graph::text::parse(LOOP_OVER_IMAGES).unwrap();
+    check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
+    check_plan(&graph, &Target::avx2(), 32, 19, 2e-5);
+}

@@ -97,8 +97,9 @@ pub struct Context<'a> {
     pub relayout_of: &'a IndexMap<NodeId, BufferId>,
     /// Their descriptions.
     pub buffers: &'a PrimaryMap<BufferId, PlanBuffer>,
-    /// Values in lanes whose channels lie beside the lanes.
-    pub channels_inside: &'a BTreeSet<NodeId>,
+    /// Buffers in lanes whose channels lie beside the lanes. They go by buffer, as the body of a loop has a graph of its
+    /// own, whose nodes share their numbers with the step's.
+    pub channels_inside: &'a BTreeSet<BufferId>,
     /// The machine.
     pub target: &'a Target,
     /// Samples a block.

@@ -219,7 +219,8 @@ impl Lowering<'_> {
     /// through memory; a product stays with the weights of its tile for one row of the image, whose inputs the second
     /// cache holds.
     fn block_order(&mut self, mut axes: Vec<Axis>, domain: NodeId) -> Vec<Axis> {
-        let inside = !self.partial && self.cx.channels_inside.contains(&domain);
+        let buffer = self.cx.buffer_of.get(&domain).filter(|_| !self.partial);
+        let inside = buffer.is_some_and(|buffer| self.cx.channels_inside.contains(buffer));
         if inside && axes.len() > 1 {
             let channels = axes.remove(0);
             let product = self.is_product();
