@@ -307,6 +307,38 @@ fn plans_with_borders_compute_what_the_graph_says() {
     check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
 }
 
+/// A convolution of parameters, with its pixels along the axis that tasks share out.
+fn pixels_first() -> Graph {
+    let s = Span::default();
+    let mut net = Net {
+        g: Graph::new("step"),
+        parameters: Vec::new(),
+    };
+    let x = net.parameter("x", &[8, 3, 5]);
+    let w = net.parameter("w", &[4, 3, 3]);
+    let axis = WindowAxis {
+        kernel: 3,
+        stride: 1,
+        dilation: 1,
+        pad: (1, 1),
+    };
+    let shape = ConvolutionShape {
+        axes: vec![axis],
+        groups: 1,
+    };
+    let y = net.g.convolution(x, w, &shape, s).unwrap();
+    let turned = net.g.permute(y, &[2, 1, 0], s).unwrap();
+    net.g.output(OutputKind::Report, "y", turned);
+    run_passes(&net.g, PASSES, |_, _| {}).unwrap()
+}
+
+#[test]
+fn a_border_along_the_axis_of_ranges_is_in_no_tile() {
+    let graph = pixels_first();
+    check_plan(&graph, &Target::vector128(), 1, 1, 2e-5);
+    check_plan(&graph, &Target::avx2(), 1, 1, 2e-5);
+}
+
 /// A loop that reads an image which the step stores, of more channels than rows and more rows than columns.
 const LOOP_OVER_IMAGES: &str = r#"graph step {
   region r0 {

@@ -428,7 +428,11 @@ impl Lowering<'_> {
     }
 
     /// What the rounds of a bounded loop keep within an operand's axis is known to whatever divides it further.
+    /// Of a round that no counter tells from others the builder would believe it outside the loop too.
     fn assume_within(&mut self, emission: &Emission<'_>, level: &Level, counters: &[Place]) {
+        if !matches!(&counters[level.variable], Position::At(at) if at.as_constant().is_none()) {
+            return;
+        }
         let variable = emission.contraction.shape.len() + level.variable;
         let mut places = emission.instances[0].clone();
         places.extend(counters.iter().cloned());

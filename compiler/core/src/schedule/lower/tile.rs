@@ -370,10 +370,12 @@ fn search(
     let extent = shape.extents[axis].max(1) as usize;
     let vector_axis = !in_blocks && axis + 1 == factors.len();
     let edge = [1, extent];
+    // A task's range may begin and end anywhere along the first axis, and the borders with it.
+    let ranged = !in_blocks && axis == 0;
     let options: &[usize] = match () {
         () if shape.whole[axis] => &[0],
         () if shape.single[axis] || vector_axis => &[1],
-        () if shape.edged[axis] && (extent > LONGEST_EDGE || shape.instances > 1) => &[1],
+        () if shape.edged[axis] && (extent > LONGEST_EDGE || shape.instances > 1 || ranged) => &[1],
         () if shape.edged[axis] => &edge,
         () => &[1, 2, 3, 4, 5, 6, 8, 10, 12],
     };
