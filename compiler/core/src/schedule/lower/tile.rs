@@ -448,7 +448,12 @@ fn cost(
     } else {
         0
     };
-    let live = sums + loads[0].min(loads[1]) + cx.target.spare + kept;
+    // A splat takes as many registers as a vector: one for each part of the lanes.
+    let held = (0..2).map(|operand| match shape.vector[operand] {
+        true => loads[operand],
+        false => loads[operand] * parts,
+    });
+    let live = sums + held.min().unwrap_or(0) + cx.target.spare + kept;
     let fits = live <= cx.target.registers && sums <= cx.target.accumulators;
     if instances > 1 && !fits {
         return None;
