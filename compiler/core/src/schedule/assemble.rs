@@ -5,6 +5,7 @@ use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::copies;
 use super::fuse::{Fusion, Group, fuse};
 use super::lanes::Lanes;
+use super::layout::channels_inside;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
 use super::target::Target;
@@ -86,6 +87,14 @@ pub fn schedule(
     };
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
+    let inside = channels_inside(&sources, &buffers);
+    for id in &inside {
+        let name = &buffers.all[*id].name;
+        assembler
+            .plan
+            .decisions
+            .push(format!("{name}: channels beside the lanes"));
+    }
     let context = Context {
         graph,
         lanes: &lanes,
@@ -96,6 +105,7 @@ pub fn schedule(
         partial_of: &buffers.partials,
         relayout_of: &buffers.relayouts,
         buffers: &buffers.all,
+        channels_inside: &inside,
         target,
         block,
         whole: false,

@@ -38,14 +38,14 @@ impl Net {
             .unwrap()
     }
 
-    fn conv(&mut self, x: NodeId, name: &str, out: i64, k: i64) -> NodeId {
+    fn conv(&mut self, x: NodeId, name: &str, out: i64, k: i64, pad: i64) -> NodeId {
         let c = self.g.shape(x)[1].fixed;
         let w = self.parameter(&format!("{name}.weight"), &[out, c, k, k]);
         let axis = WindowAxis {
             kernel: k,
             stride: 1,
             dilation: 1,
-            pad: (0, 0),
+            pad: (pad, pad),
         };
         let shape = ConvolutionShape {
             axes: vec![axis, axis],
@@ -87,36 +87,62 @@ impl Net {
     }
 }
 
+impl Net {
+    /// Images and labels.
+    fn new(channels: i64, size: i64) -> (Net, NodeId, NodeId) {
+        let mut g = Graph::new("step");
+        let s = Span::default();
+        let images = vec![Dim::BATCH, channels.into(), size.into(), size.into()];
+        let images = TensorType::new(DType::F32, images);
+        let labels = TensorType::new(DType::I32, vec![Dim::BATCH]);
+        let x = g.input(InputKind::Data, "x", images, s).unwrap();
+        let y = g.input(InputKind::Data, "y", labels, s).unwrap();
+        let parameters = Vec::new();
+        (Net { g, parameters }, x, y)
+    }
+
+    fn flat(&mut self, x: NodeId, size: i64) -> NodeId {
+        let shape = [Dim::BATCH, size.into()];
+        self.g.reshape(x, &shape, Span::default()).unwrap()
+    }
+}
+
 /// A training step of LeNet-5 with momentum, built by hand.
 pub fn lenet() -> Graph {
-    let s = Span::default();
-    let mut net = Net {
-        g: Graph::new("step"),
-        parameters: Vec::new(),
-    };
-    let ty = TensorType::new(DType::F32, vec![Dim::BATCH, 1.into(), 28.into(), 28.into()]);
-    let x = net.g.input(InputKind::Data, "x", ty, s).unwrap();
-    let y = net
-        .g
-        .input(
-            InputKind::Data,
-            "y",
-            TensorType::new(DType::I32, vec![Dim::BATCH]),
-            s,
-        )
-        .unwrap();
+    let (mut net, x, y) = Net::new(1, 28);
     let mut h = x;
     for (name, out) in [("conv1", 6), ("conv2", 16)] {
-        h = net.conv(h, name, out, 5);
+        h = net.conv(h, name, out, 5, 0);
         h = net.relu(h);
         h = net.pool(h);
     }
-    h = net.g.reshape(h, &[Dim::BATCH, 256.into()], s).unwrap();
+    h = net.flat(h, 256);
     for (name, out) in [("fc1", 120), ("fc2", 84)] {
         h = net.linear(h, name, out);
         h = net.relu(h);
     }
     let logits = net.linear(h, "fc3", 10);
+    training_step(net, logits, y)
+}
+
+/// A net whose convolutions read beyond their images, with more pixels than a weight gradient sums at a time.
+fn bordered() -> Graph {
+    let (mut net, x, y) = Net::new(3, 16);
+    let mut h = net.conv(x, "conv1", 5, 3, 1);
+    h = net.relu(h);
+    for (name, out) in [("conv2", 4), ("conv3", 6)] {
+        h = net.conv(h, name, out, 3, 1);
+        h = net.relu(h);
+        h = net.pool(h);
+    }
+    h = net.flat(h, 96);
+    let logits = net.linear(h, "fc", 10);
+    training_step(net, logits, y)
+}
+
+/// Cross entropy, gradients, and updates with momentum.
+fn training_step(mut net: Net, logits: NodeId, y: NodeId) -> Graph {
+    let s = Span::default();
     let g = &mut net.g;
     let max = g.reduce(ReduceOp::Max, logits, &[1], s).unwrap();
     let max = g.stop_gradient(max, s).unwrap();
@@ -271,4 +297,73 @@ fn plans_of_lenet_compute_what_the_graph_says() {
     check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
     check_plan(&graph, &Target::vector128(), 4, 3, 2e-5);
     check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
+}
+
+#[test]
+fn plans_with_borders_compute_what_the_graph_says() {
+    let graph = bordered();
+    check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
+    check_plan(&graph, &Target::avx2(), 32, 19, 2e-5);
+    check_plan(&graph, &Target::avx512(), 16, 3, 2e-5);
+}
+
+/// A convolution of parameters, with its pixels along the axis that tasks share out.
+fn pixels_first() -> Graph {
+    let s = Span::default();
+    let mut net = Net {
+        g: Graph::new("step"),
+        parameters: Vec::new(),
+    };
+    let x = net.parameter("x", &[8, 3, 5]);
+    let w = net.parameter("w", &[4, 3, 3]);
+    let axis = WindowAxis {
+        kernel: 3,
+        stride: 1,
+        dilation: 1,
+        pad: (1, 1),
+    };
+    let shape = ConvolutionShape {
+        axes: vec![axis],
+        groups: 1,
+    };
+    let y = net.g.convolution(x, w, &shape, s).unwrap();
+    let turned = net.g.permute(y, &[2, 1, 0], s).unwrap();
+    net.g.output(OutputKind::Report, "y", turned);
+    run_passes(&net.g, PASSES, |_, _| {}).unwrap()
+}
+
+#[test]
+fn a_border_along_the_axis_of_ranges_is_in_no_tile() {
+    let graph = pixels_first();
+    check_plan(&graph, &Target::vector128(), 1, 1, 2e-5);
+    check_plan(&graph, &Target::avx2(), 1, 1, 2e-5);
+}
+
+/// A loop that reads an image which the step stores, of more channels than rows and more rows than columns.
+const LOOP_OVER_IMAGES: &str = r#"graph step {
+  region r0 {
+    %0 = argument : f32[B, 5, 4, 3] {number=0}
+    %1 = argument : i32 {number=1}
+    %2 = cast %1 : f32
+    %3 = view %2 : f32[B, 5, 4, 3] {fill=0.0, index=""}
+    %4 = mul %0, %3 : f32[B, 5, 4, 3]
+    output result "0" = %4
+  }
+  %0 = input : f32[B, 5, 4, 3] {kind=data, name="x"}
+  %1 = exp %0 : f32[B, 5, 4, 3]
+  %2 = view %1 : f32[B, 5, 4, 3] {fill=0.0, index="v0, v1, v2-1, v3"}
+  %3 = add %1, %2 : f32[B, 5, 4, 3]
+  %4 = reduce_sum %3 : f32[B, 4, 3] {axes=[1]}
+  %5 = scan %3 : f32[3, B, 5, 4, 3] {captures=1, carries=0, region=r0, result=0, reverse=false, rounds=3}
+  %6 = reduce_sum %5 : f32[B, 5, 4, 3] {axes=[0]}
+  output report "rows" = %4
+  output report "rounds" = %6
+}
+"#;
+
+#[test]
+fn a_loop_finds_the_images_of_the_step_where_they_lie() {
+    let graph = crate::graph::text::parse(LOOP_OVER_IMAGES).unwrap();
+    check_plan(&graph, &Target::vector128(), 16, 11, 2e-5);
+    check_plan(&graph, &Target::avx2(), 32, 19, 2e-5);
 }

@@ -10,6 +10,7 @@ mod copies;
 mod forming;
 mod fuse;
 mod lanes;
+mod layout;
 mod loops;
 mod lower;
 mod memory;

@@ -42,6 +42,14 @@ impl Range {
         }
     }
 
+    /// What both ranges hold.
+    fn within(self, other: Range) -> Range {
+        Range {
+            min: least(self.min.map(|a| -a), other.min.map(|b| -b)).map(|end| -end),
+            max: least(self.max, other.max),
+        }
+    }
+
     fn scale(self, factor: i64) -> Range {
         let times = |end: Option<i64>| end.and_then(|end| end.checked_mul(factor));
         let (a, b) = (times(self.min), times(self.max));
@@ -88,9 +96,27 @@ impl KernelBuilder {
     pub fn range(&self, form: &Affine) -> Range {
         let offset = form.offset();
         let start = Range::new(offset, offset);
-        form.terms().iter().fold(start, |sum, &(value, factor)| {
+        let by_terms = form.terms().iter().fold(start, |sum, &(value, factor)| {
             sum.add(self.facts[value].range.scale(factor))
-        })
+        });
+        match self.known_forms.get(form.terms()) {
+            Some(known) => by_terms.within(known.add(start)),
+            None => by_terms,
+        }
+    }
+
+    /// Records that `form` stays within `range` wherever all its terms are in scope, though they alone could leave it.
+    pub fn assume_form(&mut self, form: &Affine, range: Range) {
+        let form = self.expanded(form);
+        if form.terms().len() < 2 {
+            return;
+        }
+        let offset = Range::new(-form.offset(), -form.offset());
+        let range = range.add(offset);
+        self.known_forms.insert(form.terms().to_vec(), range);
+        let negative = form.scale(-1);
+        self.known_forms
+            .insert(negative.terms().to_vec(), range.scale(-1));
     }
 
     /// `form` as one value, computed where its terms are known.

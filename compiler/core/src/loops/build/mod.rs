@@ -14,6 +14,7 @@ mod simplify;
 
 use cranelift_entity::SecondaryMap;
 use dlm_grammar::Span;
+use std::collections::BTreeMap;
 
 use self::frames::{Frame, FrameKind, Open};
 use self::simplify::Simplified;
@@ -42,6 +43,8 @@ pub struct KernelBuilder {
     frames: Vec<Frame>,
     open: Vec<Open>,
     facts: SecondaryMap<Value, Fact>,
+    /// Ranges of sums that are narrower than their terms allow.
+    known_forms: BTreeMap<Vec<(Value, i64)>, Range>,
     error: Option<String>,
 }
 
@@ -70,6 +73,7 @@ impl KernelBuilder {
             frames: vec![Frame::new(FrameKind::Kernel)],
             open: Vec::new(),
             facts: SecondaryMap::new(),
+            known_forms: BTreeMap::new(),
             error: None,
         }
     }

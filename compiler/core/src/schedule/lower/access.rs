@@ -67,7 +67,10 @@ impl Lowering<'_> {
         places: &[Place],
     ) -> Result<Located, LowerError> {
         match self.cx.buffers[buffer].layout {
-            Layout::Lanes { lanes, .. } => self.locate_in_lanes(node, lanes as i64, shape, places),
+            Layout::Lanes { lanes, .. } => {
+                let order = self.order_in_block(node, buffer, shape)?;
+                self.locate_in_lanes(node, lanes as i64, shape, &order, places)
+            }
             Layout::Plain | Layout::Partials => self.locate_plain(node, shape, places),
         }
     }
@@ -105,20 +108,34 @@ impl Lowering<'_> {
         })
     }
 
+    /// The lane axis, then the other axes from the outermost in memory to the innermost.
+    fn order_in_block(
+        &self,
+        node: NodeId,
+        buffer: BufferId,
+        shape: &[Dim],
+    ) -> Result<(usize, Vec<usize>), LowerError> {
+        let Some(lane) = self.lane_axis(node, shape) else {
+            return self.unsupported(node, "this change of shape of a batch");
+        };
+        let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != lane).collect();
+        if self.cx.channels_inside.contains(&buffer) {
+            axes.rotate_left(1);
+        }
+        Ok((lane, axes))
+    }
+
     fn locate_in_lanes(
         &mut self,
         node: NodeId,
         lanes: i64,
         shape: &[Dim],
+        (lane, axes): &(usize, Vec<usize>),
         places: &[Place],
     ) -> Result<Located, LowerError> {
-        let lane = self.lane_axis(node, shape);
-        let Some(lane) = lane else {
-            return self.unsupported(node, "this change of shape of a batch");
-        };
         let (mut inner, mut size) = (Affine::constant(0), 1);
-        for (axis, dim) in shape.iter().enumerate().filter(|&(axis, _)| axis != lane) {
-            let Some(extent) = dim.known() else {
+        for &axis in axes {
+            let Some(extent) = shape[axis].known() else {
                 return self.unsupported(node, "two axes of run-time extent");
             };
             let Position::At(position) = &places[axis] else {
@@ -131,7 +148,7 @@ impl Lowering<'_> {
         }
         let mut at = Affine::constant(0);
         at.add_scaled(&inner, lanes);
-        match &places[lane] {
+        match &places[*lane] {
             Position::Lane => {
                 let first = self.first_lane.clone();
                 at.add_scaled(&first, 1);

@@ -42,6 +42,8 @@ struct Emission<'c> {
     /// Order of the instances in the body: those that share the operand with more distinct elements together.
     order: Vec<usize>,
     borders: Vec<Vec<bool>>,
+    /// The accumulators are not all inside the borders in the same rounds.
+    varied: bool,
 }
 
 impl Lowering<'_> {
@@ -55,6 +57,7 @@ impl Lowering<'_> {
         let borders = borders(self.cx.graph, node, contraction);
         let levels = self.levels(node, contraction, &borders, instances.len());
         let order = stream_order(contraction, instances);
+        let varied = varied(contraction, &borders, instances);
         let emission = Emission {
             node,
             contraction,
@@ -62,6 +65,7 @@ impl Lowering<'_> {
             instances: instances.to_vec(),
             order,
             borders,
+            varied,
         };
         let zeros = instances
             .iter()
@@ -120,7 +124,7 @@ impl Lowering<'_> {
             let parts = (usize::from(self.width) / self.cx.target.register_lanes).max(1) as i64;
             let room = (body / (tile as i64 * parts)).max(1);
             inner.unroll = match (inner.how, inner.extent.known()) {
-                (How::Whole, _) if self.partial => 1,
+                (How::Whole, _) if self.partial => largest_power(room.min(4)),
                 (How::Whole, Some(extent)) if extent <= room => extent,
                 (How::Whole, _) => largest_power(room.min(8)),
                 (How::Samples, _) => self.cx.block as i64,
@@ -169,20 +173,84 @@ impl Lowering<'_> {
             How::Samples => self.over_samples(emission, depth, &level, counters, sums),
             How::Bounded => {
                 let (begin, end) = self.bounds(emission, &level, counters)?;
-                self.rounds(emission, depth, &level, (begin, end), counters, sums)
+                let (begin, end) = self.in_rows(&level, begin, end);
+                self.bounded_rounds(emission, depth, &level, (begin, end), counters, sums)
             }
             How::Whole => {
                 let end = self.extent(level.extent);
-                self.rounds(
-                    emission,
-                    depth,
-                    &level,
-                    (Affine::constant(0), end),
-                    counters,
-                    sums,
-                )
+                let range = self.in_rows(&level, Affine::constant(0), end);
+                self.rounds(emission, depth, &level, range, counters, sums)
             }
         }
+    }
+
+    /// The part of a range that lies in the rows that the kernel is at.
+    fn in_rows(
+        &mut self,
+        level: &Level,
+        begin: Affine<Value>,
+        end: Affine<Value>,
+    ) -> (Affine<Value>, Affine<Value>) {
+        let Some(rows) = self.rows.clone() else {
+            return (begin, end);
+        };
+        if rows.variable != level.variable {
+            return (begin, end);
+        }
+        let first = form(&rows.first);
+        let last = first.add_constant(rows.count);
+        let begin = self.b.int(IntOp::Max, &form(&begin), &first);
+        let end = self.b.int(IntOp::Min, &form(&end), &last);
+        (super::affine(&begin), super::affine(&end))
+    }
+
+    /// The rounds that every accumulator takes part in as a loop; before and after it those at the border, written out
+    /// for the accumulators that are inside.
+    fn bounded_rounds(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        level: &Level,
+        (begin, end): (Affine<Value>, Affine<Value>),
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let known = begin.as_constant().zip(end.as_constant());
+        let (Some((first, last)), Some(extent)) = (known, level.extent.known()) else {
+            if varies_at(emission, level) {
+                return self.unsupported(emission.node, "a tile across a border that moves");
+            }
+            return self.rounds(emission, depth, level, (begin, end), counters, sums);
+        };
+        if !emission.varied {
+            return self.rounds(emission, depth, level, (begin, end), counters, sums);
+        }
+        let (first, last) = (first.min(extent), last.max(first).min(extent));
+        let start = Affine::constant(0);
+        let sums = self.unrolled(emission, depth, level, &start, first, counters, sums)?;
+        let sums = match first < last {
+            true => self.rounds(emission, depth, level, (begin, end), counters, sums)?,
+            false => sums,
+        };
+        let rest = Affine::constant(last);
+        self.unrolled(emission, depth, level, &rest, extent - last, counters, sums)
+    }
+
+    /// Whether an accumulator's operands are within their axes, where positions are known.
+    fn is_inside(&self, emission: &Emission<'_>, places: &[Place]) -> bool {
+        let inputs = &self.cx.graph.nodes[emission.node].inputs;
+        let mut axes = emission
+            .contraction
+            .operands
+            .iter()
+            .zip(inputs)
+            .flat_map(|(axes, &input)| axes.iter().zip(&self.cx.graph.nodes[input].ty.shape));
+        axes.all(|(axis, dim)| match (index(axis, places), dim.known()) {
+            (Indexed::At { numerator, divisor }, Some(extent)) => numerator
+                .as_constant()
+                .is_none_or(|at| (0..extent * divisor).contains(&at)),
+            _ => true,
+        })
     }
 
     /// A loop in steps of the unroll factor, then what remains.
@@ -216,23 +284,25 @@ impl Lowering<'_> {
             );
         }
         let name = format!("r{}", level.variable);
-        let first = self.b.materialise(&form(&begin));
-        let last = self.b.materialise(&form(&main_end));
         let mut sums = sums;
         if main_end.as_constant() != Some(0) || unroll == 1 {
+            // An unrolled loop counts bodies, so that positions divide by what the body's length divides by.
+            let bodies = match (unroll, main_end.as_constant()) {
+                (2.., Some(extent)) => Affine::constant(extent / unroll),
+                _ => main_end.clone(),
+            };
+            let first = self.b.materialise(&form(&begin));
+            let last = self.b.materialise(&form(&bodies));
             let (counter, carried) =
                 self.b
-                    .begin_loop(LoopKind::Reduction, name, first, last, unroll, &sums);
+                    .begin_loop(LoopKind::Reduction, name, first, last, 1, &sums);
             self.push_scope();
-            let next = self.unrolled(
-                emission,
-                depth,
-                level,
-                &Affine::variable(counter),
-                unroll,
-                counters,
-                carried,
-            );
+            let mut at = Affine::constant(0);
+            match self.b.index_constant(counter) {
+                Some(constant) => at.offset = constant * unroll,
+                None => at.add_scaled(&Affine::variable(counter), unroll),
+            }
+            let next = self.unrolled(emission, depth, level, &at, unroll, counters, carried);
             self.pop_scope();
             sums = self.b.end_loop(&next?);
         }
@@ -256,15 +326,11 @@ impl Lowering<'_> {
         counters: &mut Vec<Place>,
         mut sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
-        let first = match first.terms.as_slice() {
-            [(value, 1)] if first.offset == 0 => match self.b.index_constant(*value) {
-                Some(constant) => Affine::constant(constant),
-                None => first.clone(),
-            },
-            _ => first.clone(),
-        };
         for round in 0..count {
             counters[level.variable] = Position::At(first.clone().plus(round));
+            if level.how == How::Bounded {
+                self.assume_within(emission, level, counters);
+            }
             sums = self.contract_level(emission, depth + 1, counters, sums)?;
         }
         Ok(sums)
@@ -324,12 +390,22 @@ impl Lowering<'_> {
         let variable = emission.contraction.shape.len() + level.variable;
         let mut begin = crate::loops::Affine::constant(0);
         let mut end = form(&self.extent(level.extent));
-        let mut places = emission.instances[0].clone();
-        places.extend(counters.iter().cloned());
-        places[variable] = Position::constant(0);
-        for (operand, axes) in emission.contraction.operands.iter().enumerate() {
-            let input = self.cx.graph.nodes[emission.node].inputs[operand];
-            for (number, axis) in axes.iter().enumerate() {
+        let operands = emission.contraction.operands.iter().enumerate();
+        let axes = operands.flat_map(|(operand, axes)| {
+            let numbered = axes.iter().enumerate();
+            numbered.map(move |(number, axis)| (operand, number, axis))
+        });
+        let axes: Vec<_> = axes.collect();
+        let instances = match emission.varied {
+            true => emission.instances.as_slice(),
+            false => &emission.instances[..1],
+        };
+        for instance in instances {
+            let mut places = instance.clone();
+            places.extend(counters.iter().cloned());
+            places[variable] = Position::constant(0);
+            for &(operand, number, axis) in &axes {
+                let input = self.cx.graph.nodes[emission.node].inputs[operand];
                 let coefficient = axis.coefficient(variable);
                 if !emission.borders[operand][number] || axis.divisor != 1 || coefficient.abs() != 1
                 {
@@ -349,6 +425,33 @@ impl Lowering<'_> {
             }
         }
         Ok((super::affine(&begin), super::affine(&end)))
+    }
+
+    /// What the rounds of a bounded loop keep within an operand's axis is known to whatever divides it further.
+    /// Of a round that no counter tells from others the builder would believe it outside the loop too.
+    fn assume_within(&mut self, emission: &Emission<'_>, level: &Level, counters: &[Place]) {
+        if !matches!(&counters[level.variable], Position::At(at) if at.as_constant().is_none()) {
+            return;
+        }
+        let variable = emission.contraction.shape.len() + level.variable;
+        let mut places = emission.instances[0].clone();
+        places.extend(counters.iter().cloned());
+        for (operand, axes) in emission.contraction.operands.iter().enumerate() {
+            let input = self.cx.graph.nodes[emission.node].inputs[operand];
+            for (number, axis) in axes.iter().enumerate() {
+                let extent = self.cx.graph.nodes[input].ty.shape[number].known();
+                let kept = emission.borders[operand][number]
+                    && axis.coefficient(variable) != 0
+                    && self.bounded_elsewhere(emission, axis);
+                let (true, Some(extent), Indexed::At { numerator, .. }) =
+                    (kept, extent, index(axis, &places))
+                else {
+                    continue;
+                };
+                let range = crate::loops::Range::new(0, extent - 1);
+                self.b.assume_form(&form(&numerator), range);
+            }
+        }
     }
 
     /// One product for each accumulator, under a condition where bounds alone do not keep the operands in range.
@@ -404,6 +507,9 @@ impl Lowering<'_> {
         for &number in &emission.order {
             let mut places = emission.instances[number].clone();
             places.extend(counters.iter().cloned());
+            if emission.varied && !self.is_inside(emission, &places) {
+                continue;
+            }
             let mut factors = Vec::with_capacity(2);
             for operand in 0..emission.contraction.operands.len() {
                 factors.push(self.factor(emission, operand, &places)?);
@@ -459,6 +565,38 @@ fn bounded(contraction: &Contraction, borders: &[Vec<bool>], variable: usize) ->
                 border && axis.divisor == 1 && alone && axis.coefficient(variable).abs() == 1
             })
         })
+}
+
+/// Whether the accumulators are inside the borders in different rounds of a level.
+fn varies_at(emission: &Emission<'_>, level: &Level) -> bool {
+    let rank = emission.contraction.shape.len();
+    let instances = &emission.instances;
+    let pairs = emission.contraction.operands.iter().zip(&emission.borders);
+    let mut axes = pairs.flat_map(|pair| pair.0.iter().zip(pair.1));
+    axes.any(|(axis, &border)| {
+        let apart = |&(variable, _): &(usize, i64)| {
+            variable < rank
+                && instances
+                    .iter()
+                    .any(|instance| instance[variable] != instances[0][variable])
+        };
+        border && axis.coefficient(rank + level.variable) != 0 && axis.terms.iter().any(apart)
+    })
+}
+
+/// Whether accumulators differ in a variable that moves a bordered axis.
+fn varied(contraction: &Contraction, borders: &[Vec<bool>], instances: &[Vec<Place>]) -> bool {
+    let rank = contraction.shape.len();
+    let mut axes = contraction.operands.iter().zip(borders).flat_map(|pair| {
+        let bordered = pair.0.iter().zip(pair.1).filter(|axis| *axis.1);
+        bordered.flat_map(|axis| axis.0.terms.iter().map(|term| term.0))
+    });
+    axes.any(|variable| {
+        variable < rank
+            && instances
+                .iter()
+                .any(|instance| instance[variable] != instances[0][variable])
+    })
 }
 
 /// The operand with fewer distinct elements stays in registers, the other streams past it.

@@ -98,6 +98,9 @@ pub struct Context<'a> {
     pub relayout_of: &'a IndexMap<NodeId, BufferId>,
     /// Their descriptions.
     pub buffers: &'a PrimaryMap<BufferId, PlanBuffer>,
+    /// Buffers in lanes whose channels lie beside the lanes. They go by buffer, as the body of a loop has a graph of its
+    /// own, whose nodes share their numbers with the step's.
+    pub channels_inside: &'a BTreeSet<BufferId>,
     /// The machine.
     pub target: &'a Target,
     /// Samples a block.
@@ -117,6 +120,14 @@ pub enum Vectors {
     Scalar,
 }
 
+/// A part of one reduced variable's range.
+#[derive(Clone, Debug)]
+struct Rows {
+    variable: usize,
+    first: Affine<Value>,
+    count: i64,
+}
+
 /// The state of one kernel's generation.
 pub struct Lowering<'a> {
     pub(super) cx: &'a Context<'a>,
@@ -128,6 +139,10 @@ pub struct Lowering<'a> {
     width: u8,
     /// The first lane of the vector within the block.
     first_lane: Affine<Value>,
+    /// The domain's axes in the order of the loops over them.
+    order: Vec<usize>,
+    /// The part of the reduction that the loops over the domain are at.
+    rows: Option<Rows>,
     bound: IndexMap<BufferId, Buffer>,
     scalars: IndexMap<ScalarArgument, Value>,
     memo: Vec<IndexMap<(NodeId, Vec<Place>), Value>>,
@@ -158,6 +173,8 @@ impl<'a> Lowering<'a> {
             },
             width,
             first_lane: Affine::constant(0),
+            order: Vec::new(),
+            rows: None,
             bound: IndexMap::new(),
             scalars: IndexMap::new(),
             memo: vec![IndexMap::new()],

@@ -1,6 +1,8 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
-use super::{Context, LowerError, Lowered, Lowering, Place, Tile, Vectors, form, parts, tile};
+use super::{
+    Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, form, parts, tile,
+};
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
@@ -13,6 +15,8 @@ use std::collections::BTreeSet;
 /// One axis of the domain.
 #[derive(Clone, Debug)]
 struct Axis {
+    /// Its number among the domain's axes, the lane axis left out.
+    number: usize,
     extent: Dim,
     tile: usize,
     /// The vector runs along it.
@@ -69,7 +73,9 @@ fn lower_with(
         .filter(|&(axis, _)| Some(axis) != lane);
     let axes: Vec<Axis> = extents
         .zip(&tile.factors)
-        .map(|((_, &extent), &tile)| Axis {
+        .enumerate()
+        .map(|(number, ((_, &extent), &tile))| Axis {
+            number,
             extent,
             tile,
             vector: false,
@@ -82,6 +88,7 @@ fn lower_with(
     if let Some(last) = axes.last_mut().filter(|last| last.tile == 1) {
         last.parts = parts::parts(cx, group);
     }
+    let mut axes = lowering.block_order(axes, domain);
     let block = cx.block as i64;
     let (first, last) = (lowering.b.index(0), lowering.b.index(block));
     let width = i64::from(lowering.width);
@@ -107,7 +114,7 @@ fn lower_with(
             lowering.nest(&axes, lane, &mut Vec::new())?;
             lowering.b.end_loop(&[]);
         }
-        _ => lowering.nest(&axes, lane, &mut Vec::new())?,
+        _ => lowering.over_rows(&axes, lane, &tile.factors)?,
     }
     lowering.pop_scope();
     lowering.b.end_loop(&[]);
@@ -129,6 +136,7 @@ fn lower_plain(
     let axes: Vec<Axis> = match (flat, total) {
         (true, Some(total)) => {
             vec![Axis {
+                number: shape.len() - 1,
                 extent: Dim::fixed(total),
                 tile: 1,
                 vector: tile.width > 1,
@@ -142,6 +150,7 @@ fn lower_plain(
             .zip(&tile.factors)
             .enumerate()
             .map(|(axis, (&extent, &factor))| Axis {
+                number: axis,
                 extent,
                 tile: factor,
                 vector: tile.width > 1 && axis == last && extent.known().is_some(),
@@ -158,7 +167,8 @@ fn lower_plain(
     let missing = if flat { shape.len() - 1 } else { 0 };
     let mut places: Vec<Vec<Affine<Value>>> = vec![vec![Affine::constant(0)]; missing];
     lowering.preload()?;
-    lowering.nest(&axes, None, &mut places)?;
+    let ordered = lowering.plain_order(&axes);
+    lowering.nest(&ordered, None, &mut places)?;
     let range = axes.first().map(|axis| {
         let multiple = if axis.vector {
             tile.width * axis.tile
@@ -205,6 +215,114 @@ fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
 }
 
 impl Lowering<'_> {
+    /// The order of the loops over a block's output, where the channels lie beside the lanes: an elementwise kernel runs
+    /// through memory; a product stays with the weights of its tile for one row of the image, whose inputs the second
+    /// cache holds.
+    fn block_order(&mut self, mut axes: Vec<Axis>, domain: NodeId) -> Vec<Axis> {
+        let buffer = self.cx.buffer_of.get(&domain).filter(|_| !self.partial);
+        let inside = buffer.is_some_and(|buffer| self.cx.channels_inside.contains(buffer));
+        if inside && axes.len() > 1 {
+            let channels = axes.remove(0);
+            let product = self.is_product();
+            let place = axes.len() - usize::from(product);
+            axes.insert(place, channels);
+        }
+        self.order = axes.iter().map(|axis| axis.number).collect();
+        axes
+    }
+
+    /// The order of the loops of a kernel over features: a product keeps one vector's column of the operand that it
+    /// reads along the last axis in the first cache, and passes the rows of the other by it.
+    fn plain_order(&mut self, axes: &[Axis]) -> Vec<Axis> {
+        let mut axes = axes.to_vec();
+        if self.is_product() && axes.len() > 1 && axes.last().is_some_and(|axis| axis.vector) {
+            axes.rotate_right(1);
+        }
+        self.order = axes.iter().map(|axis| axis.number).collect();
+        axes
+    }
+
+    /// A block's part of a weight gradient sums over the image a few rows at a time, so that the tile's part of the
+    /// output gradient stays in the first cache while all weights that read it pass.
+    fn over_rows(
+        &mut self,
+        axes: &[Axis],
+        lane: Option<usize>,
+        factors: &[usize],
+    ) -> Result<(), LowerError> {
+        let Some((variable, extent, count)) = self.row_block(factors) else {
+            return self.nest(axes, lane, &mut Vec::new());
+        };
+        let (first, last) = (self.b.index(0), self.b.index(extent));
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, "rows", first, last, count, &[]);
+        self.b
+            .assume(counter, crate::loops::Range::new(0, extent - count));
+        self.push_scope();
+        self.rows = Some(Rows {
+            variable,
+            first: Affine::variable(counter),
+            count,
+        });
+        let result = self.nest(axes, lane, &mut Vec::new());
+        self.rows = None;
+        self.pop_scope();
+        self.b.end_loop(&[]);
+        result
+    }
+
+    /// The reduced variable that runs over rows, its extent, and how many rows are summed at a time.
+    /// None where the accumulators of a tile differ in the rows that they read, and so in their borders.
+    fn row_block(&self, factors: &[usize]) -> Option<(usize, i64, i64)> {
+        /// Pixels whose gradients for one tile fill most of the first cache.
+        const PIXELS: i64 = 96;
+        let anchor = self.group.anchor.filter(|_| self.partial)?;
+        let Op::Contract(contraction) = &self.cx.graph.nodes[anchor].op else {
+            return None;
+        };
+        let inputs = &self.cx.graph.nodes[anchor].inputs;
+        let crate::schedule::lanes::ContractionLanes::Across(lane) =
+            self.cx.lanes.contraction(contraction, inputs)
+        else {
+            return None;
+        };
+        let mut levels = (0..contraction.reduced.len()).filter(|&variable| variable != lane);
+        let (row, column) = (levels.next()?, levels.next()?);
+        let rows = contraction.reduced[row].known()?;
+        let columns = contraction.reduced[column].known()?;
+        let most = (PIXELS / columns.max(1)).max(1);
+        let count = (1..=most.min(rows)).rev().find(|count| rows % count == 0)?;
+        let alone = contraction.operands.len() == 2 && levels.next().is_none();
+        let rank = contraction.shape.len();
+        let apart = contraction.operands.iter().flatten().any(|axis| {
+            let moves = |&(variable, _): &(usize, i64)| variable < rank && factors[variable] > 1;
+            axis.coefficient(rank + row) != 0 && axis.terms.iter().any(moves)
+        });
+        if apart {
+            return None;
+        }
+        (alone && count < rows).then_some((row, rows, count))
+    }
+
+    fn is_product(&self) -> bool {
+        let summed = self.group.strategy == Strategy::Partial && !self.partial;
+        !summed
+            && self.group.anchor.is_some_and(|anchor| {
+                matches!(&self.cx.graph.nodes[anchor].op, Op::Contract(c) if c.operands.len() > 1)
+            })
+    }
+
+    /// The tile's positions by domain axis.
+    fn by_axis(&self, places: &[Vec<Affine<Value>>]) -> Vec<Vec<Affine<Value>>> {
+        let before = places.len() - self.order.len();
+        let mut sorted = places.to_vec();
+        for (place, &number) in places[before..].iter().zip(&self.order) {
+            sorted[number] = place.clone();
+        }
+        sorted
+    }
+
     /// The value over whose axes the kernel's loops run.
     pub(super) fn domain_node(&self) -> NodeId {
         match (self.partial, self.group.anchor) {
@@ -461,7 +579,7 @@ impl Lowering<'_> {
         }
         let first = self.b.materialise(&form(begin));
         let last = self.b.materialise(&form(end));
-        let name = format!("i{}", places.len());
+        let name = format!("i{}", axis.number);
         let (counter, _) = self
             .b
             .begin_loop(LoopKind::Domain, name, first, last, step, &[]);
@@ -556,7 +674,7 @@ impl Lowering<'_> {
         lane: Option<usize>,
         places: &[Vec<Affine<Value>>],
     ) -> Result<(), LowerError> {
-        let elements = product(places, lane);
+        let elements = product(&self.by_axis(places), lane);
         self.push_scope();
         let result = self.tile_elements(&elements);
         self.pop_scope();

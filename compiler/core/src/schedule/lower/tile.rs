@@ -33,6 +33,8 @@ struct Shape {
     /// Axes that must be whole in a tile, and axes that may not be tiled.
     whole: Vec<bool>,
     single: Vec<bool>,
+    /// Axes along a border that are in a tile whole or not at all.
+    edged: Vec<bool>,
     /// Whether an operand is read a vector at a time (else one element for all lanes).
     vector: [bool; 2],
     /// The operand that comes from the second cache in each tile, as the other axes' stays in the first; none where
@@ -165,6 +167,7 @@ fn describe(
         instances: 1,
         whole: vec![true; rank],
         single: vec![false; rank],
+        edged: vec![false; rank],
         vector: [0, 1]
             .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
         streamed: None,
@@ -195,10 +198,17 @@ fn describe(
                 .iter()
                 .filter(|term| term.0 < contraction.shape.len())
             {
-                forms[variable]
-                    .iter()
-                    .filter(|&&symbol| symbol < rank)
-                    .for_each(|&s| shape.single[s] = true);
+                let step = |term: &&(usize, i64)| term.0 >= contraction.shape.len();
+                let reduced: Vec<i64> = axis.terms.iter().filter(step).map(|t| t.1).collect();
+                let alone = forms[variable].len() == 1
+                    && axis.terms.iter().filter(|term| !step(term)).count() == 1;
+                let followed = alone && axis.divisor == 1 && matches!(reduced.as_slice(), [1 | -1]);
+                for &symbol in forms[variable].iter().filter(|&&symbol| symbol < rank) {
+                    match followed {
+                        true => shape.edged[symbol] = true,
+                        false => shape.single[symbol] = true,
+                    }
+                }
             }
         }
     }
@@ -337,6 +347,9 @@ fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> T
     best.map_or_else(fallback, |best| best.1)
 }
 
+/// The longest axis along a border that a tile holds whole: the rounds at the border are written out.
+const LONGEST_EDGE: usize = 5;
+
 type Found<'f> = &'f mut dyn FnMut(f64, &[usize], (usize, usize));
 
 fn search(
@@ -356,9 +369,14 @@ fn search(
     }
     let extent = shape.extents[axis].max(1) as usize;
     let vector_axis = !in_blocks && axis + 1 == factors.len();
+    let edge = [1, extent];
+    // A task's range may begin and end anywhere along the first axis, and the borders with it.
+    let ranged = !in_blocks && axis == 0;
     let options: &[usize] = match () {
         () if shape.whole[axis] => &[0],
         () if shape.single[axis] || vector_axis => &[1],
+        () if shape.edged[axis] && (extent > LONGEST_EDGE || shape.instances > 1 || ranged) => &[1],
+        () if shape.edged[axis] => &edge,
         () => &[1, 2, 3, 4, 5, 6, 8, 10, 12],
     };
     for &option in options {
@@ -424,7 +442,18 @@ fn cost(
             axes.product::<usize>() * shape.windows[operand] * each
         })
         .collect();
-    let live = sums + loads[0].min(loads[1]) + cx.target.spare;
+    // What one round of overlapping windows loaded serves the next.
+    let kept = if shape.windows.iter().any(|&window| window > 1) {
+        2 * parts
+    } else {
+        0
+    };
+    // A splat takes as many registers as a vector: one for each part of the lanes.
+    let held = (0..2).map(|operand| match shape.vector[operand] {
+        true => loads[operand],
+        false => loads[operand] * parts,
+    });
+    let live = sums + held.min().unwrap_or(0) + cx.target.spare + kept;
     let fits = live <= cx.target.registers && sums <= cx.target.accumulators;
     if instances > 1 && !fits {
         return None;
@@ -437,7 +466,14 @@ fn cost(
         (cx.target.fma_instructions * sums + load + 3) as f64 / 6.0,
         stream_cycles(cx, shape, parts, &loads),
     ];
-    let cycles = cycles.into_iter().fold(0.0, f64::max);
+    // Loads that miss the first cache are what delays multiply-adds that nothing else bounds.
+    let missed: f64 = (0..2)
+        .map(|operand| match shape.vector[operand] {
+            true => loads[operand] as f64 / parts as f64 * 0.5,
+            false => loads[operand] as f64 * 0.15,
+        })
+        .sum();
+    let cycles = cycles.into_iter().fold(0.0, f64::max) + missed;
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
         let tiles = extent.max(1) as usize / factor
