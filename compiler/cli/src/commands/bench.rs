@@ -47,6 +47,9 @@ pub struct BenchArguments {
     /// Measure the forward pass of the first `eval` instead of the training step
     #[arg(long)]
     infer: bool,
+    /// Take tiles from a plan's text (`dlmc dump FILE --emit plan`), which may have been edited
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -66,19 +69,20 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         .transpose()?;
     let mut stages = Stages::new(shared.verbose);
     let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
+    frontend.take_plan(arguments.plan.as_deref())?;
     let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
     let part = part(&train, arguments.infer)?;
     let layout: PersistentLayout = persistent_layout(&train);
     let graph = optimise(part.graph, &mut stages, |_, _| {})?;
     let init = optimise(&train.init, &mut stages, |_, _| {})?;
-    let place = (frontend.machine, &frontend.source);
+    let place = (&frontend.machine, &frontend.source);
     let step_plan = plan(&graph, part.batch, &layout, place, &mut stages)?;
     let init_plan = plan(&init, 1, &layout, place, &mut stages)?;
     let lanes = frontend.machine.target().register_lanes;
     let peak_plan = peak::plan(lanes).map_err(Failure::internal)?;
     let programs = link(
         &[&step_plan, &init_plan, &peak_plan],
-        frontend.machine,
+        &frontend.machine,
         &mut stages,
     )?;
     let [step, init, peak_program] = &programs[..] else {

@@ -81,15 +81,15 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
         &graph,
         1,
         &layout,
-        (frontend.machine, &frontend.source),
+        (&frontend.machine, &frontend.source),
         &mut stages,
     )?;
-    let executable = link(&[&plan], frontend.machine, &mut stages)?
+    let executable = link(&[&plan], &frontend.machine, &mut stages)?
         .pop()
         .ok_or_else(|| Failure::internal("one plan gave no program"))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     if !given.keys().any(|key| is_stored(key)) {
-        let place = (frontend.machine, &frontend.source);
+        let place = (&frontend.machine, &frontend.source);
         given.extend(initial(&callable, &layout, &team, place, &mut stages)?);
     }
     let results = stages.time("run", || {
@@ -144,7 +144,7 @@ fn initial(
     callable: &Callable,
     layout: &PersistentLayout,
     team: &Team,
-    place: (Machine, &Source),
+    place: (&Machine, &Source),
     stages: &mut Stages,
 ) -> Result<Tensors, Failure> {
     if callable.init.outputs.is_empty() {

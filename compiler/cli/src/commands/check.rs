@@ -117,7 +117,7 @@ fn of_train(
         &graph,
         part.batch,
         &persistent_layout(train),
-        (frontend.machine, &frontend.source),
+        (&frontend.machine, &frontend.source),
         stages,
     )?;
     let peak = plan.persistent_bytes + plan.arena_bytes + plan.scratch_bytes * shared.workers();

@@ -53,6 +53,9 @@ pub struct DumpArguments {
     /// Which of the run's programs: `step`, `init`, or an evaluation by its split
     #[arg(long, value_name = "PART", default_value = "step")]
     part: String,
+    /// Take tiles from a plan's text (`dlmc dump FILE --emit plan`), which may have been edited
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
 }
@@ -81,6 +84,7 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
         known_pass(pass)?;
     }
     let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
+    frontend.take_plan(arguments.plan.as_deref())?;
     if arguments.emit == Some(Emit::Ast) {
         return terminal::print(&frontend.tree()?.dump());
     }
@@ -98,7 +102,7 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
         &graph,
         part.batch,
         &layout,
-        (frontend.machine, &frontend.source),
+        (&frontend.machine, &frontend.source),
         &mut stages,
     )?;
     let wanted = arguments.kernel.as_deref();
@@ -106,7 +110,7 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
         Emit::Plan => plan.to_string(),
         Emit::Loops => kernels::loops(&plan, wanted, &frontend.source.map),
         _ => {
-            let code = listings(&plan, frontend.machine, &mut stages)?;
+            let code = listings(&plan, &frontend.machine, &mut stages)?;
             let pick: fn(&Listing) -> &String = match emit {
                 Emit::Clif => |listing| &listing.clif,
                 _ => |listing| &listing.assembly,

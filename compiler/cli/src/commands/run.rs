@@ -51,6 +51,9 @@ pub struct RunArguments {
     /// Save what `--resume` needs after every N-th step [default: each epoch, and every half minute]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     save_every: Option<u64>,
+    /// Take tiles from a plan's text (`dlmc dump FILE --emit plan`), which may have been edited
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<PathBuf>,
     /// Print only errors
     #[arg(long, short)]
     quiet: bool,
@@ -62,6 +65,7 @@ pub struct RunArguments {
 pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     let mut stages = Stages::new(shared.verbose);
     let mut frontend = Frontend::load(&arguments.file, &arguments.overrides, shared)?;
+    frontend.take_plan(arguments.plan.as_deref())?;
     let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
     let out = arguments
         .out

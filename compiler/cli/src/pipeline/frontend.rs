@@ -73,6 +73,15 @@ impl Frontend {
         })
     }
 
+    /// Takes tiles from a plan's text.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is no plan.
+    pub fn take_plan(&mut self, file: Option<&Path>) -> Result<(), Failure> {
+        self.machine = self.machine.clone().with_plan(file)?;
+        Ok(())
+    }
+
     /// What a saved run needs to be compiled again.
     pub fn to_save(&self, train: &TrainProgram) -> Saved {
         let text = train

@@ -7,7 +7,7 @@ use dlm_core::graph::Graph;
 use dlm_core::loops::{Kernel, expand_math};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::Plan;
-use dlm_core::schedule::{PersistentLayout, ScheduleError, schedule};
+use dlm_core::schedule::{LowerError, PersistentLayout, ScheduleError, schedule};
 use dlm_grammar::Diagnostic;
 use dlm_jit::{Code, JitError, LinkError, Options};
 use dlm_runtime::program::Executable;
@@ -80,12 +80,15 @@ pub fn plan(
     graph: &Graph,
     batch: usize,
     persistent: &PersistentLayout,
-    (machine, source): (Machine, &Source),
+    (machine, source): (&Machine, &Source),
     stages: &mut Stages,
 ) -> Result<Plan, Failure> {
     let target = machine.target();
     let planned = stages.time("schedule", || schedule(graph, &target, batch, persistent));
-    planned.map_err(|error| source.failure(&[unsupported(&error)]))
+    planned.map_err(|error| match error.error {
+        LowerError::Choice { .. } => Failure::command_line(format!("--plan: {error}")),
+        _ => source.failure(&[unsupported(&error)]),
+    })
 }
 
 fn unsupported(error: &ScheduleError) -> Diagnostic {
@@ -99,7 +102,7 @@ fn unsupported(error: &ScheduleError) -> Diagnostic {
 /// Where the machine lacks instructions, where a value cannot be fed or read, and for faults of the compiler.
 pub fn link(
     plans: &[&Plan],
-    machine: Machine,
+    machine: &Machine,
     stages: &mut Stages,
 ) -> Result<Vec<Executable>, Failure> {
     let options = machine.options();
@@ -112,7 +115,7 @@ pub fn link(
 ///
 /// # Errors
 /// As [`link`].
-pub fn listings(plan: &Plan, machine: Machine, stages: &mut Stages) -> Result<Arc<Code>, Failure> {
+pub fn listings(plan: &Plan, machine: &Machine, stages: &mut Stages) -> Result<Arc<Code>, Failure> {
     let kernels: Vec<Kernel> = plan.kernels.values().map(expand_math).collect();
     let options = Options {
         listings: true,

@@ -1,7 +1,9 @@
 //! The instruction set that code is made for: the machine's best, or the one that the command line asks for.
 
 use clap::ValueEnum;
-use dlm_core::schedule::Target;
+use std::path::Path;
+
+use dlm_core::schedule::{Choices, Target};
 use dlm_jit::{Backend, Options};
 
 use crate::failure::Failure;
@@ -18,9 +20,10 @@ pub enum TargetFeatures {
 }
 
 /// What code is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
     backend: Backend,
+    choices: Choices,
 }
 
 impl Machine {
@@ -36,7 +39,10 @@ impl Machine {
             Some(TargetFeatures::Avx512) => Backend::Avx512,
         };
         if backend.is_available() {
-            return Ok(Machine { backend });
+            return Ok(Machine {
+                backend,
+                choices: Choices::default(),
+            });
         }
         let available: Vec<&str> = Backend::available().into_iter().map(name).collect();
         Err(Failure::command_line(format!(
@@ -47,16 +53,41 @@ impl Machine {
     }
 
     /// The schedule's constants for it.
-    pub fn target(self) -> Target {
-        match self.backend {
+    pub fn target(&self) -> Target {
+        let target = match self.backend {
             Backend::Cranelift => Target::vector128(),
             Backend::Avx2 => Target::avx2(),
             Backend::Avx512 => Target::avx512(),
+        };
+        Target {
+            choices: self.choices.clone(),
+            ..target
         }
     }
 
+    /// The same with the tiles of a plan's text.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or is no plan.
+    pub fn with_plan(self, file: Option<&Path>) -> Result<Machine, Failure> {
+        let Some(file) = file else {
+            return Ok(self);
+        };
+        let text =
+            std::fs::read_to_string(file).map_err(|error| Failure::unreadable(file, &error))?;
+        let choices = Choices::parse(&text);
+        let choices = choices
+            .map_err(|error| Failure::command_line(format!("`{}`, {error}", file.display())))?;
+        Ok(self.with(choices))
+    }
+
+    /// The same with these tiles.
+    pub fn with(self, choices: Choices) -> Machine {
+        Machine { choices, ..self }
+    }
+
     /// The code generator's options for it.
-    pub fn options(self) -> Options {
+    pub fn options(&self) -> Options {
         Options {
             backend: Some(self.backend),
             ..Options::default()

@@ -34,9 +34,9 @@ impl Mappings {
         let compile = |graph: &Graph| {
             let nothing = PersistentLayout::new(std::iter::empty());
             let graph = optimise(graph, stages, |_, _| {})?;
-            let place = (frontend.machine, &frontend.source);
+            let place = (&frontend.machine, &frontend.source);
             let plan = plan(&graph, 1, &nothing, place, stages)?;
-            let program = link(&[&plan], frontend.machine, stages)?.pop();
+            let program = link(&[&plan], &frontend.machine, stages)?.pop();
             function(program.ok_or_else(|| Failure::internal("one plan gave no program"))?)
         };
         Ok(Mappings(

@@ -106,6 +106,7 @@ pub fn schedule(
         relayout_of: &buffers.relayouts,
         buffers: &buffers.all,
         channels_inside: &inside,
+        plan: &graph.name,
         target,
         block,
         whole: false,
@@ -119,7 +120,16 @@ pub fn schedule(
     (plan.inputs, plan.outputs, plan.commits) = (buffers.inputs, buffers.outputs, buffers.commits);
     (plan.arena_bytes, plan.scratch_bytes) = (arena_bytes, scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
-    Ok(plan)
+    match target.choices.refused(&plan.name, &plan.decisions) {
+        None => Ok(plan),
+        Some((wanted, made)) => Err(ScheduleError {
+            error: LowerError::Choice {
+                wanted,
+                made: made.map(str::to_owned),
+            },
+            span: Span::default(),
+        }),
+    }
 }
 
 struct Assembler<'a> {

@@ -5,6 +5,7 @@ mod apart;
 mod assemble;
 mod borders;
 mod buffers;
+mod choices;
 mod coarse;
 mod copies;
 mod forming;
@@ -22,6 +23,8 @@ mod units;
 
 pub use assemble::{ScheduleError, schedule};
 pub use buffers::PersistentLayout;
+pub use choices::{Choice, ChoiceError, Choices};
+pub use lower::LowerError;
 pub use target::Target;
 
 #[cfg(test)]

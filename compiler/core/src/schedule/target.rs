@@ -1,5 +1,7 @@
 //! What the schedule needs to know of a machine: fixed constants per instruction set, never measurements.
 
+use super::choices::Choices;
+
 /// The constants of an instruction set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -24,6 +26,8 @@ pub struct Target {
     pub lane_sum_work: i64,
     /// Multiply-adds that a body of unrolled reduction rounds holds at most.
     pub unrolled_body: usize,
+    /// Tiles that are not the cost model's choice.
+    pub choices: Choices,
 }
 
 impl Target {
@@ -40,6 +44,7 @@ impl Target {
             block_tasks: 16,
             lane_sum_work: 32,
             unrolled_body: 96,
+            choices: Choices::default(),
         }
     }
 

@@ -146,9 +146,9 @@ fn compile(
         .map(|each| (each.path.as_str(), &each.ty));
     let layout = PersistentLayout::new(parameters.chain(states));
     let graph = optimise(&callable.graph, stages, |_, _| {})?;
-    let place = (frontend.machine, &frontend.source);
+    let place = (&frontend.machine, &frontend.source);
     let plan = plan(&graph, BATCH, &layout, place, stages)?;
-    let programs = link(&[&plan], frontend.machine, stages)?;
+    let programs = link(&[&plan], &frontend.machine, stages)?;
     let program = programs.into_iter().next();
     program.ok_or_else(|| Failure::internal("one plan gave no program"))
 }

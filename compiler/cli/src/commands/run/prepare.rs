@@ -125,11 +125,11 @@ fn programs(
             &graph,
             batch,
             layout,
-            (frontend.machine, &frontend.source),
+            (&frontend.machine, &frontend.source),
             stages,
         )?);
     }
-    link(&plans.iter().collect::<Vec<_>>(), frontend.machine, stages)
+    link(&plans.iter().collect::<Vec<_>>(), &frontend.machine, stages)
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
@@ -216,9 +216,9 @@ fn joined(
             continue;
         };
         let graph = optimise(graph, stages, |_, _| {})?;
-        let place = (frontend.machine, &frontend.source);
+        let place = (&frontend.machine, &frontend.source);
         let plan = schedule(&graph, samples, &nothing, place, stages)?;
-        let program = link(&[&plan], frontend.machine, stages)?
+        let program = link(&[&plan], &frontend.machine, stages)?
             .pop()
             .ok_or_else(|| Failure::internal("one plan gave no program"))?;
         metrics.push(JoinedMetric {

@@ -67,6 +67,14 @@ pub enum LowerError {
         /// The node.
         node: NodeId,
     },
+    /// A tile that was chosen from outside, and cannot be.
+    #[error("{wanted} is not possible{}", made.as_ref().map_or(String::new(), |made| format!("; the schedule has {made}")))]
+    Choice {
+        /// The kernel and the tile.
+        wanted: String,
+        /// The decision about that kernel, if there is one.
+        made: Option<String>,
+    },
     /// A fault of a pass that the schedule asks for.
     #[error(transparent)]
     Pass(#[from] crate::passes::PassError),
@@ -101,6 +109,8 @@ pub struct Context<'a> {
     /// Buffers in lanes whose channels lie beside the lanes. They go by buffer, as the body of a loop has a graph of its
     /// own, whose nodes share their numbers with the step's.
     pub channels_inside: &'a BTreeSet<BufferId>,
+    /// The name of the plan that is made.
+    pub plan: &'a str,
     /// The machine.
     pub target: &'a Target,
     /// Samples a block.

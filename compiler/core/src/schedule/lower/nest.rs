@@ -41,14 +41,14 @@ pub fn lower_group(
 ) -> Result<Lowered, LowerError> {
     let in_blocks = partial || group.strategy == Strategy::Lanes;
     if in_blocks {
-        let tile = tile::choose(cx, group, partial, true);
+        let tile = tile::choose(cx, group, partial, true, name);
         return lower_with(cx, group, partial, name, &tile);
     }
     let flat = is_flat(cx, group);
-    let tile = tile::choose(cx, group, false, true);
+    let tile = tile::choose(cx, group, false, true, name);
     match lower_plain(cx, group, name, &tile, flat) {
         Err(LowerError::NotVector) => {
-            let tile = tile::choose(cx, group, false, false);
+            let tile = tile::choose(cx, group, false, false, name);
             lower_plain(cx, group, name, &tile, false)
         }
         result => result,

@@ -6,6 +6,7 @@
 use super::Context;
 use crate::graph::{Contraction, NodeId, Op};
 use crate::schedule::borders::borders;
+use crate::schedule::choices::Choice;
 use crate::schedule::fuse::{Group, Strategy, root};
 use crate::schedule::position::Position;
 use std::collections::BTreeSet;
@@ -44,8 +45,8 @@ struct Shape {
     block: usize,
 }
 
-/// The tile of a group; `vectors` false asks for one lane.
-pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool) -> Tile {
+/// The tile of a group; `vectors` false asks for one lane. Another than the model's may be chosen for the kernel's `name`.
+pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool, name: &str) -> Tile {
     let node = if partial {
         group.anchor.unwrap_or(group.outputs[0])
     } else {
@@ -79,7 +80,8 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool) -> 
     match contraction {
         Some((anchor, contraction)) => {
             let shape = describe(cx, group, partial, anchor, contraction, extents);
-            best(cx, &shape, &widths, in_blocks)
+            let chosen = cx.target.choices.of(cx.plan, name);
+            best(cx, &shape, &widths, in_blocks, chosen)
         }
         None => plain(
             cx,
@@ -302,49 +304,94 @@ pub fn vector_operands_of(graph: &crate::graph::Graph, anchor: NodeId) -> Vec<No
         .collect()
 }
 
-fn best(cx: &Context<'_>, shape: &Shape, widths: &[usize], in_blocks: bool) -> Tile {
-    let mut best: Option<(f64, Tile)> = None;
+/// A tile that the registers can hold.
+struct Candidate {
+    cost: f64,
+    width: usize,
+    factors: Vec<usize>,
+    sums: usize,
+    loads: usize,
+}
+
+impl Candidate {
+    fn is(&self, choice: &Choice) -> bool {
+        self.width == choice.lanes && self.factors == choice.factors
+    }
+
+    fn name(&self) -> String {
+        let (width, factors) = (self.width, &self.factors);
+        format!("lanes {width}, tile {factors:?}")
+    }
+}
+
+/// So many of the tiles that were not taken are told.
+const RUNNERS_UP: usize = 4;
+
+/// The cheapest tile, or the one that is chosen from outside.
+fn best(
+    cx: &Context<'_>,
+    shape: &Shape,
+    widths: &[usize],
+    in_blocks: bool,
+    chosen: Option<&Choice>,
+) -> Tile {
+    let mut candidates = candidates(cx, shape, widths, in_blocks);
+    let taken = chosen.and_then(|choice| candidates.iter().position(|own| own.is(choice)));
+    if candidates.is_empty() {
+        return fallback(shape, widths[0]);
+    }
+    let taken = candidates.remove(taken.unwrap_or(0));
+    let (sums, loads, cost) = (taken.sums, taken.loads, taken.cost);
+    let mut reason = format!(
+        "{}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each",
+        taken.name()
+    );
+    for (number, other) in candidates.iter().take(RUNNERS_UP).enumerate() {
+        let before = if number == 0 { "; else " } else { " or " };
+        reason += &format!("{before}{} with {:.2}", other.name(), other.cost);
+    }
+    Tile {
+        width: taken.width,
+        factors: taken.factors,
+        reason,
+    }
+}
+
+/// All tiles that the registers can hold, the cheapest first, those that are found earlier before others as cheap.
+fn candidates(
+    cx: &Context<'_>,
+    shape: &Shape,
+    widths: &[usize],
+    in_blocks: bool,
+) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
     for &width in widths {
         let parts = (width / cx.target.register_lanes).max(1);
         let mut factors: Vec<usize> = vec![1; shape.extents.len()];
-        search(
-            cx,
-            shape,
-            parts,
-            in_blocks,
-            0,
-            &mut factors,
-            &mut |cost, factors, (sums, loads)| {
-                if best.as_ref().is_none_or(|(other, _)| cost < *other) {
-                    let reason = format!(
-                        "lanes {width}, tile {factors:?}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each"
-                    );
-                    best = Some((
-                        cost,
-                        Tile {
-                            width,
-                            factors: factors.to_vec(),
-                            reason,
-                        },
-                    ));
-                }
-            },
-        );
+        let mut found = |cost: f64, factors: &[usize], (sums, loads): (usize, usize)| {
+            candidates.push(Candidate {
+                cost,
+                width,
+                factors: factors.to_vec(),
+                sums,
+                loads,
+            });
+        };
+        search(cx, shape, parts, in_blocks, 0, &mut factors, &mut found);
     }
-    let fallback = || Tile {
-        width: widths[0],
-        factors: (0..shape.extents.len())
-            .map(|axis| {
-                if shape.whole[axis] {
-                    shape.extents[axis] as usize
-                } else {
-                    1
-                }
-            })
+    candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    candidates
+}
+
+fn fallback(shape: &Shape, width: usize) -> Tile {
+    let axes = shape.extents.iter().zip(&shape.whole);
+    Tile {
+        width,
+        factors: axes
+            .map(|(&extent, &whole)| if whole { extent as usize } else { 1 })
             .collect(),
         reason: "no tile fits the registers".into(),
-    };
-    best.map_or_else(fallback, |best| best.1)
+    }
 }
 
 /// The longest axis along a border that a tile holds whole: the rounds at the border are written out.
