@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, call, check, dump, eval, fmt, opt, predict, run};
+use crate::commands::{bench, call, check, dump, eval, fmt, opt, predict, run, tune};
 use crate::pipeline::machine::TargetFeatures;
 use crate::terminal::ColorChoice;
 
@@ -57,6 +57,8 @@ pub enum Command {
     Opt(opt::OptArguments),
     /// Measure the compiled program's step
     Bench(bench::BenchArguments),
+    /// Look for faster tiles on this machine
+    Tune(tune::TuneArguments),
     /// Evaluate what a run has saved
     Eval(eval::EvalArguments),
     /// Use a model that a run has saved

@@ -9,6 +9,7 @@ pub mod fmt;
 pub mod opt;
 pub mod predict;
 pub mod run;
+pub mod tune;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Dump(arguments) => dump::run(arguments, shared),
         Command::Opt(arguments) => opt::run(arguments, shared),
         Command::Bench(arguments) => bench::run(arguments, shared),
+        Command::Tune(arguments) => tune::run(arguments, shared),
         Command::Eval(arguments) => eval::run(arguments, shared),
         Command::Predict(arguments) => predict::run(arguments, shared),
         Command::Fmt(arguments) => fmt::run(arguments, shared),

@@ -9,3 +9,4 @@ pub mod mapping;
 pub mod overrides;
 pub mod saved;
 pub mod source;
+pub mod tuned;

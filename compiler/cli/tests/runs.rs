@@ -475,3 +475,99 @@ fn half_precision_trains_nearly_as_well() {
         outcome.stderr
     );
 }
+
+/// The program's plan with another tile for its product over the batch.
+fn other_tile(place: &Place) -> String {
+    let plan = place.dlmc(&["dump", "a.dlm", "--emit", "plan"]).stdout;
+    let mut lines = plan.lines().map(str::trim);
+    let decision =
+        lines.find(|line| line.starts_with("decision") && line.contains("; else lanes "));
+    let decision = decision.expect("a decision with others");
+    let (kernel, rest) = decision.split_once(": ").expect("a kernel");
+    let other = rest
+        .split("; else ")
+        .nth(1)
+        .and_then(|rest| rest.split(" with ").next());
+    format!(
+        "plan \"step\" {{\n{kernel}: {}\"\n}}\n",
+        other.expect("another")
+    )
+}
+
+#[test]
+fn a_plan_gives_tiles_that_a_resumed_run_keeps() {
+    let place = Place::new().with("a.dlm", PROGRAM);
+    let plan = other_tile(&place);
+    std::fs::write(place.path("a.plan"), &plan).expect("can be written");
+    let shown = place.dlmc(&["dump", "a.dlm", "--emit", "plan", "--plan", "a.plan"]);
+    let wanted = plan
+        .lines()
+        .nth(1)
+        .expect("the decision")
+        .trim_end_matches('"');
+    assert!(
+        shown.stdout.contains(wanted),
+        "{wanted} is not in\n{}",
+        shown.stdout
+    );
+    let run = |out: &str, more: &[&str]| {
+        let outcome = place.dlmc(&[&["run", "a.dlm", "--quiet", "--out", out], more].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let model = std::fs::read(place.path(&format!("{out}/model.safetensors")));
+        model.expect("a model")
+    };
+    let whole = run("whole", &["--plan", "a.plan"]);
+    run("parts", &["--plan", "a.plan", "--set", "a.epochs=2"]);
+    assert!(place.path("parts/tuned.plan").exists());
+    assert!(run("parts", &["--resume"]) == whole);
+    run("own", &[]);
+    assert!(!place.path("own/tuned.plan").exists());
+}
+
+#[test]
+fn wrong_plans_are_named() {
+    let place = Place::new()
+        .with("a.dlm", PROGRAM)
+        .with("no.plan", "nothing\n")
+        .with(
+            "bad.plan",
+            "plan \"step\" {\n  decision \"p: lanes 8, tile [x]\"\n}\n",
+        )
+        .with(
+            "far.plan",
+            "plan \"step\" {\n  decision \"p: lanes 8, tile [99]\"\n}\n",
+        );
+    for (file, part) in [
+        ("no.plan", "`no.plan`, line 1: no plan's text"),
+        ("bad.plan", "`bad.plan`, line 2: expected"),
+        ("far.plan", "--plan: p: lanes 8, tile [99] is not possible"),
+        ("absent.plan", "cannot read `absent.plan`"),
+    ] {
+        let outcome = place.dlmc(&["run", "a.dlm", "--plan", file]).bad(2);
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn tuning_tells_what_it_found_and_keeps_it() {
+    let place = Place::new().with("a.dlm", PROGRAM);
+    let outcome = place.dlmc(&[
+        "tune",
+        "a.dlm",
+        "--seconds",
+        "2",
+        "--out",
+        "a.plan",
+        "--json",
+    ]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let found: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("an object");
+    let number = |name: &str| found[name].as_f64().expect(name);
+    assert!(number("tried") >= 1.0 && number("ms_before") > 0.0 && number("ms_after") > 0.0);
+    // Whether another tile is faster is the machine's affair; the file is there if one is, and is a plan.
+    assert_eq!(place.path("a.plan").exists(), number("changed") > 0.0);
+    if number("changed") > 0.0 {
+        let outcome = place.dlmc(&["run", "a.dlm", "--quiet", "--plan", "a.plan"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    }
+}

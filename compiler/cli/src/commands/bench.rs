@@ -1,7 +1,7 @@
 //! `dlmc bench`: how long the compiled program's step takes.
 
 mod compare;
-mod measure;
+pub mod measure;
 mod show;
 
 use std::path::PathBuf;

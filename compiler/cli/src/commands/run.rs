@@ -3,10 +3,11 @@
 mod observe;
 pub mod prepare;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dlm_core::elaborate::TrainProgram;
+use dlm_core::schedule::Choices;
 use dlm_runtime::call::CallError;
 use dlm_runtime::session::{Session, SessionError};
 use dlm_runtime::team::Team;
@@ -15,6 +16,7 @@ use crate::arguments::Shared;
 use crate::failure::Failure;
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::overrides::Overrides;
+use crate::pipeline::tuned;
 use crate::stages::Stages;
 use observe::Display;
 
@@ -71,6 +73,9 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs").join(&train.name));
+    if arguments.plan.is_none() {
+        take_tuned(&mut frontend, &train, arguments.resume.then_some(&out));
+    }
     let mut plan = prepare::plan(
         &train,
         &frontend,
@@ -92,6 +97,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
             .map_err(|error| failure(error, &frontend, &train))?;
     }
     frontend.to_save(&train).write(&out)?;
+    save_tiles(&frontend, &out)?;
     let total = prepare::total_steps(&train, &session);
     let mut display = Display::new(arguments.quiet, shared.verbose, total);
     let result = match train.trains() {
@@ -109,6 +115,32 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+/// Uses the tiles that `tune` has found for this program, or those of the run that is gone on with.
+fn take_tuned(frontend: &mut Frontend, train: &TrainProgram, resumed: Option<&PathBuf>) {
+    let file = match resumed {
+        Some(folder) => Some(folder.join(tuned::FILE_OF_RUN)),
+        None => tuned::file_for(frontend, train),
+    };
+    if let Some(choices) = file.and_then(|file| tuned::read(&file)) {
+        frontend.machine = frontend.machine.clone().with_tuned(choices);
+    }
+}
+
+/// Leaves the tiles in the run's folder, so that it can be gone on with to the bit.
+fn save_tiles(frontend: &Frontend, out: &Path) -> Result<(), Failure> {
+    let file = out.join(tuned::FILE_OF_RUN);
+    let choices = frontend.machine.choices();
+    if *choices != Choices::default() {
+        return tuned::write(&file, choices);
+    }
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::unwritable(&file, &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A session's error by its exit code: wrong data or a wrong program, or a run that failed.

@@ -7,7 +7,7 @@ use dlm_core::graph::Graph;
 use dlm_core::loops::{Kernel, expand_math};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::Plan;
-use dlm_core::schedule::{LowerError, PersistentLayout, ScheduleError, schedule};
+use dlm_core::schedule::{Choices, LowerError, PersistentLayout, ScheduleError, Target, schedule};
 use dlm_grammar::Diagnostic;
 use dlm_jit::{Code, JitError, LinkError, Options};
 use dlm_runtime::program::Executable;
@@ -84,7 +84,15 @@ pub fn plan(
     stages: &mut Stages,
 ) -> Result<Plan, Failure> {
     let target = machine.target();
-    let planned = stages.time("schedule", || schedule(graph, &target, batch, persistent));
+    let mut planned = stages.time("schedule", || schedule(graph, &target, batch, persistent));
+    let is_refused = |error: &ScheduleError| matches!(error.error, LowerError::Choice { .. });
+    if machine.is_tuned() && planned.as_ref().is_err_and(is_refused) {
+        let own = Target {
+            choices: Choices::default(),
+            ..target
+        };
+        planned = stages.time("schedule", || schedule(graph, &own, batch, persistent));
+    }
     planned.map_err(|error| match error.error {
         LowerError::Choice { .. } => Failure::command_line(format!("--plan: {error}")),
         _ => source.failure(&[unsupported(&error)]),

@@ -24,6 +24,8 @@ pub enum TargetFeatures {
 pub struct Machine {
     backend: Backend,
     choices: Choices,
+    /// Whether the tiles were found by `tune`: where one is not possible any more, the schedule's own stands in.
+    is_tuned: bool,
 }
 
 impl Machine {
@@ -42,6 +44,7 @@ impl Machine {
             return Ok(Machine {
                 backend,
                 choices: Choices::default(),
+                is_tuned: false,
             });
         }
         let available: Vec<&str> = Backend::available().into_iter().map(name).collect();
@@ -84,6 +87,30 @@ impl Machine {
     /// The same with these tiles.
     pub fn with(self, choices: Choices) -> Machine {
         Machine { choices, ..self }
+    }
+
+    /// The same with tiles that `tune` has found.
+    pub fn with_tuned(self, choices: Choices) -> Machine {
+        Machine {
+            choices,
+            is_tuned: true,
+            ..self
+        }
+    }
+
+    /// The tiles that are not the schedule's own choice.
+    pub fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    /// Whether `tune` has found them.
+    pub fn is_tuned(&self) -> bool {
+        self.is_tuned
+    }
+
+    /// The instruction set's name.
+    pub fn name(&self) -> &'static str {
+        name(self.backend)
     }
 
     /// The code generator's options for it.

@@ -77,6 +77,12 @@ impl Choices {
         self.0.get(&(plan.to_string(), kernel.to_string()))
     }
 
+    /// The tiles that a decision tells: the one that was taken, then others, the cheapest first.
+    pub fn in_decision(decision: &str) -> Vec<Choice> {
+        let tiles = decision.split("lanes ").skip(1);
+        tiles.filter_map(choice).collect()
+    }
+
     /// The choices for a plan that its decisions do not show, with the decision of that kernel.
     pub fn refused<'d>(
         &self,
@@ -183,6 +189,22 @@ plan \"step\" {
             "p: lanes 4, tile [1, 2]: 8 sums",
             "p: lanes 4, tile [1, 2]\"",
         );
+    }
+
+    #[test]
+    fn a_decision_tells_others() {
+        let text = "p: lanes 16, tile [2]: 8 sums; else lanes 8, tile [4] with 0.79 or lanes 8, tile [1] with 2";
+        let found = Choices::in_decision(text);
+        let names: Vec<String> = found.iter().map(Choice::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "lanes 16, tile [2]",
+                "lanes 8, tile [4]",
+                "lanes 8, tile [1]"
+            ]
+        );
+        assert!(Choices::in_decision("reduce1: lanes 16; no product").is_empty());
     }
 
     #[test]

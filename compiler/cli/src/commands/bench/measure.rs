@@ -157,6 +157,14 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Milliseconds of a step, as the mean of so many.
+    ///
+    /// # Errors
+    /// Where the program cannot run.
+    pub fn milliseconds(&mut self, count: u64) -> Result<f64, Failure> {
+        Ok(self.steps(count, None)?.as_secs_f64() * 1e3 / count.max(1) as f64)
+    }
+
     /// The time of so many steps in one region.
     fn steps(&mut self, count: u64, timing: Option<&mut Timing>) -> Result<Duration, Failure> {
         let batch = self.batch;

@@ -146,6 +146,8 @@ impl Plan {
             .decisions
             .iter()
             .find_map(|line| line.strip_prefix(&start));
+        // What was not taken stands in the decision alone.
+        let reason = reason.map(|reason| reason.split("; else ").next().unwrap_or(reason));
         let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
         let comment = format!("  # {}({}){reason}", kernel.name, names.join(", "));
         comment.replace(['\n', '\r'], " ")

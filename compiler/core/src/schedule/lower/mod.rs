@@ -226,7 +226,7 @@ impl<'a> Lowering<'a> {
         decision: String,
     ) -> Result<Lowered, LowerError> {
         let mut b = self.b;
-        b.note(decision.clone());
+        b.note(decision.split("; else ").next().unwrap_or(&decision));
         Ok(Lowered {
             kernel: b.finish()?,
             buffers: self.bound.keys().copied().collect(),
