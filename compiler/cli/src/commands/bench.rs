@@ -2,6 +2,7 @@
 
 mod compare;
 pub mod measure;
+mod roofline;
 mod show;
 
 use std::path::PathBuf;
@@ -21,17 +22,20 @@ use crate::report::layers::total_flops;
 use crate::stages::Stages;
 use crate::terminal;
 use measure::{Bench, Measured};
+use roofline::Roofline;
 
 const EXAMPLES: &str = "\
 Examples:
   dlmc bench models/lenet.dlm                     a table for people
   dlmc bench models/bench/lenet_b64.dlm --json    one object: ms_min, ms_median, gflops and more
   dlmc bench models/lenet.dlm --infer             the forward pass of the evaluation
+  dlmc bench models/lenet.dlm --roofline a.svg    a picture of what bounds each kernel
   dlmc bench models/lenet.dlm --compare old.json  and what has changed since old.json was printed
 
 GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
-three forward passes. The peak is that of fused multiply-adds in registers on all threads,
-measured in the same run. Data are random numbers of the program's types, made ahead.";
+three forward passes. The peaks are those of fused multiply-adds in registers and of reading memory
+in order, by all threads, measured in the same run. `of roof` is a kernel's part of what they allow a
+thread, if each of its buffers moves once. Data are random numbers of the program's types, made ahead.";
 
 /// Measure the compiled program's step.
 #[derive(Args, Debug)]
@@ -50,6 +54,9 @@ pub struct BenchArguments {
     /// Take tiles from a plan's text (`dlmc dump FILE --emit plan`), which may have been edited
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
+    /// Draw each kernel under the machine's roofline, as an SVG picture
+    #[arg(long, value_name = "FILE.svg")]
+    roofline: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -96,6 +103,8 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let peak = stages.time("measure the peak", || {
         measure::peak(&team, peak_program, lanes)
     })?;
+    let threads = team.workers();
+    let gigabytes = stages.time("measure the bandwidth", || roofline::bandwidth(threads));
     let passes = if arguments.infer || !train.trains() {
         1.0
     } else {
@@ -106,13 +115,19 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         name: frontend.source.name(),
         train: train.name.clone(),
         batch: part.batch,
-        threads: team.workers(),
         flops,
-        peak,
+        roof: Roofline {
+            gflops: peak,
+            gigabytes,
+            threads,
+        },
         measured,
     };
     stages.show();
     let json = result.json(&step_plan);
+    if let Some(path) = &arguments.roofline {
+        crate::files::replace(path, result.picture(&step_plan).as_bytes())?;
+    }
     match (arguments.json, earlier) {
         (true, _) => terminal::print(&format!("{json}\n")),
         (false, None) => terminal::print(&result.table(&step_plan)),

@@ -5,6 +5,7 @@ use dlm_runtime::team::CallTime;
 use serde_json::{Value, json};
 
 use super::measure::Measured;
+use super::roofline::{Point, Roofline, bytes_of_site, picture};
 use crate::report::table::Table;
 use crate::report::work::flops_of_site;
 
@@ -16,12 +17,10 @@ pub struct BenchResult {
     pub train: String,
     /// Samples of a step.
     pub batch: usize,
-    /// Workers.
-    pub threads: usize,
     /// Nominal operations of a step.
     pub flops: f64,
-    /// The machine's peak in GFLOP/s.
-    pub peak: f64,
+    /// What the machine gives at best.
+    pub roof: Roofline,
     /// The times.
     pub measured: Measured,
 }
@@ -35,6 +34,20 @@ struct Row<'a> {
     share: f64,
     /// On one worker; none where its loops depend on data.
     gflops: Option<f64>,
+    /// Of its buffers, each once.
+    bytes: f64,
+}
+
+impl Row<'_> {
+    /// Its place under the roof; none where there is no arithmetic.
+    fn point(&self) -> Option<Point> {
+        let gflops = self.gflops.filter(|gflops| *gflops > 0.0)?;
+        Some(Point {
+            intensity: gflops * 1e3 * self.microseconds / self.bytes.max(1.0),
+            gflops,
+            share: self.share,
+        })
+    }
 }
 
 impl BenchResult {
@@ -52,13 +65,17 @@ impl BenchResult {
                 "microseconds": row.microseconds,
                 "share": row.share,
                 "gflops": row.gflops,
+                "flops": row.gflops.map(|gflops| gflops * 1e3 * row.microseconds),
+                "bytes": row.bytes,
+                "intensity": row.point().map(|point| point.intensity),
+                "roof_gflops": row.point().map(|point| self.roof.at(point.intensity)),
             })
         };
         json!({
             "name": self.name,
             "train": self.train,
             "batch": self.batch,
-            "threads": self.threads,
+            "threads": self.roof.threads,
             "ms_min": self.measured.min(),
             "ms_median": self.measured.median(),
             "ms_max": self.measured.max(),
@@ -66,8 +83,9 @@ impl BenchResult {
             "steps": self.measured.steps,
             "flops": self.flops,
             "gflops": self.gflops(),
-            "peak_gflops": self.peak,
-            "peak_share": self.gflops() / self.peak,
+            "peak_gflops": self.roof.gflops,
+            "peak_share": self.gflops() / self.roof.gflops,
+            "peak_gigabytes": self.roof.gigabytes,
             "kernels": self.rows(plan).iter().map(row).collect::<Vec<_>>(),
         })
     }
@@ -78,19 +96,21 @@ impl BenchResult {
         let mut text = format!(
             "{} {}: batch {}, {} threads, {} measurements of {} steps\n\
              \x20 step     {:.3} ms median, {:.3} min, {:.3} max\n\
-             \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, all threads)\n\n",
+             \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, all threads)\n\
+             \x20 memory   {:.1} GB/s are read in order by all threads\n\n",
             self.name,
             self.train,
             self.batch,
-            self.threads,
+            self.roof.threads,
             measured.milliseconds.len(),
             measured.steps,
             measured.median(),
             measured.min(),
             measured.max(),
             self.gflops(),
-            100.0 * self.gflops() / self.peak,
-            self.peak,
+            100.0 * self.gflops() / self.roof.gflops,
+            self.roof.gflops,
+            self.roof.gigabytes,
         );
         let mut table = Table::new(&[
             "phase",
@@ -99,6 +119,8 @@ impl BenchResult {
             "us",
             "share",
             "GFLOP/s a thread",
+            "FLOP/B",
+            "of roof",
         ]);
         for row in self.rows(plan) {
             table.row([
@@ -109,23 +131,46 @@ impl BenchResult {
                 format!("{:.1} %", 100.0 * row.share),
                 row.gflops
                     .map_or_else(String::new, |gflops| format!("{gflops:.1}")),
+                shown(row.point().map(|point| point.intensity), ""),
+                shown(
+                    row.point()
+                        .map(|point| 100.0 * point.gflops / self.roof.at(point.intensity)),
+                    " %",
+                ),
             ]);
         }
         text += &table.render();
         text
     }
 
+    /// The kernels under the machine's roof, drawn.
+    pub fn picture(&self, plan: &Plan) -> String {
+        let rows = self.rows(plan);
+        let point = |row: &Row<'_>| Some((row.call.kernel.clone(), row.point()?));
+        let kernels: Vec<(String, Point)> = rows.iter().filter_map(point).collect();
+        let (gflops, gigabytes) = (self.roof.gflops, self.roof.gigabytes);
+        let threads = self.roof.threads;
+        let title = format!(
+            "{} {}: {threads} threads, {gflops:.0} GFLOP/s, {gigabytes:.0} GB/s",
+            self.name, self.train
+        );
+        picture(&title, &self.roof, &kernels)
+    }
+
     /// The call sites, the longest first.
     fn rows(&self, plan: &Plan) -> Vec<Row<'_>> {
         let sites = plan.phases.iter().flat_map(|phase| &phase.groups);
         let sites = sites.flat_map(|group| (0..group.calls.len()).map(move |call| (group, call)));
-        let work = sites.map(|(group, call)| flops_of_site(plan, group, call, self.batch));
+        let work = sites.map(|(group, call)| {
+            let flops = flops_of_site(plan, group, call, self.batch);
+            (flops, bytes_of_site(plan, group, call, self.batch))
+        });
         // Copies at the end of a step stand after the plan's own calls, and do no arithmetic.
-        let work = work.chain(std::iter::repeat(None));
+        let work = work.chain(std::iter::repeat((None, 0.0)));
         let calls = &self.measured.timing.calls;
         let total: u64 = calls.iter().map(|call| call.nanoseconds).sum();
         let steps = self.measured.timed_steps as f64;
-        let row = |(call, flops): (_, Option<f64>)| {
+        let row = |(call, (flops, bytes)): (_, (Option<f64>, f64))| {
             let call: &CallTime = call;
             let nanoseconds = call.nanoseconds as f64 / steps;
             Row {
@@ -135,10 +180,18 @@ impl BenchResult {
                 gflops: flops
                     .filter(|_| nanoseconds > 0.0)
                     .map(|flops| flops / nanoseconds),
+                bytes,
             }
         };
         let mut rows: Vec<Row<'_>> = calls.iter().zip(work).map(row).collect();
         rows.sort_by(|a, b| b.microseconds.total_cmp(&a.microseconds));
         rows
     }
+}
+
+fn shown(number: Option<f64>, unit: &str) -> String {
+    number.map_or_else(String::new, |number| match unit {
+        "" => format!("{number:.1}"),
+        _ => format!("{number:.0}{unit}"),
+    })
 }
