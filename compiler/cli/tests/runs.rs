@@ -449,10 +449,10 @@ fn half_precision_trains_nearly_as_well() {
         let outcome = place.dlmc(&["run", "a.dlm", "--quiet", "--out", "run"]);
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
         let text = std::fs::read_to_string(place.path("run/metrics.csv")).expect("metrics");
-        let rows = text
+        let mut rows = text
             .lines()
             .filter(|line| line.contains(",eval,cross_entropy,"));
-        let value = rows.last().and_then(|line| line.rsplit(',').next());
+        let value = rows.next_back().and_then(|line| line.rsplit(',').next());
         value
             .and_then(|value| value.parse::<f64>().ok())
             .expect("a value")
