@@ -326,3 +326,25 @@ fn products_in_half_precision() {
     // A sum in another order rounds to a neighbour now and then: bf16 has 8 bits.
     check_within(&graphs, 0.03);
 }
+
+/// Views between a value in lanes and a product over the batch, which reads them as plain rows.
+#[test]
+fn views_that_products_read() {
+    for body in [
+        "x |> flatten |> Linear[32] |> flip[-1] |> Linear[10]",
+        "flatten(x)[:, 0:32] |> Linear[10]",
+        "flatten(x)[:, ::2] |> Linear[10]",
+        "x[.., ::2, ::2] |> Conv2d[4, 3] |> flatten |> Linear[10]",
+        "x |> pad[(1, 1), (1, 1)] |> flatten |> Linear[10]",
+        "x |> upsample[2] |> flatten |> Linear[10]",
+        "x |> Conv2d[4, 3] |> transpose[1, 2] |> flatten |> Linear[10]",
+        "x |> Conv2d[4, 3, pad=1] |> pixel_shuffle[2] |> flatten |> Linear[10]",
+        "x |> squeeze[1] |> Lstm[8] |> flatten |> Linear[10]",
+        "x |> squeeze[1] |> Gru[4, layers=2] |> Rnn[6] |> flatten |> Linear[10]",
+        "x |> squeeze[1] |> Lstm[4, bidirectional=true] |> mean[axis=1] |> Linear[10]",
+        "x |> squeeze[1] |> Gru[4, bidirectional=true, layers=2] |> flatten |> Linear[10]",
+    ] {
+        let block = format!("block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {{ return {body} }}");
+        check(&program("digits[]", &block, "Net", "sgd[lr=0.1]"));
+    }
+}

@@ -8,6 +8,7 @@ use super::affine::Affine;
 use super::coarse::restriction;
 use super::forming::{Forming, Members};
 use super::lanes::{ContractionLanes, Lanes};
+use super::lower::vector_operands_of;
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
 use super::target::Target;
@@ -111,6 +112,28 @@ pub fn root(graph: &Graph, mut node: NodeId) -> NodeId {
 /// Whether a value comes from outside: an input, or an argument of a loop's body.
 pub fn is_given(op: &Op) -> bool {
     matches!(op, Op::Input { .. } | Op::Argument { .. })
+}
+
+/// The operands of a product over the batch that are read along its vector axis: in lanes as they are, they are copied into
+/// plain rows, and so they are stored themselves, views too.
+pub fn rows_over_batch(
+    graph: &Graph,
+    lanes: &Lanes,
+    strategy: Option<&Strategy>,
+    anchor: NodeId,
+) -> Vec<NodeId> {
+    let node = &graph.nodes[anchor];
+    let (Op::Contract(contraction), Some(Strategy::Plain)) = (&node.op, strategy) else {
+        return Vec::new();
+    };
+    let over = lanes.contraction(contraction, &node.inputs);
+    if !matches!(over, ContractionLanes::Across(_)) {
+        return Vec::new();
+    }
+    let operands = vector_operands_of(graph, anchor).into_iter();
+    operands
+        .filter(|&operand| lanes.axis(operand) == Some(0))
+        .collect()
 }
 
 /// Chooses what is stored, `kept` in any case, and forms the groups.
@@ -296,8 +319,13 @@ impl<'a> Fuser<'a> {
             let node = &self.graph.nodes[id];
             let product = matches!(&node.op, Op::Contract(c) if c.operands.len() > 1);
             if product || node.op == Op::Gather {
+                let copied = rows_over_batch(self.graph, self.lanes, self.strategies.get(&id), id);
                 for &input in &node.inputs {
                     let mut operand = root(self.graph, input);
+                    if copied.contains(&operand) {
+                        self.require(operand);
+                        continue;
+                    }
                     while let Op::View(_) = self.graph.nodes[operand].op {
                         operand = root(self.graph, self.graph.nodes[operand].inputs[0]);
                     }

@@ -3,11 +3,10 @@
 //! A unit runs in the earliest phase in which everything it reads is there. What one sample block reads of its own
 //! samples was made earlier in the same task; all else needs the barrier between two phases.
 
-use super::fuse::{Fusion, Group, Strategy, leaves, leaves_of};
-use super::lanes::{ContractionLanes, Lanes};
+use super::fuse::{Fusion, Group, Strategy, leaves, leaves_of, rows_over_batch};
+use super::lanes::Lanes;
 use super::loops::Loops;
-use super::lower::vector_operands_of;
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a unit computes.
@@ -131,25 +130,10 @@ impl Builder<'_> {
         reads
     }
 
-    /// The operands in lanes that a product over the batch reads along its vector axis.
+    /// The operands that are copied into plain rows for a group.
     fn relayouts(&self, group: &Group) -> Vec<NodeId> {
-        let Some(anchor) = group.anchor.filter(|_| group.strategy == Strategy::Plain) else {
-            return Vec::new();
-        };
-        let node = &self.graph.nodes[anchor];
-        let Op::Contract(contraction) = &node.op else {
-            return Vec::new();
-        };
-        if !matches!(
-            self.lanes.contraction(contraction, &node.inputs),
-            ContractionLanes::Across(_)
-        ) {
-            return Vec::new();
-        }
-        let operands = vector_operands_of(self.graph, anchor).into_iter();
-        operands
-            .filter(|&operand| self.lanes.axis(operand) == Some(0))
-            .collect()
+        let rows = |anchor| rows_over_batch(self.graph, self.lanes, Some(&group.strategy), anchor);
+        group.anchor.map_or_else(Vec::new, rows)
     }
 
     /// The phase in which a value's plain copy is made.
