@@ -54,12 +54,13 @@ fn bce(p: f32[..], y: f32[..]) -> f32 {
   return -mean(t * maximum(log(p), -100) + (1 - t) * maximum(log(1 - p), -100))
 }
 
-# bce(sigmoid(x), y) without overflow; `pos_weight` multiplies the losses of positives
-fn bce_logits[pos_weight: float = 1](x: f32[..], y: f32[..]) -> f32 {
+# bce(sigmoid(x), y) without overflow; `pos_weight` multiplies the losses of positives,
+# with one number or one for each place on the last axis
+fn bce_logits[pos_weight = none](x: f32[..], y: f32[..]) -> f32 {
   let t = _like(x, y)
   let tail = log(1 + exp(-abs(x))) + maximum(-x, 0)
-  if pos_weight == 1 { return mean((1 - t) * x + tail) }
-  return mean((1 - t) * x + (1 + (pos_weight - 1) * t) * tail)
+  if pos_weight == none { return mean((1 - t) * x + tail) }
+  return mean((1 - t) * x + (1 + (_along[-1, len(x.shape)](pos_weight) - 1) * t) * tail)
 }
 
 # (x - y)^2

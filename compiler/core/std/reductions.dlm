@@ -21,17 +21,17 @@ fn logsumexp[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {
   return sum[axis](s)
 }
 
-# the k largest along the last axis, largest first, and their positions
-fn topk[k: int](x: f32[.., n]) -> f32[.., k], i32[.., k] {
+# the k largest along an axis, largest first, and their positions
+fn topk[k: int, axis: int = -1](x: f32[..]) -> f32[..], i32[..] {
   let values = []
   let places = []
   let rest = x
   for i in 0..k {
-    let place = argmax[-1](rest)
-    let hit = _positions[-1](x) == unsqueeze[-1](place)
-    values = values + [max[-1](rest)]
+    let place = argmax[axis](rest)
+    let hit = _positions[axis](x) == unsqueeze[axis](place)
+    values = values + [max[axis](rest)]
     places = places + [place]
     rest = where(hit, -1e30 * 1e30, rest)
   }
-  return stack[axis=-1](values), stack[axis=-1](places)
+  return stack[axis=axis](values), stack[axis=axis](places)
 }

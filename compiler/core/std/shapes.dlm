@@ -3,13 +3,14 @@
 # i32[..] to f32[.., n]: 1 at the class, else 0
 fn one_hot[n: int](ids: i32[..]) -> f32[..] { return f32(_is_class[n, -1](ids)) }
 
-# [B, C, H, W] to [B, C, k H, k W], corners unaligned; mode "nearest" or "bilinear"
-fn upsample[k: int, mode: str = "nearest"](x: f32[B, c, h, w]) -> f32[B, c, ..] {
+# [B, C, H, W] to [B, C, k H, k W], corners unaligned; mode "nearest" or "bilinear"; k for both axes, or (kh, kw)
+fn upsample[k, mode: str = "nearest"](x: f32[B, c, h, w]) -> f32[B, c, ..] {
+  let kh, kw = _each[k, 2]
   if mode == "nearest" {
-    let wide = expand[-1, -1, -1, k, -1, k](unsqueeze[-1](unsqueeze[3](x)))
-    return reshape[B, c, h * k, w * k](wide)
+    let wide = expand[-1, -1, -1, kh, -1, kw](unsqueeze[-1](unsqueeze[3](x)))
+    return reshape[B, c, h * kh, w * kw](wide)
   }
-  return _stretch[k](_stretch[k](x) |> transpose[2, 3]) |> transpose[2, 3]
+  return _stretch[kw](_stretch[kh](x) |> transpose[2, 3]) |> transpose[2, 3]
 }
 
 # linear interpolation along axis 2: a new position is a mix of two old ones

@@ -8,7 +8,8 @@
 
 use super::rewrite::Rewrite;
 use crate::graph::{
-    AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, NodeId, Op, Scalar, TypeError, View,
+    AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, NodeId, Op, ReduceOp, Scalar, TypeError,
+    View,
 };
 use dlm_grammar::Span;
 
@@ -97,6 +98,21 @@ fn zero(dtype: DType) -> Scalar {
     }
 }
 
+/// The same of integers, which no product takes: the earlier elements on an axis of their own, which is summed.
+fn sum_of_earlier(
+    graph: &mut Graph,
+    x: NodeId,
+    axis: usize,
+    index: Vec<AxisIndex>,
+    span: Span,
+) -> Result<NodeId, TypeError> {
+    let mut shape = graph.shape(x).to_vec();
+    let (rank, fill) = (shape.len(), Scalar::I32(0));
+    shape.push(shape[axis]);
+    let earlier = graph.view(x, View { shape, index, fill }, span)?;
+    graph.reduce(ReduceOp::Sum, earlier, &[rank], span)
+}
+
 fn cumulative_sum(
     graph: &mut Graph,
     x: NodeId,
@@ -110,7 +126,11 @@ fn cumulative_sum(
         true => AxisIndex::affine(&[(own, 1), (shape.len(), back)], 0, 1),
         false => AxisIndex::variable(own),
     };
-    let operands = vec![(0..shape.len()).map(place).collect()];
+    let index: Vec<AxisIndex> = (0..shape.len()).map(place).collect();
+    if !graph.ty(x).dtype.is_float() {
+        return sum_of_earlier(graph, x, axis, index, span);
+    }
+    let operands = vec![index];
     graph.contract(
         Contraction {
             shape: shape.clone(),

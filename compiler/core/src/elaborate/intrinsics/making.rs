@@ -69,6 +69,15 @@ fn full(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 /// `arange[n]`: i32 from 0 to n - 1; `arange[start, end]`.
 fn arange(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let given: Vec<&GivenStatic> = a.positional().collect();
+    if let [Some(size)] = given
+        .iter()
+        .map(|given| given.value.as_dim())
+        .collect::<Vec<_>>()[..]
+        && size.is_dynamic()
+    {
+        let node = e.emit().iota(vec![size], 0);
+        return Ok(e.tensor(node));
+    }
     let bounds: Vec<i64> = given
         .iter()
         .filter_map(|given| given.value.as_int())
