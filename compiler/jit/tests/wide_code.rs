@@ -108,6 +108,15 @@ fn tiles_that_fit_the_registers_do_not_spill() {
     }
 }
 
+#[test]
+fn a_splat_is_loaded_once_for_both_halves_of_its_lanes() {
+    let code = assemble(&tile(6, 1, 16), Features::AVX2).expect("has code");
+    let text = disassemble(&code);
+    let body = loop_body(&text);
+    let loads = body.lines().filter(|line| line.contains("vbroadcastss"));
+    assert_eq!(loads.count(), 6, "{text}");
+}
+
 /// From the target of the last backward jump to the jump.
 fn loop_body(text: &str) -> String {
     let jump = text

@@ -495,7 +495,7 @@ fn cost(
     } else {
         0
     };
-    // A splat takes as many registers as a vector: one for each part of the lanes.
+    // A splat counts as a vector, one register for each part of the lanes: an upper bound, as its parts may share one.
     let held = (0..2).map(|operand| match shape.vector[operand] {
         true => loads[operand],
         false => loads[operand] * parts,

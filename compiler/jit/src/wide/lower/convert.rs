@@ -98,11 +98,10 @@ impl Lower<'_> {
         }
         let width = self.width(value);
         let source = self.register(a, 0);
-        for part in 0..self.part_count(value) {
-            let to = vector(self.storage_registers(value)[part], width);
-            self.vector(VectorOp::Broadcast, width, to, &[vector(source, Width::X)]);
+        for to in self.splat_target(value) {
+            let source = vector(source, Width::X);
+            self.vector(VectorOp::Broadcast, width, vector(to, width), &[source]);
         }
-        self.target(value);
     }
 
     fn splat_mask(&mut self, value: Value, a: Value) {
@@ -119,11 +118,9 @@ impl Lower<'_> {
         let index = self.register(a, 0);
         let one = self.temporary(Width::X);
         self.vector(VectorOp::FromGeneral, Width::X, one, &[word(index)]);
-        for part in 0..self.part_count(value) {
-            let to = vector(self.storage_registers(value)[part], width);
-            self.vector(VectorOp::Broadcast, width, to, &[one]);
+        for to in self.splat_target(value) {
+            self.vector(VectorOp::Broadcast, width, vector(to, width), &[one]);
         }
-        self.target(value);
     }
 
     pub(super) fn int_to_index(&mut self, value: Value, a: Value) {

@@ -18,6 +18,10 @@ const LOW_HALVES: [u8; 16] = [
 impl Lower<'_> {
     pub(super) fn load_halves(&mut self, value: Value, pending: &Pending) {
         let (lanes, width) = (self.lanes(value), self.width(value));
+        let targets = match pending.splat {
+            true => self.splat_target(value),
+            false => self.target(value),
+        };
         let low = (pending.splat || lanes < 4).then(|| {
             let code = match pending.splat {
                 true => Code::Movzx_r32_rm16,
@@ -25,7 +29,7 @@ impl Lower<'_> {
             };
             self.bytes_to_vector(code, pending.memory)
         });
-        for part in 0..self.part_count(value) {
+        for (part, to) in targets.into_iter().enumerate() {
             let mut memory = pending.memory;
             memory.displacement += part as i32 * width.bytes() as i32 / 2;
             let whole = match low {
@@ -37,10 +41,8 @@ impl Lower<'_> {
                     self.fresh_with(VectorOp::WidenHalves, width, &[memory])
                 }
             };
-            let to = self.storage_registers(value)[part];
             self.copy(to, whole);
         }
-        self.target(value);
     }
 
     /// Up to four elements from lane `first` on, `step` bytes apart, as words.

@@ -108,7 +108,10 @@ impl Lower<'_> {
     fn load_words(&mut self, value: Value, pending: &Pending) {
         let lanes = self.lanes(value);
         let width = self.width(value);
-        let targets = self.target(value);
+        let targets = match pending.splat {
+            true => self.splat_target(value),
+            false => self.target(value),
+        };
         for (part, &to) in targets.iter().enumerate() {
             let (op, memory) = match (pending.splat, lanes) {
                 (_, 1) => (VectorOp::LoadOne, pending.memory),

@@ -21,7 +21,7 @@ mod store;
 use cranelift_entity::SecondaryMap;
 use dlm_core::loops::{Instruction, Kernel, Statement, Type, Value};
 use indexmap::IndexMap;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use self::address::Addresses;
 use self::load::Pending;
@@ -214,6 +214,17 @@ impl<'a> Lower<'a> {
                 .collect();
         }
         self.registers[leader].clone()
+    }
+
+    /// The registers to write a value to whose lanes are equal: one for all parts, unless the storage is also that of
+    /// values whose lanes differ.
+    fn splat_target(&mut self, value: Value) -> Parts {
+        let mut targets = self.target(value);
+        if !self.storage.is_shared(value) && targets.len() > 1 {
+            targets.truncate(1);
+            self.registers[value] = smallvec![targets[0]; self.part_count(value)];
+        }
+        targets
     }
 
     fn push(&mut self, inst: Inst) {
