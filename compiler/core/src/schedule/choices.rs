@@ -91,9 +91,10 @@ impl Choices {
     ) -> Option<(String, Option<&'d str>)> {
         let own = self.0.iter().filter(|((name, _), _)| name == plan);
         own.filter_map(|((_, kernel), choice)| {
-            let prefix = format!("{kernel}: ");
+            // A value of the same name may have a decision of its own, about its layout.
+            let prefix = format!("{kernel}: lanes ");
             let made = decisions.iter().find(|text| text.starts_with(&prefix));
-            let shown = format!("{prefix}{choice}");
+            let shown = format!("{kernel}: {choice}");
             let is_shown = made.is_some_and(|text| text.starts_with(&shown));
             (!is_shown).then(|| (shown, made.map(String::as_str)))
         })
@@ -217,5 +218,12 @@ plan \"step\" {
             ("product2: lanes 8, tile [2]", None)
         );
         assert!(choices.refused("init", &made).is_none());
+        let made = [
+            "product2: channels beside the lanes",
+            "product1: lanes 16, tile [1, 4, 3]: 12 sums",
+            "product2: lanes 8, tile [2]: 4 sums",
+        ]
+        .map(str::to_string);
+        assert!(choices.refused("step", &made).is_none());
     }
 }

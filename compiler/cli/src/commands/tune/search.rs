@@ -203,7 +203,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// What the plan says of a kernel.
 fn decision(plan: &Plan, kernel: &str) -> String {
-    let prefix = format!("{kernel}: ");
+    let prefix = format!("{kernel}: lanes ");
     let made = plan.decisions.iter().find(|text| text.starts_with(&prefix));
     made.cloned().unwrap_or_default()
 }

@@ -142,9 +142,11 @@ impl Plan {
         };
         let names: Vec<String> = call.buffers.iter().map(name).collect();
         let start = format!("{}: ", kernel.name);
+        // A value of the kernel's name may have a decision about its layout, which stands before.
         let reason = self
             .decisions
             .iter()
+            .rev()
             .find_map(|line| line.strip_prefix(&start));
         // What was not taken stands in the decision alone.
         let reason = reason.map(|reason| reason.split("; else ").next().unwrap_or(reason));
