@@ -57,6 +57,20 @@ fn every_program_keeps_its_meaning_and_its_layout_is_stable() {
     }
 }
 
+/// A body on one line that no line holds is broken, and the item then set apart as one of several lines.
+#[test]
+fn an_item_that_must_be_broken_is_set_apart_at_once() {
+    for words in 1..14 {
+        let pipe = " |> relu".repeat(words);
+        let text = format!(
+            "data d = digits[]\nblock Net(x: f32[B, 8]) -> f32[B, 8] {{ return x{pipe} }}\nlet a = 1\n"
+        );
+        let formatted = check("broken", &text);
+        let is_broken = formatted.contains("{\n");
+        assert_eq!(formatted.contains("\n\nblock"), is_broken, "{formatted}");
+    }
+}
+
 #[test]
 fn the_page_looks_like_the_page() {
     for (name, text) in PAGE_PROGRAMS {

@@ -77,7 +77,7 @@ fn compare(text: &str, entry: &str, samples: i64, seed: u64) -> Result<usize, St
         let tensor = got
             .tensor(name)
             .map_err(|error| format!("{name}: {error}"))?;
-        agree(name, &numbers(&tensor), &want.data)?;
+        library::agree(name, &numbers(&tensor), &want.data)?;
         compared += 1;
     }
     Ok(compared)
@@ -108,21 +108,4 @@ fn numbers(tensor: &TensorView<'_>) -> Vec<f64> {
             .collect(),
         _ => tensor.data().iter().map(|byte| f64::from(*byte)).collect(),
     }
-}
-
-fn agree(name: &str, got: &[f64], want: &[f64]) -> Result<(), String> {
-    if got.len() != want.len() {
-        return Err(format!("{name}: {} values, not {}", got.len(), want.len()));
-    }
-    let scale = want
-        .iter()
-        .fold(1.0_f64, |scale, value| scale.max(value.abs()));
-    for (index, (got, want)) in got.iter().zip(want).enumerate() {
-        // Not `>`: NaN is wrong too.
-        let near = (got - want).abs() <= 2e-5 * scale + 2e-4 * want.abs();
-        if !near {
-            return Err(format!("{name}[{index}] is {got}, not {want}"));
-        }
-    }
-    Ok(())
 }

@@ -2,9 +2,8 @@
 
 mod common;
 
-use common::Place;
+use common::{Place, floats, tensors};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView, serialize};
 
 /// A net that is one number, which is 2 at first, and a line of numbers to learn from.
 const HEAD: &str = "\
@@ -58,13 +57,6 @@ fn named(rows: &[Row], ending: &str) -> Vec<f64> {
 
 fn near(got: f64, want: f64) -> bool {
     (got - want).abs() <= 1e-5 * want.abs().max(1.0)
-}
-
-fn floats(file: &[u8], key: &str) -> Vec<f32> {
-    let file = SafeTensors::deserialize(file).expect("a safetensors file");
-    let tensor = file.tensor(key).unwrap_or_else(|_| panic!("no `{key}`"));
-    let words = tensor.data().as_chunks::<4>().0.iter();
-    words.map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 fn saved(place: &Place, file: &str, key: &str) -> Vec<f32> {
@@ -259,20 +251,6 @@ fn mixed_labels_are_shares_of_classes() {
         "{rows:?}"
     );
     assert!(value("classes") == 2.0 && value("spread") > 0.0, "{rows:?}");
-}
-
-/// A file of tensors of f32.
-fn tensors(given: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
-    let bytes = |data: &[f32]| -> Vec<u8> { data.iter().flat_map(|x| x.to_le_bytes()).collect() };
-    let stored: Vec<_> = given
-        .iter()
-        .map(|(key, shape, data)| (*key, shape.to_vec(), bytes(data)))
-        .collect();
-    let views = stored.iter().map(|(key, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("bytes of that shape");
-        (*key, view)
-    });
-    serialize(views, None).expect("tensors can be written")
 }
 
 const TWO: &str = "train t[epochs=1] {

@@ -571,3 +571,28 @@ fn tuning_tells_what_it_found_and_keeps_it() {
         assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     }
 }
+
+#[test]
+fn a_step_that_takes_too_much_memory_is_refused_with_how_much() {
+    let run = |memory: &str| {
+        let statics = format!("a[epochs=4, memory={memory}, ");
+        let program = PROGRAM.replace("a[epochs=4, ", &statics);
+        let place = Place::new().with("a.dlm", program);
+        place.dlmc(&["run", "a.dlm", "--quiet"])
+    };
+    for enough in ["\"512MB\"", "\"1 GiB\"", "100000000"] {
+        assert_eq!(run(enough).code, Some(0), "{enough}");
+    }
+    let outcome = run("\"1KB\"").bad(1);
+    for part in ["a step takes ", " more than `memory` allows"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+    for wrong in ["\"much\"", "\"-1MB\"", "\"99999999999GB\"", "0"] {
+        let outcome = run(wrong).bad(1);
+        assert!(
+            outcome.stderr.contains("`memory` is "),
+            "{wrong}: {}",
+            outcome.stderr
+        );
+    }
+}

@@ -103,7 +103,7 @@ fn compare(
         .collect();
     let found = interpret(plan, plan.batch, &inputs).map_err(|error| error.to_string())?;
     for ((name, want), (_, got)) in wanted.iter().zip(&found) {
-        agree(name, &got.data, &want.data)?;
+        library::agree(name, &got.data, &want.data)?;
     }
     for (backend, code) in code {
         let left = code.run(plan, &inputs);
@@ -118,20 +118,4 @@ fn compare(
         }
     }
     Ok(wanted.len())
-}
-
-fn agree(name: &str, got: &[f64], want: &[f64]) -> Result<(), String> {
-    if got.len() != want.len() {
-        return Err(format!("{name}: {} values, not {}", got.len(), want.len()));
-    }
-    let scale = want
-        .iter()
-        .fold(1.0_f64, |scale, value| scale.max(value.abs()));
-    for (index, (got, want)) in got.iter().zip(want).enumerate() {
-        let near = got == want || (got - want).abs() <= 2e-5 * scale + 2e-4 * want.abs();
-        if !near {
-            return Err(format!("{name}[{index}] is {got}, not {want}"));
-        }
-    }
-    Ok(())
 }

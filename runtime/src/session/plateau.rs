@@ -1,4 +1,5 @@
-//! Factors that get smaller when a metric no longer gets better (PyTorch's `ReduceLROnPlateau`, whose rules these are).
+//! Factors that get smaller when a metric no longer gets better (PyTorch's `ReduceLROnPlateau`, whose rules these are, but that
+//! the threshold is a part of the best value's size: of a negative one, too, a better value differs by that much).
 
 use std::collections::BTreeMap;
 
@@ -147,14 +148,14 @@ mod tests {
         factors
     }
 
-    /// The values are those of `torch.optim.lr_scheduler.ReduceLROnPlateau(factor=0.5, patience=1)` for these metrics.
+    /// The values are those of `torch.optim.lr_scheduler.ReduceLROnPlateau(factor=0.5, patience=1)` (2.13) for these metrics.
     #[test]
     fn the_factor_falls_when_a_metric_stays() {
         let losses = [3.0, 2.0, 1.99999, 2.5, 1.0, 1.5, 1.4, 1.3, 1.2];
         let expected = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125];
         assert_eq!(factors("loss", None, &losses), expected);
         assert_eq!(factors("valid.loss", None, &losses), expected);
-        let gains = losses.map(|loss| -loss);
+        let gains = [1.0, 2.0, 2.00001, 1.5, 3.0, 2.0, 2.1, 2.2, 2.3];
         assert_eq!(factors("accuracy", None, &gains), expected);
         assert_eq!(factors("gain", Some(true), &gains), expected);
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::schedule::Choices;
 use dlm_runtime::call::CallError;
+use dlm_runtime::program::Executable;
 use dlm_runtime::session::{Session, SessionError};
 use dlm_runtime::team::Team;
 
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::tuned;
+use crate::report::table::bytes;
 use crate::stages::Stages;
 use observe::Display;
 
@@ -88,6 +90,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     }
     (plan.resume, plan.save_every) = (arguments.resume, arguments.save_every);
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    check_memory(&train, &plan.steps, team.workers())?;
     let mut session = stages
         .time("start", || Session::new(&team, plan))
         .map_err(|error| failure(error, &frontend, &train))?;
@@ -115,6 +118,28 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+/// An error where a step takes more memory than the run's setting allows; activations are not computed again to save it.
+fn check_memory(train: &TrainProgram, steps: &[Executable], workers: usize) -> Result<(), Failure> {
+    let limit = train
+        .settings
+        .memory
+        .and_then(|limit| u64::try_from(limit).ok());
+    let Some(limit) = limit else {
+        return Ok(());
+    };
+    let taken = |step: &Executable| {
+        step.persistent_bytes + step.arena_bytes + step.scratch_bytes * workers as u64
+    };
+    match steps.iter().map(taken).max() {
+        Some(taken) if taken > limit => Err(Failure::data(format!(
+            "a step takes {} with {workers} threads, {} more than `memory` allows; smaller batches take less",
+            bytes(taken),
+            bytes(taken - limit)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Uses the tiles that `tune` has found for this program, or those of the run that is gone on with.

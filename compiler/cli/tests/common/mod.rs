@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use tempfile::TempDir;
 
 /// What a call of the binary came to.
@@ -144,3 +145,25 @@ train small[epochs=1, seed=3] {
   }
 }
 ";
+
+/// A file of tensors of f32.
+pub fn tensors(given: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
+    let bytes = |data: &[f32]| -> Vec<u8> { data.iter().flat_map(|x| x.to_le_bytes()).collect() };
+    let stored: Vec<_> = given
+        .iter()
+        .map(|(key, shape, data)| (*key, shape.to_vec(), bytes(data)))
+        .collect();
+    let views = stored.iter().map(|(key, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("bytes of that shape");
+        (*key, view)
+    });
+    serialize(views, None).expect("tensors can be written")
+}
+
+/// The elements of a tensor in a file.
+pub fn floats(file: &[u8], key: &str) -> Vec<f32> {
+    let file = SafeTensors::deserialize(file).expect("a safetensors file");
+    let tensor = file.tensor(key).unwrap_or_else(|_| panic!("no `{key}`"));
+    let words = tensor.data().as_chunks::<4>().0.iter();
+    words.map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}

@@ -353,7 +353,7 @@ pub struct RunSettings {
     pub patience: Option<i64>,
     /// What products are computed in.
     pub precision: Precision,
-    /// The memory that a step may take, in bytes.
+    /// The memory that a run's step may take, in bytes.
     pub memory: Option<i64>,
     /// Report every so many steps; from `log_every` in the statics, default 1.
     pub log_every: i64,

@@ -214,6 +214,13 @@ impl Elaborator<'_> {
             };
             return Ok(());
         }
+        if let ("memory", Some(text)) = (name, value.as_text()) {
+            settings.memory = bytes(text);
+            return match settings.memory {
+                Some(_) => Ok(()),
+                None => Err(self.wrong_setting(name, &value, "bytes, such as \"512MB\"", span)),
+            };
+        }
         let least = if name == "seed" { i64::MIN } else { 1 };
         let Some(number) = value.as_int().filter(|&number| number >= least) else {
             let wanted = if name == "seed" {
@@ -248,6 +255,23 @@ impl Elaborator<'_> {
         let message = format!("`{name}` is {wanted}, and this is {shown}");
         self.report(error(codes::STATIC_TYPE, span, message))
     }
+}
+
+/// `512MB`, with powers of 1000, or `512MiB`, with powers of 1024.
+fn bytes(text: &str) -> Option<i64> {
+    const UNITS: [(&str, i64); 6] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+    ];
+    let of_unit = |(unit, size): &(&str, i64)| {
+        let count: i64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        count.checked_mul(*size).filter(|&bytes| bytes > 0)
+    };
+    UNITS.iter().find_map(of_unit)
 }
 
 fn setting_names(train: &Train) -> Vec<String> {

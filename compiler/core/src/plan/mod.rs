@@ -256,6 +256,14 @@ pub struct Plan {
     pub decisions: Vec<String>,
 }
 
+/// What stands in a decision between what was taken and what could have been.
+pub const ELSE: &str = "; else ";
+
+/// The part of a decision that says what was taken, and why.
+pub fn taken(decision: &str) -> &str {
+    decision.split(ELSE).next().unwrap_or(decision)
+}
+
 impl Plan {
     /// The buffer whose memory a buffer is: itself, or the stacked buffer that it is a row of.
     pub fn base(&self, id: BufferId) -> BufferId {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// The graph with a copy of each parameter or state that is reported or returned as it is; none where there is none.
 ///
 /// # Errors
-/// None in truth.
+/// Where a copy does not type, which is a fault of this pass.
 pub fn apart(graph: &Graph) -> Result<Option<Graph>, TypeError> {
     let persistent = persistent(graph);
     let leaves = |kind: OutputKind| matches!(kind, OutputKind::Report | OutputKind::Result);
@@ -45,7 +45,7 @@ fn persistent(graph: &Graph) -> BTreeSet<NodeId> {
     inputs.chain(updates).collect()
 }
 
-/// The same value as the result of an operation.
+/// The same value as the result of an operation: the larger of it and itself.
 fn copied(graph: &mut Graph, node: NodeId) -> Result<NodeId, TypeError> {
     let same = match graph.nodes[node].ty.dtype {
         DType::Bool => BinaryOp::And,

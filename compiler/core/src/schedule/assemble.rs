@@ -14,6 +14,7 @@ use super::units::{Unit, Work, units};
 use crate::graph::{Graph, NodeId, Op, TypeError};
 use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
+use std::collections::BTreeSet;
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
@@ -41,18 +42,7 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
-    let fault = |error: TypeError| ScheduleError {
-        error: LowerError::Type(error),
-        span: Span::default(),
-    };
-    let flat = written_out(graph, target).map_err(|error| ScheduleError {
-        error: LowerError::Pass(error),
-        span: Span::default(),
-    })?;
-    let graph = flat.as_ref().unwrap_or(graph);
-    let copied = apart(graph).map_err(fault)?;
-    let graph = copied.as_ref().unwrap_or(graph);
-    let (graph, kept) = &copies::arranged(graph, &Lanes::analyse(graph)).map_err(fault)?;
+    let (graph, kept) = &ready(graph, target)?;
     let lanes = Lanes::analyse(graph);
     let fusion = fuse(graph, &lanes, target, kept);
     let loops = loops(graph, &lanes, &fusion, target);
@@ -120,6 +110,26 @@ pub fn schedule(
     (plan.inputs, plan.outputs, plan.commits) = (buffers.inputs, buffers.outputs, buffers.commits);
     (plan.arena_bytes, plan.scratch_bytes) = (arena_bytes, scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
+    as_chosen(plan, target)
+}
+
+/// The graph with loops that there are no loops for written out, copies where values must lie apart or in another order,
+/// and the copies among its nodes.
+fn ready(graph: &Graph, target: &Target) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
+    let nowhere = |error: LowerError| ScheduleError {
+        error,
+        span: Span::default(),
+    };
+    let flat = written_out(graph, target).map_err(|error| nowhere(LowerError::Pass(error)))?;
+    let graph = flat.as_ref().unwrap_or(graph);
+    let fault = |error: TypeError| nowhere(LowerError::Type(error));
+    let copied = apart(graph).map_err(fault)?;
+    let graph = copied.as_ref().unwrap_or(graph);
+    copies::arranged(graph, &Lanes::analyse(graph)).map_err(fault)
+}
+
+/// The plan, if every tile that was chosen from outside is in it.
+fn as_chosen(plan: Plan, target: &Target) -> Result<Plan, ScheduleError> {
     match target.choices.refused(&plan.name, &plan.decisions) {
         None => Ok(plan),
         Some((wanted, made)) => Err(ScheduleError {

@@ -1,4 +1,5 @@
 //! A program for each function and block of the library.
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::collections::BTreeMap;
 
@@ -241,4 +242,24 @@ pub fn inputs(callable: &Callable, samples: i64, seed: u64) -> eval::Inputs {
         given.insert("cotangent".to_owned(), values("cotangent", &shape, seed));
     }
     given
+}
+
+/// Whether values are as wanted, but for f32's rounding in another order of sums.
+///
+/// # Errors
+/// The first element that is not.
+pub fn agree(name: &str, got: &[f64], want: &[f64]) -> Result<(), String> {
+    if got.len() != want.len() {
+        return Err(format!("{name}: {} values, not {}", got.len(), want.len()));
+    }
+    let scale = want
+        .iter()
+        .fold(1.0_f64, |scale, value| scale.max(value.abs()));
+    for (index, (got, want)) in got.iter().zip(want).enumerate() {
+        let near = got == want || (got - want).abs() <= 2e-5 * scale + 2e-4 * want.abs();
+        if !near {
+            return Err(format!("{name}[{index}] is {got}, not {want}"));
+        }
+    }
+    Ok(())
 }

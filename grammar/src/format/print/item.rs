@@ -7,6 +7,7 @@ use crate::ast::{
     Definition, Dim, DimKind, Expr, File, Ident, Item, ItemKind, Param, StaticParam, Train, Type,
     TypeKind,
 };
+use crate::format::WIDTH;
 
 impl Printer<'_> {
     /// A whole file.
@@ -31,11 +32,13 @@ impl Printer<'_> {
 
     /// Whether an item has a body that stands on several lines, and so is set apart from its neighbours.
     fn is_tall(&self, item: &Item) -> bool {
-        match &item.kind {
-            ItemKind::Definition(definition) => !self.may_be_flat(&definition.body),
-            ItemKind::Train(train) => !self.may_be_flat(&train.body),
-            ItemKind::Let { .. } | ItemKind::Data { .. } | ItemKind::Import { .. } => false,
-        }
+        let body = match &item.kind {
+            ItemKind::Definition(definition) => &definition.body,
+            ItemKind::Train(train) => &train.body,
+            ItemKind::Let { .. } | ItemKind::Data { .. } | ItemKind::Import { .. } => return false,
+        };
+        let width = || self.item(item, Blank::Never).flat_width();
+        !self.may_be_flat(body) || width().is_none_or(|width| width > WIDTH)
     }
 
     fn item(&self, item: &Item, blank: Blank) -> Doc {

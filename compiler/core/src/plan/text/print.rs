@@ -6,7 +6,7 @@ use crate::loops::Kernel;
 use crate::plan::names::Named;
 use crate::plan::{
     BufferId, Call, KernelId, Layout, Plan, PlanBuffer, Port, ScalarArgument, Space, TaskGroup,
-    Tasks,
+    Tasks, taken,
 };
 
 impl Display for Plan {
@@ -148,9 +148,7 @@ impl Plan {
             .iter()
             .rev()
             .find_map(|line| line.strip_prefix(&start));
-        // What was not taken stands in the decision alone.
-        let reason = reason.map(|reason| reason.split("; else ").next().unwrap_or(reason));
-        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        let reason = reason.map_or(String::new(), |reason| format!(": {}", taken(reason)));
         let comment = format!("  # {}({}){reason}", kernel.name, names.join(", "));
         comment.replace(['\n', '\r'], " ")
     }

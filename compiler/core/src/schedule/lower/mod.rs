@@ -30,7 +30,7 @@ use super::position::Position;
 use super::target::Target;
 use crate::graph::{Graph, NodeId};
 use crate::loops::{self, Buffer, BuildError, Element, Kernel, KernelBuilder, Range, Value};
-use crate::plan::{BufferId, PlanBuffer, ScalarArgument};
+use crate::plan::{BufferId, PlanBuffer, ScalarArgument, taken};
 use cranelift_entity::{EntitySet, PrimaryMap};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -226,7 +226,7 @@ impl<'a> Lowering<'a> {
         decision: String,
     ) -> Result<Lowered, LowerError> {
         let mut b = self.b;
-        b.note(decision.split("; else ").next().unwrap_or(&decision));
+        b.note(taken(&decision));
         Ok(Lowered {
             kernel: b.finish()?,
             buffers: self.bound.keys().copied().collect(),

@@ -5,6 +5,7 @@
 
 use super::Context;
 use crate::graph::{Contraction, NodeId, Op};
+use crate::plan::ELSE;
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
 use crate::schedule::fuse::{Group, Strategy, root};
@@ -347,7 +348,7 @@ fn best(
         taken.name()
     );
     for (number, other) in candidates.iter().take(RUNNERS_UP).enumerate() {
-        let before = if number == 0 { "; else " } else { " or " };
+        let before = if number == 0 { ELSE } else { " or " };
         reason += &format!("{before}{} with {:.2}", other.name(), other.cost);
     }
     Tile {
