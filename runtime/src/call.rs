@@ -170,10 +170,11 @@ fn batch_of(program: &Executable, given: &Tensors) -> Result<u64, CallError> {
             found: describe(tensor.dtype(), tensor.shape()),
         })?);
     }
-    let batch = batch.unwrap_or(1);
-    if batch == 0 || batch > program.max_batch {
+    let batch = batch.unwrap_or(program.min_batch);
+    if !program.takes_batch(batch) {
         return Err(RunError::Batch {
             batch,
+            min_batch: program.min_batch,
             max_batch: program.max_batch,
         }
         .into());
@@ -258,6 +259,7 @@ mod tests {
             persistent_bytes: 128,
             arena_bytes: 384,
             scratch_bytes: 0,
+            min_batch: 1,
             max_batch: 10,
             persistent: vec![slot("w", Space::Persistent, 64, vec![], Layout::Plain)],
             inputs: vec![slot("x", Space::Arena, 0, rows.clone(), lanes)],

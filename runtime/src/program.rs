@@ -234,6 +234,8 @@ pub struct Program {
     pub arena_bytes: u64,
     /// The size of one worker's [`Space::Scratch`].
     pub scratch_bytes: u64,
+    /// The smallest batch: 1, or `max_batch` where the program is for one size alone.
+    pub min_batch: u64,
     /// The largest batch that offsets leave room for; at least 1.
     pub max_batch: u64,
     /// Parameters and states by path, in [`Space::Persistent`].

@@ -49,7 +49,8 @@ pub type Choice = Arc<dyn Fn(&Clock) -> usize + Send + Sync>;
 
 /// What is trained, on what, for how long.
 pub struct Plan {
-    /// The step program, in variants that report the same. Usually one; none to evaluate only.
+    /// The step program, in variants that report the same. Usually one; where samples read one another, one for each size
+    /// of a batch; none to evaluate only.
     pub steps: Vec<Executable>,
     /// Which variant runs a step; the first where there is no choice.
     pub choice: Option<Choice>,
@@ -85,8 +86,9 @@ pub struct Plan {
 pub struct EvaluationPlan {
     /// The `split` column of its rows.
     pub split: String,
-    /// The program of one batch, which must change no parameter and no state.
-    pub program: Executable,
+    /// The program of one batch, which must change no parameter and no state: at least one, and where samples read one
+    /// another one for each size of a batch.
+    pub programs: Vec<Executable>,
     /// Where batches come from.
     pub feeds: Vec<Feed>,
     /// Metrics of the whole set.

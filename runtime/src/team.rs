@@ -49,10 +49,12 @@ pub enum RunError {
         needed: u64,
     },
     /// The driver gave a batch that the program has no room for.
-    #[error("a batch of {batch} samples, where 1 to {max_batch} are possible")]
+    #[error("a batch of {batch} samples, where {min_batch} to {max_batch} are possible")]
     Batch {
         /// The batch.
         batch: u64,
+        /// The program's smallest.
+        min_batch: u64,
         /// The program's largest.
         max_batch: u64,
     },

@@ -84,6 +84,7 @@ fn program() -> Executable {
         persistent_bytes: 0,
         arena_bytes: 256,
         scratch_bytes: 0,
+        min_batch: 1,
         max_batch: 64,
         persistent: vec![],
         inputs: vec![],

@@ -89,6 +89,69 @@ fn steps_follow_from_epochs() {
     assert_eq!(rows[0].0, "0,0,train,i");
 }
 
+const NEIGHBOURS: &str = "train t[epochs=2] {
+  let net = Net
+  let opt = sgd[lr=0](net)
+  step (x, y) in line.train |> batch[4] {
+    let v = reshape[B](x)
+    let loss = net(x) * sum(v * flip[0](v))
+    minimize loss with opt
+    report loss = loss / 2, ends = v[-1] - v[0], jumps = sum((v[1:] - v[:-1]) ^ 2)
+  }
+  eval (x, y) in line.train |> batch[4] {
+    let v = reshape[B](x)
+    report ends = v[-1] - v[0], rolled = max(v - roll[1, axis=0](v)), first = mean(v[:2])
+  }
+}
+";
+
+/// "Slices are Python's", along the batch too, and a smaller last batch "counts exactly": samples that read one another
+/// read those of their own batch alone.
+#[test]
+fn samples_read_those_of_their_batch() {
+    let rows = run(&place(NEIGHBOURS), &["--threads", "2"]);
+    let values = |name: &str| named(&rows, &format!(",{name}"));
+    let twice = |values: [f64; 3]| [values, values].concat();
+    assert_eq!(values("train,loss"), twice([4.0, 116.0, 144.0]));
+    assert_eq!(values("train,ends"), twice([3.0, 3.0, 1.0]));
+    assert_eq!(values("train,jumps"), twice([3.0, 3.0, 1.0]));
+    // Means weighted by samples, of 4, 4 and 2.
+    for (name, wanted) in [("ends", 2.6), ("rolled", 1.0), ("first", 3.7)] {
+        let found = values(&format!("eval,{name}"));
+        assert_eq!(found.len(), 2, "{name}");
+        assert!(
+            found.iter().all(|value| near(*value, wanted)),
+            "{name}: {found:?}"
+        );
+    }
+}
+
+/// A slice that a batch is too small for ends the run before it begins.
+#[test]
+fn a_slice_of_more_than_the_last_batch_is_an_error() {
+    let program = NEIGHBOURS.replace("v[:2]", "v[:3]");
+    let place = place(&program);
+    let failed = place.dlmc(&["run", "p.dlm", "--out", "out"]).bad(1).stderr;
+    assert!(
+        failed.contains("this needs 3 samples, and the last batch has 2"),
+        "{failed}"
+    );
+    assert!(failed.contains("p.dlm:17:86"), "{failed}");
+}
+
+/// The rows of a batch are as many as its samples: an index beyond them ends the run.
+#[test]
+fn an_index_beyond_the_batch_ends_the_run() {
+    let program = NEIGHBOURS.replace("v[-1] - v[0], jumps", "sum(gather(v, i32(v))), jumps");
+    let failed = place(&program)
+        .dlmc(&["run", "p.dlm", "--out", "out"])
+        .bad(1)
+        .stderr;
+    let wanted = "the index 4 is out of range, in sample 0 of the batch, in epoch 0, iter 1";
+    assert!(failed.contains(wanted), "{failed}");
+    assert!(failed.contains("takes 0..B"), "{failed}");
+}
+
 /// "… each computed from the other where not given."
 #[test]
 fn epochs_follow_from_steps() {

@@ -1,7 +1,7 @@
 //! Validation of a program: every index and offset against what it indexes.
 //!
 //! Rules, each with a failing test below:
-//! - `max_batch` is at least 1;
+//! - `min_batch` is at least 1, `max_batch` at least that;
 //! - a call's kernel exists;
 //! - `lanes`, `max_tasks` and `chunk` are not 0;
 //! - a loop's calls exist, in order, none twice, with a round or more; `Round` and rows stand only in loops;
@@ -25,8 +25,8 @@ use crate::tensor::DataType;
 /// What is wrong with a program. A compiler's mistake, never a user's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
-    /// The largest batch is 0.
-    #[error("the program's largest batch is 0")]
+    /// The smallest batch is 0, or the largest is smaller.
+    #[error("the program's smallest batch is 0, or larger than its largest")]
     NoBatch,
     /// A call names a kernel that there is not.
     #[error("{place}: kernel {kernel} of {count}")]
@@ -135,6 +135,11 @@ pub enum ProgramError {
 }
 
 impl Program {
+    /// Whether a step may be of so many samples.
+    pub fn takes_batch(&self, batch: u64) -> bool {
+        (self.min_batch..=self.max_batch).contains(&batch)
+    }
+
     /// The size of a buffer.
     pub fn space_bytes(&self, space: Space) -> u64 {
         match space {
@@ -149,7 +154,7 @@ impl Program {
     /// # Errors
     /// The first rule that is broken, and where.
     pub fn check(&self) -> Result<(), ProgramError> {
-        if self.max_batch == 0 {
+        if self.min_batch == 0 || self.max_batch < self.min_batch {
             return Err(ProgramError::NoBatch);
         }
         for (number, phase) in self.phases.iter().enumerate() {

@@ -5,86 +5,89 @@ use std::ops::ControlFlow;
 use super::feed::FeedState;
 use super::measure::Bench;
 use super::observe::Evaluation;
-use super::report::element_names;
-use super::train::{Bindings, next_batches};
+use super::report::{Reports, element_names};
+use super::train::{Bindings, next_batches, next_size, of_size};
 use super::{Clock, EvaluationPlan, JoinedMetric, SessionError};
 use crate::call::call;
 use crate::checkpoint::Tensors;
 use crate::indices::BadIndex;
 use crate::memory::{Buffer, Memory, Scratch, arena_of};
-use crate::program::{Dimension, Executable, ReportKind, Slot, Space};
+use crate::program::{Dimension, Executable, Report, ReportKind, Slot, Space};
 use crate::team::{Driver, Part, StepMemory, Team};
 use crate::tensor::{Tensor, unpack};
 
 /// An evaluation with its memory.
 pub(super) struct Evaluator {
     split: String,
-    program: Executable,
+    programs: Vec<Executable>,
+    /// Of each program what belongs to it.
+    variants: Vec<Variant>,
     feeds: Vec<FeedState>,
+    joined: Vec<JoinedMetric>,
+}
+
+/// What belongs to one program of an evaluation.
+struct Variant {
     bindings: Bindings,
     arena: Buffer,
-    joins: Vec<Join>,
-    joined: Vec<JoinedMetric>,
+    joins: Vec<Slot>,
     pictures: Vec<Slot>,
 }
 
-/// A report that is joined over all batches: the plain bytes so far.
-struct Join {
-    slot: Slot,
-    bytes: Vec<u8>,
+impl Variant {
+    fn new(
+        program: &Executable,
+        feeds: &[FeedState],
+        clock: &Clock,
+        pictures: &[String],
+    ) -> Result<Variant, SessionError> {
+        let bindings = Bindings::new(program, feeds, clock, pictures)?;
+        let is_shown = |slot: &Slot| pictures.contains(&slot.name);
+        let slots = |which: &dyn Fn(&Report) -> bool| -> Vec<Slot> {
+            let reports = program.reports.iter().filter(|report| which(report));
+            reports.map(|report| report.slot.clone()).collect()
+        };
+        let is_joined = |report: &Report| report.kind == ReportKind::Join;
+        let joins = slots(&|report| is_joined(report) && !is_shown(&report.slot));
+        let cut = joins
+            .iter()
+            .find(|slot| slot.shape.first() != Some(&Dimension::Batch));
+        if let Some(slot) = cut {
+            let found = format!(
+                "joined, but its first axis is not the batch: {:?}",
+                slot.shape
+            );
+            let name = slot.name.clone();
+            return Err(SessionError::Report { name, found });
+        }
+        Ok(Variant {
+            bindings,
+            arena: arena_of(program)?,
+            joins,
+            pictures: slots(&|report| is_shown(&report.slot)),
+        })
+    }
 }
 
 impl Evaluator {
     pub(super) fn new(plan: EvaluationPlan, clock: &Clock) -> Result<Evaluator, SessionError> {
         let EvaluationPlan {
             split,
-            program,
+            programs,
             feeds,
             joined,
             pictures,
         } = plan;
         let feeds = FeedState::of_all(feeds)?;
-        let bindings = Bindings::new(&program, &feeds, clock, &pictures)?;
-        let (shown, counted): (Vec<_>, Vec<_>) = program
-            .reports
-            .iter()
-            .partition(|report| pictures.contains(&report.slot.name));
-        let joins = counted
-            .into_iter()
-            .filter(|report| report.kind == ReportKind::Join);
-        let joins: Vec<Join> = joins
-            .map(|report| Join {
-                slot: report.slot.clone(),
-                bytes: Vec::new(),
-            })
-            .collect();
-        let cut = joins
-            .iter()
-            .find(|join| join.slot.shape.first() != Some(&Dimension::Batch));
-        if let Some(Join { slot, .. }) = cut {
-            let found = format!(
-                "joined, but its first axis is not the batch: {:?}",
-                slot.shape
-            );
-            return Err(SessionError::Report {
-                name: slot.name.clone(),
-                found,
-            });
-        }
-        let pictures = shown
-            .into_iter()
-            .map(|report| report.slot.clone())
-            .collect();
-        let arena = arena_of(&program)?;
+        let variant = |program: &Executable| Variant::new(program, &feeds, clock, &pictures);
+        let variants: Vec<Variant> = programs.iter().map(variant).collect::<Result<_, _>>()?;
+        Reports::check_equal(variants.iter().map(|variant| &variant.bindings.reports))?;
         Ok(Evaluator {
             split,
-            program,
+            programs,
+            variants,
             feeds,
-            bindings,
-            arena,
-            joins,
             joined,
-            pictures,
         })
     }
 
@@ -95,18 +98,18 @@ impl Evaluator {
         clock: &'a Clock,
         persistent: &'a mut Buffer,
         scratch: &'a mut Scratch,
-    ) -> Bench<'a> {
-        let (program, bindings, feeds) = (&self.program, &self.bindings, &mut self.feeds[..]);
-        Bench {
+    ) -> Option<Bench<'a>> {
+        let variant = self.variants.first_mut()?;
+        Some(Bench {
             team,
-            program,
-            bindings,
-            feeds,
+            program: self.programs.first()?,
+            bindings: &variant.bindings,
+            feeds: &mut self.feeds,
             clock,
             persistent,
-            arena: &mut self.arena,
+            arena: &mut variant.arena,
             scratch,
-        }
+        })
     }
 
     pub(super) fn run(
@@ -117,35 +120,20 @@ impl Evaluator {
         scratch: &mut Scratch,
     ) -> Result<Evaluation, SessionError> {
         self.feeds.iter_mut().for_each(FeedState::rewind);
-        self.joins.iter_mut().for_each(|join| join.bytes.clear());
         let batches = self.feeds.first().map_or(1, FeedState::batches);
-        let sums = vec![0.0; self.bindings.reports.values.len()];
-        let (bindings, feeds, joins) = (&mut self.bindings, &mut self.feeds, &mut self.joins);
-        let mut driver = EvaluationDriver {
-            bindings,
-            feeds,
-            joins,
-            clock,
-            batch: 0,
-            samples: 0,
-            sums,
-            pictures: &self.pictures,
-            shown: Vec::new(),
-            bad: None,
-        };
-        let memory = Memory {
-            persistent,
-            arena: &mut self.arena,
-            scratch,
-        };
-        team.run_steps(&self.program, memory, batches, &mut driver)?;
-        if let Some(bad) = driver.bad.take() {
+        let mut totals = Totals::default();
+        while totals.batches < batches {
+            self.region(team, clock, (persistent, scratch), batches, &mut totals)?;
+        }
+        if let Some(bad) = totals.bad.take() {
             return Err(clock.index_error(bad));
         }
-        let (samples, mut values) = (driver.samples, driver.values());
-        let pictures = driver.shown;
+        let first = self.variants.first();
+        let mut values =
+            first.map_or_else(Vec::new, |first| totals.values(&first.bindings.reports));
+        let joins = first.map_or(&[][..], |first| &first.joins);
         for metric in &self.joined {
-            values.extend(joined_values(team, metric, &self.joins, samples)?);
+            values.extend(joined_values(team, metric, joins, &totals)?);
         }
         // An evaluation stands after the step before it.
         let (epoch, iter) = (clock.epoch, clock.iter.saturating_sub(1));
@@ -153,10 +141,85 @@ impl Evaluator {
             epoch,
             iter,
             split: self.split.clone(),
-            samples,
+            samples: totals.samples,
             values,
-            pictures,
+            pictures: totals.shown,
         })
+    }
+
+    /// Runs batches in one region: all that are left, or until one of another program's size is due.
+    fn region(
+        &mut self,
+        team: &Team,
+        clock: &Clock,
+        (persistent, scratch): (&mut Buffer, &mut Scratch),
+        batches: u64,
+        totals: &mut Totals,
+    ) -> Result<(), SessionError> {
+        let number = of_size(&self.programs, next_size(&self.feeds));
+        let (Some(program), Some(variant)) =
+            (self.programs.get(number), self.variants.get_mut(number))
+        else {
+            totals.batches = batches;
+            return Ok(());
+        };
+        let memory = Memory {
+            persistent,
+            arena: &mut variant.arena,
+            scratch,
+        };
+        let left = batches - totals.batches;
+        let mut driver = EvaluationDriver {
+            bindings: &mut variant.bindings,
+            joins: &variant.joins,
+            pictures: &variant.pictures,
+            programs: &self.programs,
+            number,
+            feeds: &mut self.feeds,
+            clock,
+            batch: 0,
+            totals,
+        };
+        team.run_steps(program, memory, left, &mut driver)?;
+        if totals.bad.is_some() {
+            totals.batches = batches;
+        }
+        Ok(())
+    }
+}
+
+/// What the batches so far have given.
+#[derive(Default)]
+struct Totals {
+    batches: u64,
+    samples: u64,
+    /// Of each number that is reported: the sum, of means weighted by samples.
+    sums: Vec<f64>,
+    /// Of each report that is joined, the plain bytes.
+    joined: Vec<Vec<u8>>,
+    shown: Vec<(String, Tensor)>,
+    bad: Option<BadIndex>,
+}
+
+impl Totals {
+    /// The means and sums over all batches.
+    fn values(&self, reports: &Reports) -> Vec<(String, f64)> {
+        let samples = self.samples.max(1) as f64;
+        let named = reports.values.iter().zip(&reports.is_mean).enumerate();
+        let value = |(number, ((name, _), is_mean)): (usize, (&(String, f64), &bool))| {
+            let sum = self.sums.get(number).copied().unwrap_or(0.0);
+            (name.clone(), if *is_mean { sum / samples } else { sum })
+        };
+        named.map(value).collect()
+    }
+
+    fn add(&mut self, reports: &Reports, batch: u64) {
+        self.samples += batch;
+        self.sums.resize(reports.values.len(), 0.0);
+        let values = reports.values.iter().zip(&reports.is_mean);
+        for (sum, ((_, value), is_mean)) in self.sums.iter_mut().zip(values) {
+            *sum += value * if *is_mean { batch as f64 } else { 1.0 };
+        }
     }
 }
 
@@ -164,12 +227,12 @@ impl Evaluator {
 fn joined_values(
     team: &Team,
     metric: &JoinedMetric,
-    joins: &[Join],
-    samples: u64,
+    joins: &[Slot],
+    totals: &Totals,
 ) -> Result<Vec<(String, f64)>, SessionError> {
     let mut given = Tensors::new();
-    for Join { slot, bytes } in joins {
-        let tensor = Tensor::new(slot.dtype, slot.sizes(samples), bytes.clone());
+    for (slot, bytes) in joins.iter().zip(&totals.joined) {
+        let tensor = Tensor::new(slot.dtype, slot.sizes(totals.samples), bytes.clone());
         let misfit = |error: crate::tensor::TensorError| SessionError::Report {
             name: slot.name.clone(),
             found: error.to_string(),
@@ -191,54 +254,43 @@ fn joined_values(
 
 struct EvaluationDriver<'a> {
     bindings: &'a mut Bindings,
+    joins: &'a [Slot],
+    pictures: &'a [Slot],
+    programs: &'a [Executable],
+    number: usize,
     feeds: &'a mut [FeedState],
-    joins: &'a mut [Join],
     clock: &'a Clock,
     batch: u64,
-    samples: u64,
-    sums: Vec<f64>,
-    pictures: &'a [Slot],
-    shown: Vec<(String, Tensor)>,
-    bad: Option<BadIndex>,
+    totals: &'a mut Totals,
 }
 
 impl EvaluationDriver<'_> {
+    /// A value of the present batch, in row-major order.
+    fn plain(&self, slot: &Slot, memory: &StepMemory<'_>) -> Vec<u8> {
+        let stored = slot.stored_bytes(self.batch) as usize;
+        let view = memory.view::<u8>(Space::Arena, slot.offset_bytes, stored);
+        unpack(slot, self.batch, view)
+    }
+
     /// Reads the images of the first batch.
     fn show(&mut self, memory: &StepMemory<'_>) {
         for slot in self.pictures {
-            let stored = slot.stored_bytes(self.batch) as usize;
-            let view = memory.view::<u8>(Space::Arena, slot.offset_bytes, stored);
-            let plain = unpack(slot, self.batch, view);
+            let plain = self.plain(slot, memory);
             // The slot gives both the shape and the number of bytes, so that they agree.
             if let Ok(tensor) = Tensor::new(slot.dtype, slot.sizes(self.batch), plain) {
-                self.shown.push((slot.name.clone(), tensor));
+                self.totals.shown.push((slot.name.clone(), tensor));
             }
         }
-    }
-
-    /// The means and sums over all batches.
-    fn values(&self) -> Vec<(String, f64)> {
-        let reports = &self.bindings.reports;
-        let value = |((name, _), (sum, is_mean)): (&(String, f64), (&f64, &bool))| {
-            let divisor = if *is_mean {
-                self.samples.max(1) as f64
-            } else {
-                1.0
-            };
-            (name.clone(), sum / divisor)
-        };
-        reports
-            .values
-            .iter()
-            .zip(self.sums.iter().zip(&reports.is_mean))
-            .map(value)
-            .collect()
     }
 }
 
 impl Driver for EvaluationDriver<'_> {
-    fn before(&mut self, step: u64, memory: &mut StepMemory<'_>) -> ControlFlow<(), u64> {
+    fn before(&mut self, _: u64, memory: &mut StepMemory<'_>) -> ControlFlow<(), u64> {
+        if of_size(self.programs, next_size(self.feeds)) != self.number {
+            return ControlFlow::Break(());
+        }
         self.batch = next_batches(self.feeds, self.clock.seed);
+        let step = self.totals.batches;
         self.bindings.scalars.set(self.clock, step, memory);
         ControlFlow::Continue(self.batch)
     }
@@ -253,27 +305,20 @@ impl Driver for EvaluationDriver<'_> {
     }
 
     fn after(&mut self, _: u64, memory: &mut StepMemory<'_>) -> ControlFlow<()> {
-        self.bad = self.bindings.checks.failed(memory);
-        if self.bad.is_some() {
+        self.totals.batches += 1;
+        self.totals.bad = self.bindings.checks.failed(memory);
+        if self.totals.bad.is_some() {
             return ControlFlow::Break(());
         }
-        if self.samples == 0 {
+        if self.totals.samples == 0 {
             self.show(memory);
         }
-        let reports = &mut self.bindings.reports;
-        reports.read(memory);
-        self.samples += self.batch;
-        for (sum, ((_, value), is_mean)) in self
-            .sums
-            .iter_mut()
-            .zip(reports.values.iter().zip(&reports.is_mean))
-        {
-            *sum += value * if *is_mean { self.batch as f64 } else { 1.0 };
-        }
-        for Join { slot, bytes } in self.joins.iter_mut() {
-            let stored = slot.stored_bytes(self.batch) as usize;
-            let view = memory.view::<u8>(Space::Arena, slot.offset_bytes, stored);
-            bytes.extend_from_slice(&unpack(slot, self.batch, view));
+        self.bindings.reports.read(memory);
+        self.totals.add(&self.bindings.reports, self.batch);
+        self.totals.joined.resize(self.joins.len(), Vec::new());
+        for (number, slot) in self.joins.iter().enumerate() {
+            let plain = self.plain(slot, memory);
+            self.totals.joined[number].extend_from_slice(&plain);
         }
         ControlFlow::Continue(())
     }

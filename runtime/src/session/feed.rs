@@ -57,6 +57,17 @@ pub(super) struct Wire {
     pub(super) part: usize,
 }
 
+impl Feed {
+    /// The sizes of its batches: of a full one, and of what is left.
+    pub fn sizes(&self) -> Vec<u64> {
+        let count = u64::from(self.split.count());
+        let rest = count % self.batch.max(1);
+        let full = (count >= self.batch).then_some(self.batch);
+        let rest = Some(rest).filter(|&rest| rest > 0 && !self.drop_last);
+        full.into_iter().chain(rest).collect()
+    }
+}
+
 impl FeedState {
     /// The feeds of a program, each at its start.
     pub(super) fn of_all(feeds: Vec<Feed>) -> Result<Vec<FeedState>, SessionError> {
@@ -105,6 +116,16 @@ impl FeedState {
         (self.pass, self.position) = (0, 0);
     }
 
+    /// How many samples the next batch has.
+    pub(super) fn next_size(&self) -> u64 {
+        let count = u64::from(self.feed.split.count());
+        let left = count - self.position;
+        if left == 0 || (self.feed.drop_last && left < self.feed.batch) {
+            return self.feed.batch.min(count);
+        }
+        self.feed.batch.min(left)
+    }
+
     /// Takes the next batch of a pass; the pass after it begins when it is over. The number of samples.
     pub(super) fn next_batch(&mut self, seed: u64) -> u64 {
         let count = u64::from(self.feed.split.count());
@@ -112,7 +133,7 @@ impl FeedState {
         if left == 0 || (self.feed.drop_last && left < self.feed.batch) {
             (self.pass, self.position) = (self.pass + 1, 0);
         }
-        let size = self.feed.batch.min(count - self.position);
+        let size = self.next_size();
         self.take(size, seed);
         size
     }

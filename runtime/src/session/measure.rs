@@ -77,7 +77,8 @@ impl Session<'_> {
                     .evaluators
                     .get_mut(index)
                     .ok_or_else(|| absent(subject))?;
-                evaluator.bench(self.team, clock, persistent, scratch)
+                let bench = evaluator.bench(self.team, clock, persistent, scratch);
+                bench.ok_or_else(|| absent(subject))?
             }
         };
         bench.run(count)

@@ -95,6 +95,6 @@ fn programs(plan: &Plan) -> impl Iterator<Item = &Executable> {
     let evaluations = plan
         .evaluations
         .iter()
-        .map(|evaluation| &evaluation.program);
+        .flat_map(|evaluation| &evaluation.programs);
     plan.steps.iter().chain(evaluations).chain(&plan.init)
 }

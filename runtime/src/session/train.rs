@@ -9,7 +9,7 @@ use super::{Choice, Clock, Observer, Progress, Session, SessionError};
 use crate::indices::Checks;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::program::Program;
+use crate::program::{Executable, Program};
 use crate::team::{Driver, Part, StepMemory};
 
 /// What a step program's inputs, scalars and reports are.
@@ -45,7 +45,8 @@ impl Session<'_> {
         end: u64,
         observer: &mut dyn Observer,
     ) -> Result<(), SessionError> {
-        let variant = chosen(self.choice.as_ref(), &self.clock, self.steps.len());
+        let size = next_size(&self.feeds);
+        let variant = chosen(self.choice.as_ref(), &self.clock, &self.steps, size);
         let memory = Memory {
             persistent: &mut self.persistent,
             arena: &mut self.arenas[variant],
@@ -58,7 +59,7 @@ impl Session<'_> {
             clock: &mut self.clock,
             choice: self.choice.as_ref(),
             variant,
-            variants: self.steps.len(),
+            variants: &self.steps,
             metrics: &mut self.metrics,
             log_every: self.log_every,
             observer,
@@ -71,11 +72,28 @@ impl Session<'_> {
     }
 }
 
-/// The variant that runs the present step.
-fn chosen(choice: Option<&Choice>, clock: &Clock, variants: usize) -> usize {
-    choice
+/// The variant that runs the present step: the one chosen, or where that is for another batch size the first for this.
+fn chosen(choice: Option<&Choice>, clock: &Clock, variants: &[Executable], size: u64) -> usize {
+    let own = choice
         .map_or(0, |choice| choice(clock))
-        .min(variants.saturating_sub(1))
+        .min(variants.len().saturating_sub(1));
+    match variants.get(own) {
+        Some(variant) if !variant.takes_batch(size) => of_size(variants, size),
+        _ => own,
+    }
+}
+
+/// The first program for batches of so many samples; the first of all where there is none, which says so when it is run.
+pub(super) fn of_size(programs: &[Executable], size: u64) -> usize {
+    let mut programs = programs.iter();
+    programs
+        .position(|program| program.takes_batch(size))
+        .unwrap_or(0)
+}
+
+/// The samples of the next batch: of the first feed, or 1 where nothing is fed.
+pub(super) fn next_size(feeds: &[FeedState]) -> u64 {
+    feeds.first().map_or(1, FeedState::next_size)
 }
 
 struct TrainDriver<'a> {
@@ -84,7 +102,7 @@ struct TrainDriver<'a> {
     clock: &'a mut Clock,
     choice: Option<&'a Choice>,
     variant: usize,
-    variants: usize,
+    variants: &'a [Executable],
     metrics: &'a mut Metrics,
     log_every: u64,
     observer: &'a mut dyn Observer,
@@ -94,7 +112,8 @@ struct TrainDriver<'a> {
 
 impl Driver for TrainDriver<'_> {
     fn before(&mut self, _: u64, memory: &mut StepMemory<'_>) -> ControlFlow<(), u64> {
-        if chosen(self.choice, self.clock, self.variants) != self.variant {
+        let size = next_size(self.feeds);
+        if chosen(self.choice, self.clock, self.variants, size) != self.variant {
             return ControlFlow::Break(());
         }
         let seed = self.clock.seed;

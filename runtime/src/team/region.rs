@@ -295,9 +295,10 @@ impl Serial<'_> {
         let ControlFlow::Continue(batch) = driver.before(self.done, &mut memory) else {
             return None;
         };
-        if batch == 0 || batch > program.max_batch {
+        if !program.takes_batch(batch) {
             self.error = Some(RunError::Batch {
                 batch,
+                min_batch: program.min_batch,
                 max_batch: program.max_batch,
             });
             return None;

@@ -157,6 +157,7 @@ fn program() -> Executable {
         persistent_bytes: 4,
         arena_bytes: 1280,
         scratch_bytes: 64,
+        min_batch: 1,
         max_batch: MAX_BATCH,
         persistent: vec![],
         inputs: vec![slot("x", x, vec![Dimension::Batch], lanes)],
@@ -294,6 +295,7 @@ fn impossible_batches_and_small_buffers_are_errors() {
             run(2, 1, &mut driver).unwrap_err(),
             RunError::Batch {
                 batch,
+                min_batch: 1,
                 max_batch: 100
             }
         );

@@ -203,11 +203,12 @@ fn check_indices(arguments: &[ArgumentInfo], given: &Tensors) -> Result<(), Fail
             continue;
         };
         let values = tensor.to_i32().unwrap_or_default();
-        let is_good = |value: i64| (0..bound.below).contains(&value) || bound.except == Some(value);
+        let is_good =
+            |value: i64| (0..bound.below.fixed).contains(&value) || bound.except == Some(value);
         if let Some(bad) = values.iter().position(|&value| !is_good(i64::from(value))) {
             return Err(Failure::data(format!(
                 "`in.{}` has {} at {bad}, which is not in 0..{}",
-                argument.name, values[bad], bound.below
+                argument.name, values[bad], bound.below.fixed
             )));
         }
     }

@@ -1,5 +1,6 @@
 //! The state of an elaboration: files, bodies under way, graphs under construction, and what was found so far.
 
+use super::batch_axis::LeastBatch;
 use super::codes;
 use super::data::DataValue;
 use super::diagnose::{Checked, Poison, Reporter};
@@ -107,6 +108,8 @@ pub(super) struct Unit {
     pub draws: IndexMap<String, u32>,
     /// Integer nodes that are used as indices, with the values they may have.
     pub bounds: Vec<(NodeId, IndexBound)>,
+    /// The smallest batch that its indices allow, where that is more than one sample.
+    pub least_batch: Option<LeastBatch>,
 }
 
 /// What a body is, which decides what may happen in it.

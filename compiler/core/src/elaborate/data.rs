@@ -55,6 +55,24 @@ pub(super) struct DataValue {
     pub span: Span,
 }
 
+impl DataValue {
+    /// How many samples the smallest batch has, and whether that is what is left after full ones; `None` where only
+    /// reading the data tells. Sets after the first of a `zip` cycle, and give as many.
+    pub fn smallest_batch(&self) -> Option<(i64, bool)> {
+        let first = self.zipped.first().map_or(self, |first| first);
+        let (batch, count) = (first.batch?, first.splits.get(first.split?)?.count);
+        if count == UNKNOWN_COUNT {
+            return None;
+        }
+        match count % batch {
+            _ if count < batch => Some((count, false)),
+            0 => Some((batch, false)),
+            _ if first.drop_last => Some((batch, false)),
+            rest => Some((rest, true)),
+        }
+    }
+}
+
 impl Elaborator<'_> {
     /// The value of a `data` item, described once.
     pub fn data_item(

@@ -1,8 +1,8 @@
 //! Nodes of the graph under construction. The callers have checked types and shapes.
 
 use crate::graph::{
-    AxisIndex, BinaryOp, Contraction, DType, Dim, Graph, InputKind, NodeId, Op, RandomOp, ReduceOp,
-    Scalar, Scan, TensorType, TypeError, UnaryOp, View,
+    AxisIndex, BinaryOp, Builder, Contraction, DType, Dim, Graph, InputKind, NodeId, Op, RandomOp,
+    ReduceOp, Scalar, Scan, TensorType, TypeError, UnaryOp, View,
 };
 use cranelift_entity::EntityRef;
 use dlm_grammar::Span;
@@ -72,6 +72,16 @@ impl Emitter {
             ty,
         };
         self.add(op, &[])
+    }
+
+    /// An extent as an i32 scalar.
+    pub fn integer_extent(&mut self, dim: Dim) -> NodeId {
+        let mut builder = Builder {
+            graph: &mut self.graph,
+            span: self.span,
+        };
+        let added = builder.integer_extent(dim);
+        self.checked(added)
     }
 
     /// A scalar constant.

@@ -6,6 +6,7 @@ use super::diagnose::{Checked, error};
 use super::numbers;
 use super::stages;
 use super::value::{GivenStatic, InstanceRef, Value};
+use crate::graph::Dim;
 use dlm_grammar::ast::{
     Argument, BinaryOp, BracketItem, BracketKind, Expr, ExprBranch, ExprKind, Ident, UnaryOp,
 };
@@ -404,14 +405,27 @@ impl Elaborator<'_> {
     /// A whole number that is known when the program is compiled.
     pub fn known_int(&mut self, expr: &Expr) -> Checked<i64> {
         let value = self.value(expr)?;
+        self.whole(&value, expr.span)
+    }
+
+    fn whole(&mut self, value: &Value, span: Span) -> Checked<i64> {
         value.as_int().ok_or_else(|| {
             let message = format!("a whole number is needed, this is {}", value.described());
-            let mut diagnostic = error(codes::NOT_COMPILE_TIME, expr.span, message);
+            let mut diagnostic = error(codes::NOT_COMPILE_TIME, span, message);
             if matches!(value, Value::Tensor(_)) {
                 diagnostic = diagnostic.help("it must be known when the program is compiled");
             }
             self.report(diagnostic)
         })
+    }
+
+    /// A whole number that may depend on the batch size.
+    pub fn known_extent(&mut self, expr: &Expr) -> Checked<Dim> {
+        let value = self.value(expr)?;
+        if let Value::Extent(dim) = value {
+            return Ok(dim);
+        }
+        self.whole(&value, expr.span).map(Dim::fixed)
     }
 
     /// `base.name`

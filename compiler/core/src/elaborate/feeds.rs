@@ -180,13 +180,14 @@ pub(super) fn finish(bound: Bound, unit: &Unit) -> Vec<Feed> {
     feeds
 }
 
-/// The narrowest bound of the uses of an input as an index.
+/// The narrowest bound of the uses of an input as an index, of those that do not depend on the batch.
 pub(super) fn bound_of(unit: &Unit, input: NodeId) -> Option<IndexBound> {
     let uses = unit
         .bounds
         .iter()
         .filter(|(node, _)| origin(&unit.emitter.graph, *node) == input);
     uses.map(|(_, bound)| *bound)
+        .filter(|bound| bound.below.known().is_some())
         .min_by_key(|bound| bound.below)
 }
 

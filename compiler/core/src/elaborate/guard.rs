@@ -23,15 +23,15 @@ impl Elaborator<'_> {
             let is_seen = |own: &(NodeId, IndexBound)| {
                 own.0 == node && (own.1.below, own.1.except) == (bound.below, bound.except)
             };
-            if is_data(&self.unit, node) || seen.iter().any(is_seen) {
+            // The loader knows no bound that depends on the batch.
+            let is_loaded = is_data(&self.unit, node) && bound.below.known().is_some();
+            if is_loaded || seen.iter().any(is_seen) {
                 continue;
             }
             seen.push((node, bound));
-            let range = range_of(&self.unit.emitter.graph, node);
-            if range.is_some_and(|(low, high)| low >= 0 && high < bound.below) {
-                continue;
+            if !is_surely_within(&self.unit.emitter.graph, node, bound.below) {
+                self.guard(node, bound);
             }
-            self.guard(node, bound);
         }
     }
 
@@ -75,8 +75,9 @@ fn out_of_range(
     let zero = emit.full(Scalar::I32(0), shape);
     let below = emit.binary(BinaryOp::Lt, ids, zero);
     let mut bad = below;
-    if let Ok(limit) = i32::try_from(bound.below) {
-        let limit = emit.full(Scalar::I32(limit), shape);
+    if i32::try_from(bound.below.fixed).is_ok() {
+        let limit = emit.integer_extent(bound.below);
+        let limit = emit.broadcast(limit, shape);
         let above = emit.binary(BinaryOp::Ge, ids, limit);
         bad = emit.binary(BinaryOp::Or, below, above);
     }
@@ -99,6 +100,17 @@ fn is_data(unit: &Unit, node: NodeId) -> bool {
             ..
         }
     )
+}
+
+/// Whether every value of an integer node is at least 0 and less than `below`, as far as that is easily seen.
+fn is_surely_within(graph: &Graph, node: NodeId, below: Dim) -> bool {
+    if let Op::Iota { shape, axis } = &graph.nodes[node].op
+        && shape[*axis] == below
+    {
+        return true;
+    }
+    let range = range_of(graph, node);
+    below.batch >= 0 && range.is_some_and(|(low, high)| low >= 0 && high < below.at(1))
 }
 
 /// The least and the greatest value that an integer node can have, where that follows from a few operations.

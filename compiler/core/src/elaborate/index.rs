@@ -1,5 +1,6 @@
 //! Indices and slices, Python's.
 
+use super::batch_axis::Positions;
 use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
@@ -15,6 +16,8 @@ enum Step {
     At(i64),
     /// Takes the position of a recurrence's round; the axis vanishes.
     Counted(Counter),
+    /// Takes positions of an axis whose size depends on the batch; the axis vanishes where it is one.
+    Rows { positions: Positions, is_one: bool },
     /// Takes `extent` positions from `start`, `step` apart.
     Range { start: i64, step: i64, extent: Dim },
 }
@@ -63,7 +66,7 @@ impl Elaborator<'_> {
                 })
             }
             BracketKind::Slice { start, stop, step } => {
-                let range = self.bounds(start, stop, step, Some(length), item.span)?;
+                let range = self.bounds(start, stop, step, length, item.span)?;
                 let Step::Range {
                     start,
                     step,
@@ -83,7 +86,7 @@ impl Elaborator<'_> {
         }
     }
 
-    fn slice(&mut self, node: NodeId, items: &[BracketItem], span: Span) -> Checked<Value> {
+    fn slice(&mut self, mut node: NodeId, items: &[BracketItem], span: Span) -> Checked<Value> {
         let own = self.emit().shape(node);
         let rest = items
             .iter()
@@ -108,6 +111,14 @@ impl Elaborator<'_> {
             match self.step(item, dim)? {
                 Step::At(position) => index.push(Ok(AxisIndex::constant(position))),
                 Step::Counted(counter) => index.push(Err(counter)),
+                Step::Rows { positions, is_one } => {
+                    node = self.batch_rows(node, index.len(), positions, item.span)?;
+                    index.push(Ok(match is_one {
+                        true => AxisIndex::constant(0),
+                        false => AxisIndex::variable(shape.len()),
+                    }));
+                    shape.extend((!is_one).then_some(positions.extent));
+                }
                 Step::Range {
                     start,
                     step,
@@ -147,7 +158,14 @@ impl Elaborator<'_> {
                         extent: dim,
                     });
                 }
-                self.bounds(start, stop, step, dim.known(), item.span)
+                let Some(extent) = dim.known() else {
+                    let positions = self.batch_slice([start, stop, step], dim, item.span)?;
+                    return Ok(Step::Rows {
+                        positions,
+                        is_one: false,
+                    });
+                };
+                self.bounds(start, stop, step, extent, item.span)
             }
             BracketKind::Named { name, .. } => {
                 let message = format!("`{}=` in an index", name.name);
@@ -181,11 +199,10 @@ impl Elaborator<'_> {
             return Err(self.report(error(codes::NOT_COMPILE_TIME, expr.span, message)));
         };
         let Some(extent) = dim.known() else {
-            if index >= 0 {
-                return Ok(Step::At(index));
-            }
-            let message = "an index from the end of an axis whose size only the run knows";
-            return Err(self.report(error(codes::BATCH_DEPENDENT, expr.span, message)));
+            return Ok(Step::Rows {
+                positions: self.batch_position(index, dim),
+                is_one: true,
+            });
         };
         let position = if index < 0 {
             index.saturating_add(extent)
@@ -205,13 +222,9 @@ impl Elaborator<'_> {
         start: &Option<Expr>,
         stop: &Option<Expr>,
         step: &Option<Expr>,
-        extent: Option<i64>,
+        extent: i64,
         span: Span,
     ) -> Checked<Step> {
-        let Some(extent) = extent else {
-            let message = "a slice of an axis whose size only the run knows";
-            return Err(self.report(error(codes::BATCH_DEPENDENT, span, message)));
-        };
         let mut bound =
             |expr: &Option<Expr>| expr.as_ref().map(|expr| self.known_int(expr)).transpose();
         let (start, stop, step) = (bound(start), bound(stop), bound(step));

@@ -8,6 +8,7 @@
 
 mod accumulate;
 mod around;
+mod batch_axis;
 mod call;
 mod callable;
 mod check;

@@ -11,7 +11,7 @@
 //!   the step, which random values depend on).
 //! - Outputs of kind `Report` are named as their metric.
 
-use crate::graph::{Graph, TensorType};
+use crate::graph::{Dim, Graph, TensorType};
 use dlm_grammar::Span;
 
 /// One function or block, ready to be called alone.
@@ -45,7 +45,7 @@ pub struct ArgumentInfo {
     pub name: String,
     /// Its type.
     pub ty: TensorType,
-    /// Integer data that is used as an index: the values it may have.
+    /// Integer data that is used as an index: the values it may have, which do not depend on the batch.
     pub bound: Option<IndexBound>,
 }
 
@@ -53,7 +53,7 @@ pub struct ArgumentInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexBound {
     /// Every value is at least 0 and less than this.
-    pub below: i64,
+    pub below: Dim,
     /// A value that is allowed beside those (a loss's `ignore`).
     pub except: Option<i64>,
     /// Where the program sets the bound.
@@ -233,7 +233,7 @@ pub struct FeedInput {
     pub name: String,
     /// Its type; axis 0 is the batch.
     pub ty: TensorType,
-    /// Integer data that is used as an index: the values it may have. The loader checks them and names the bad one.
+    /// Integer data that is used as an index: the values it may have, which do not depend on the batch. The loader checks them and names the bad one.
     pub bound: Option<IndexBound>,
 }
 

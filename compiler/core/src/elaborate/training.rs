@@ -196,14 +196,15 @@ impl Elaborator<'_> {
         let outer = (frame.kind, frame.instance);
         (frame.kind, frame.instance) = (kind, None);
         frame.training = kind == FrameKind::Step;
-        let bound = match data {
-            Ok(data) => self.bind_batch(pattern, &data, source.span),
+        let bound = match &data {
+            Ok(data) => self.bind_batch(pattern, data, source.span),
             Err(poison) => {
                 self.bind_poison(pattern);
-                Err(poison)
+                Err(*poison)
             }
         };
         let flow = self.run_body(body);
+        data.iter().for_each(|data| self.hold_batches(data));
         let frame = self.frame_mut();
         (frame.kind, frame.instance) = outer;
         frame.training = false;

@@ -11,12 +11,14 @@ mod decompose;
 mod half_precision;
 mod hoist;
 mod merge_scans;
+mod of_batch;
 mod primitives;
 mod rewrite;
 mod simplify;
 pub(crate) mod unroll;
 mod unused_results;
 
+pub use of_batch::of_batch;
 pub(crate) use rewrite::Rewrite;
 
 use crate::graph::verify::{VerifyError, verify};

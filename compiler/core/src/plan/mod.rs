@@ -234,6 +234,8 @@ pub struct Plan {
     pub name: String,
     /// The largest batch that the buffers hold.
     pub batch: usize,
+    /// Whether a step must be of exactly so many samples: they read one another.
+    pub exact: bool,
     /// The kernels.
     pub kernels: PrimaryMap<KernelId, Kernel>,
     /// All memory.
@@ -265,6 +267,11 @@ pub fn taken(decision: &str) -> &str {
 }
 
 impl Plan {
+    /// Whether a step may be of so many samples.
+    pub fn takes(&self, batch: usize) -> bool {
+        batch > 0 && (batch == self.batch || (!self.exact && batch < self.batch))
+    }
+
     /// The buffer whose memory a buffer is: itself, or the stacked buffer that it is a row of.
     pub fn base(&self, id: BufferId) -> BufferId {
         self.buffers[id].row_of.unwrap_or(id)

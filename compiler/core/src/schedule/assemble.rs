@@ -12,6 +12,7 @@ use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
 use crate::graph::{Graph, NodeId, Op, TypeError};
+use crate::passes::of_batch;
 use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
 use std::collections::BTreeSet;
@@ -42,8 +43,65 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
-    let (graph, kept) = &ready(graph, target)?;
-    let lanes = Lanes::analyse(graph);
+    let planned = planned(graph, target, batch, persistent, &Lanes::analyse);
+    match planned {
+        Err(ScheduleError {
+            error: LowerError::Unsupported { .. },
+            ..
+        }) => exact(graph, target, batch, persistent),
+        planned => planned,
+    }
+}
+
+/// The plan of samples that read one another: of a known number, they are an axis like any other.
+fn exact(
+    graph: &Graph,
+    target: &Target,
+    batch: usize,
+    persistent: &PersistentLayout,
+) -> Result<Plan, ScheduleError> {
+    let fault = |error: TypeError| nowhere(LowerError::Type(error));
+    let sized = of_batch(graph, batch as i64).map_err(fault)?;
+    let mut plan = planned(&sized, target, batch, persistent, &Lanes::absent)?;
+    let mut shapes = graph.nodes.values().map(|node| &node.ty.shape);
+    if shapes.any(|shape| shape.iter().any(|dim| dim.is_dynamic())) {
+        (plan.batch, plan.exact) = (batch, true);
+        name_batch(&mut plan, graph);
+    }
+    Ok(plan)
+}
+
+/// Gives what enters and leaves a plan for one size the shapes that it has for any.
+fn name_batch(plan: &mut Plan, graph: &Graph) {
+    for port in &plan.inputs {
+        let own = graph.nodes.values().find_map(|node| match &node.op {
+            Op::Input { kind, name, ty } if (*kind, name) == (port.kind, &port.name) => Some(ty),
+            _ => None,
+        });
+        if let Some(ty) = own {
+            plan.buffers[port.buffer].shape.clone_from(&ty.shape);
+        }
+    }
+    for port in &plan.outputs {
+        let mut outputs = graph.outputs.iter();
+        let own = outputs.find(|output| (output.kind, &output.name) == (port.kind, &port.name));
+        if let Some(output) = own {
+            let shape = &graph.nodes[output.node].ty.shape;
+            plan.buffers[port.buffer].shape.clone_from(shape);
+        }
+    }
+}
+
+/// The plan for what `analyse` says of where samples lie.
+fn planned(
+    graph: &Graph,
+    target: &Target,
+    batch: usize,
+    persistent: &PersistentLayout,
+    analyse: &dyn Fn(&Graph) -> Lanes,
+) -> Result<Plan, ScheduleError> {
+    let (graph, kept) = &ready(graph, target, analyse)?;
+    let lanes = analyse(graph);
     let fusion = fuse(graph, &lanes, target, kept);
     let loops = loops(graph, &lanes, &fusion, target);
     let units = units(graph, &lanes, &fusion, &loops);
@@ -113,19 +171,26 @@ pub fn schedule(
     as_chosen(plan, target)
 }
 
-/// The graph with loops that there are no loops for written out, copies where values must lie apart or in another order,
-/// and the copies among its nodes.
-fn ready(graph: &Graph, target: &Target) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
-    let nowhere = |error: LowerError| ScheduleError {
+fn nowhere(error: LowerError) -> ScheduleError {
+    ScheduleError {
         error,
         span: Span::default(),
-    };
+    }
+}
+
+/// The graph with loops that there are no loops for written out, copies where values must lie apart or in another order,
+/// and the copies among its nodes.
+fn ready(
+    graph: &Graph,
+    target: &Target,
+    analyse: &dyn Fn(&Graph) -> Lanes,
+) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
     let flat = written_out(graph, target).map_err(|error| nowhere(LowerError::Pass(error)))?;
     let graph = flat.as_ref().unwrap_or(graph);
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;
     let graph = copied.as_ref().unwrap_or(graph);
-    copies::arranged(graph, &Lanes::analyse(graph)).map_err(fault)
+    copies::arranged(graph, &analyse(graph)).map_err(fault)
 }
 
 /// The plan, if every tile that was chosen from outside is in it.

@@ -114,8 +114,8 @@ pub fn is_given(op: &Op) -> bool {
     matches!(op, Op::Input { .. } | Op::Argument { .. })
 }
 
-/// The operands of a product over the batch that are read along its vector axis: in lanes as they are, they are copied into
-/// plain rows, and so they are stored themselves, views too.
+/// The operands of a product over the batch, or of samples with each other, that are read along its vector axis: in lanes
+/// as they are, they are copied into plain rows, and so they are stored themselves, views too.
 pub fn rows_over_batch(
     graph: &Graph,
     lanes: &Lanes,
@@ -127,7 +127,7 @@ pub fn rows_over_batch(
         return Vec::new();
     };
     let over = lanes.contraction(contraction, &node.inputs);
-    if !matches!(over, ContractionLanes::Across(_)) {
+    if matches!(over, ContractionLanes::Along(_)) {
         return Vec::new();
     }
     let operands = vector_operands_of(graph, anchor).into_iter();

@@ -39,6 +39,11 @@ impl Lanes {
         Lanes::with(graph, data_extent(graph), &|_| None)
     }
 
+    /// No value has its samples in lanes.
+    pub fn absent(graph: &Graph) -> Lanes {
+        Lanes::with(graph, None, &|_| None)
+    }
+
     /// The analysis of values whose axes are all given.
     pub fn given(extent: Option<Dim>, axes: &[(NodeId, Option<usize>)]) -> Lanes {
         let mut lanes = Lanes {

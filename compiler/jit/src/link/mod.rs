@@ -130,6 +130,7 @@ impl Linker<'_> {
             persistent_bytes: plan.persistent_bytes as u64,
             arena_bytes: plan.arena_bytes as u64,
             scratch_bytes: plan.scratch_bytes as u64,
+            min_batch: if plan.exact { plan.batch as u64 } else { 1 },
             max_batch: plan.batch as u64,
             persistent: ports.persistent,
             inputs: ports.inputs,

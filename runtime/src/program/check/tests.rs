@@ -70,6 +70,7 @@ fn good() -> Program {
         persistent_bytes: 128,
         arena_bytes: 256,
         scratch_bytes: 64,
+        min_batch: 1,
         max_batch: 16,
         persistent: vec![slot("w", Space::Persistent, 0, vec![Dimension::Fixed(32)])],
         inputs: vec![input],

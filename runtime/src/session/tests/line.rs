@@ -192,6 +192,7 @@ fn executable(last: Group, scalars: Vec<Slot>, extra: Vec<Report>) -> Executable
         persistent_bytes: 64,
         arena_bytes: ARENA,
         scratch_bytes: 0,
+        min_batch: 1,
         max_batch: MAX_BATCH,
         persistent: vec![slot("net.w", Space::Persistent, 0, &[], Layout::Plain)],
         inputs: vec![
@@ -271,6 +272,7 @@ fn largest_error() -> JoinedMetric {
         persistent_bytes: 0,
         arena_bytes: 256,
         scratch_bytes: 0,
+        min_batch: 1,
         max_batch: 48,
         persistent: vec![],
         inputs: vec![slot(
@@ -326,7 +328,7 @@ pub fn feed(shuffled: bool, batch: u64) -> Feed {
 pub fn plan(epochs: u64) -> Plan {
     let evaluation = EvaluationPlan {
         split: "eval".to_string(),
-        program: evaluation(),
+        programs: vec![evaluation()],
         feeds: vec![feed(false, 16)],
         pictures: Vec::new(),
         joined: vec![largest_error()],
@@ -379,6 +381,7 @@ pub fn init() -> Executable {
         persistent_bytes: 64,
         arena_bytes: 64,
         scratch_bytes: 0,
+        min_batch: 1,
         max_batch: 1,
         persistent: vec![],
         inputs: vec![],

@@ -127,7 +127,7 @@ impl<'a> Bench<'a> {
             return Ok(());
         };
         let shape = slot.sizes(self.batch);
-        let below = input.bound.map_or(2, |bound| bound.below.max(1)) as u64;
+        let below = input.bound.map_or(2, |bound| bound.below.fixed.max(1)) as u64;
         let tensor = random_tensor(&input.ty, slot.dtype, shape, below, number)?;
         store(slot, self.batch, &tensor, &mut self.arena).map_err(Failure::internal)
     }

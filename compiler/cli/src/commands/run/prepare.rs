@@ -49,16 +49,24 @@ pub fn plan(
         .by_ref()
         .take(usize::from(train.trains()))
         .collect();
+    let feeds = data.feeds(&train.feeds, &datasets)?;
+    let sizes = Sizes {
+        train,
+        frontend,
+        layout: &layout,
+    };
+    let steps = sizes.all("step", steps, &feeds, stages)?;
     let mut evaluations = Vec::with_capacity(train.evals.len());
     for eval in &train.evals {
         let program = programs
             .next()
             .ok_or_else(|| Failure::internal("an evaluation has no program"))?;
         let feeds = data.feeds(&eval.feeds, &datasets)?;
+        let programs = sizes.all(&eval.split, vec![program], &feeds, stages)?;
         let joined = joined(eval, &feeds, frontend, stages)?;
         evaluations.push(EvaluationPlan {
             split: eval.split.clone(),
-            program,
+            programs,
             feeds,
             joined,
             pictures: pictures(eval),
@@ -67,7 +75,7 @@ pub fn plan(
     Ok(session::Plan {
         steps,
         choice: None,
-        feeds: data.feeds(&train.feeds, &datasets)?,
+        feeds,
         evaluations,
         init: Some(init),
         initial: Tensors::default(),
@@ -118,8 +126,18 @@ fn programs(
         let part = Part::find(train, &eval.split)?;
         parts.push((part.graph, part.batch));
     }
+    compiled(&parts, frontend, layout, stages)
+}
+
+/// A program of each graph for batches of up to so many samples.
+fn compiled(
+    parts: &[(&Graph, usize)],
+    frontend: &Frontend,
+    layout: &PersistentLayout,
+    stages: &mut Stages,
+) -> Result<Vec<Executable>, Failure> {
     let mut plans = Vec::with_capacity(parts.len());
-    for (graph, batch) in parts {
+    for &(graph, batch) in parts {
         let graph = optimise(graph, stages, |_, _| {})?;
         plans.push(schedule(
             &graph,
@@ -130,6 +148,41 @@ fn programs(
         )?);
     }
     link(&plans.iter().collect::<Vec<_>>(), &frontend.machine, stages)
+}
+
+/// What compiles a part of a run again, for other sizes of a batch.
+struct Sizes<'a> {
+    train: &'a TrainProgram,
+    frontend: &'a Frontend,
+    layout: &'a PersistentLayout,
+}
+
+impl Sizes<'_> {
+    /// The part's programs and, where they are for one size of a batch alone, those for the other sizes that the data
+    /// have: what is left of an epoch, and all of a set that is smaller than a batch.
+    fn all(
+        &self,
+        name: &str,
+        mut programs: Vec<Executable>,
+        feeds: &[session::Feed],
+        stages: &mut Stages,
+    ) -> Result<Vec<Executable>, Failure> {
+        let sizes = feeds.first().map_or_else(Vec::new, session::Feed::sizes);
+        let is_missing = |size: &u64| {
+            !programs.is_empty() && !programs.iter().any(|program| program.takes_batch(*size))
+        };
+        let missing: Vec<usize> = sizes
+            .into_iter()
+            .filter(is_missing)
+            .map(|size| size as usize)
+            .collect();
+        if !missing.is_empty() {
+            let graph = Part::find(self.train, name)?.graph;
+            let parts: Vec<(&Graph, usize)> = missing.iter().map(|&size| (graph, size)).collect();
+            programs.extend(compiled(&parts, self.frontend, self.layout, stages)?);
+        }
+        Ok(programs)
+    }
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
@@ -188,7 +241,7 @@ fn feed_input(input: &FeedInput) -> session::FeedInput {
         part: input.part,
         name: input.name.clone(),
         bound: input.bound.map(|bound| IndexBound {
-            below: bound.below,
+            below: bound.below.fixed,
             except: bound.except,
         }),
     }

@@ -7,7 +7,7 @@ use super::super::program::IndexBound;
 use super::super::value::Value;
 use super::reductions::one_axis;
 use super::{Arguments, Intrinsic};
-use crate::graph::{BinaryOp, DType, NodeId};
+use crate::graph::{BinaryOp, DType, Dim, NodeId};
 
 pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("gather", &[], &["x", "ids"], gather),
@@ -19,7 +19,7 @@ pub(super) const TABLE: &[Intrinsic] = &[
     ),
     Intrinsic::new("_check_index", &["below", "except"], &["ids"], |e, a| {
         let ids = integers(e, a, 0)?;
-        let below = a.int(e, "below", None)?;
+        let below = a.extent(e, "below")?;
         let except = a
             .given_static("except")
             .and_then(|given| given.value.as_int());
@@ -41,7 +41,7 @@ fn integers(e: &mut Elaborator<'_>, a: &Arguments, position: usize) -> Checked<N
 fn note_bound(
     e: &mut Elaborator<'_>,
     ids: NodeId,
-    below: i64,
+    below: Dim,
     except: Option<i64>,
     span: dlm_grammar::Span,
 ) {
@@ -71,9 +71,7 @@ fn gather(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         let message = "a scalar has no rows";
         return Err(e.report(error(codes::RANK, a.place(0), message)));
     };
-    if let Some(rows) = rows.known() {
-        note_bound(e, ids, rows, None, a.span);
-    }
+    note_bound(e, ids, rows, None, a.span);
     let node = e.emit().gather(x, ids);
     Ok(e.tensor(node))
 }
@@ -81,11 +79,11 @@ fn gather(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 /// `_is_class[classes, axis, except](ids)`: bool with a new axis, true where the position along it is the id.
 fn is_class(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let ids = integers(e, a, 0)?;
-    let classes = a.int(e, "classes", None)?;
+    let classes = a.extent(e, "classes")?;
     let except = a
         .given_static("except")
         .and_then(|given| given.value.as_int());
-    if !(0..=1 << 31).contains(&classes) {
+    if !classes.never_negative() || classes.fixed > 1 << 31 {
         let message = format!("{classes} classes");
         return Err(e.report(error(codes::SHAPE, a.span, message)));
     }
@@ -94,7 +92,7 @@ fn is_class(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let axis = one_axis(e, a, "axis", -1, rank + 1)?;
     let wide = e.emit().insert_axis(ids, axis);
     let mut shape = e.emit().shape(wide);
-    shape[axis] = crate::graph::Dim::fixed(classes);
+    shape[axis] = classes;
     let wide = e.emit().broadcast(wide, &shape);
     let positions = e.emit().iota(shape, axis);
     let node = e.emit().binary(BinaryOp::Eq, wide, positions);

@@ -14,7 +14,7 @@ use super::context::Elaborator;
 use super::diagnose::{Checked, error};
 use super::expr::Given;
 use super::value::{GivenStatic, Primitive, Value};
-use crate::graph::NodeId;
+use crate::graph::{Dim, NodeId};
 use dlm_grammar::{Span, suggest};
 
 /// A primitive operation.
@@ -236,6 +236,14 @@ impl Arguments {
             .value
             .as_bool()
             .ok_or_else(|| wrong_static(elaborator, given, name, "a bool"))
+    }
+
+    /// A whole number among the statics that must be given; it may depend on the batch size.
+    pub fn extent(&self, elaborator: &mut Elaborator<'_>, name: &str) -> Checked<Dim> {
+        match self.given_static(name).map(|given| &given.value) {
+            Some(Value::Extent(dim)) => Ok(*dim),
+            _ => self.int(elaborator, name, None).map(Dim::fixed),
+        }
     }
 
     /// A whole number among the statics.

@@ -1,5 +1,6 @@
 //! Shapes: views of the same elements, and joins.
 
+use super::super::batch_axis::Positions;
 use super::super::codes;
 use super::super::context::Elaborator;
 use super::super::diagnose::{Checked, error};
@@ -343,22 +344,19 @@ fn pad(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     Ok(e.tensor(node))
 }
 
-/// The extent of an axis, which must be known.
-fn known_extent(e: &mut Elaborator<'_>, a: &Arguments, dim: Dim) -> Checked<i64> {
-    dim.known().ok_or_else(|| {
-        let message = format!(
-            "`{}` along an axis whose size only the run knows",
-            a.intrinsic.name
-        );
-        e.report(error(codes::BATCH_DEPENDENT, a.span, message))
-    })
-}
-
 fn flip(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let x = a.tensor(e, 0)?;
     let own = e.emit().shape(x);
     let axis = one_axis(e, a, "axis", -1, own.len())?;
-    let extent = known_extent(e, a, own[axis])?;
+    let Some(extent) = own[axis].known() else {
+        let positions = Positions {
+            start: own[axis].plus(-1),
+            step: -1,
+            extent: own[axis],
+        };
+        let node = e.batch_rows(x, axis, positions, a.span)?;
+        return Ok(e.tensor(node));
+    };
     let mut index: Vec<AxisIndex> = (0..own.len()).map(AxisIndex::variable).collect();
     index[axis] = AxisIndex::affine(&[(axis, -1)], extent - 1, 1);
     view(e, x, own, index)
@@ -370,7 +368,14 @@ fn roll(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let own = e.emit().shape(x);
     let shift = a.int(e, "shift", None)?;
     let axis = one_axis(e, a, "axis", -1, own.len())?;
-    let extent = known_extent(e, a, own[axis])?;
+    let Some(extent) = own[axis].known() else {
+        let node = e.batch_roll(
+            x,
+            axis,
+            shift.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+        );
+        return Ok(e.tensor(node));
+    };
     if extent == 0 {
         return Ok(e.tensor(x));
     }

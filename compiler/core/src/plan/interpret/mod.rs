@@ -60,7 +60,7 @@ pub enum PlanError {
         /// Whether this task writes there.
         writes: bool,
     },
-    /// The batch is 0 or larger than the plan's.
+    /// The batch is 0 or larger than the plan's, or another than its only one.
     #[error("a batch of {0} samples in a plan for at most {1}")]
     Batch(usize, usize),
     /// An input or output is not there.
@@ -193,7 +193,7 @@ impl<'a> Interpreter<'a> {
     /// # Errors
     /// Where the batch is too large, a kernel leaves its memory, or two tasks of a phase meet.
     pub fn step(&mut self, batch: usize, order: Order) -> Result<(), PlanError> {
-        if batch == 0 || batch > self.plan.batch {
+        if !self.plan.takes(batch) {
             return Err(PlanError::Batch(batch, self.plan.batch));
         }
         run::step(self.plan, &self.kernels, &mut self.memory, batch, order)
@@ -202,7 +202,7 @@ impl<'a> Interpreter<'a> {
     fn sizes<K>(&self, port: &Port<K>, batch: usize) -> Result<Vec<i64>, PlanError> {
         let shape = self.plan.buffers[port.buffer].shape.iter();
         let sizes: Option<Vec<i64>> = shape.map(|&dim| Some(extent(dim, batch)? as i64)).collect();
-        let within = batch > 0 && batch <= self.plan.batch;
+        let within = self.plan.takes(batch);
         match sizes {
             Some(sizes) if within => Ok(sizes),
             Some(_) => Err(PlanError::Batch(batch, self.plan.batch)),

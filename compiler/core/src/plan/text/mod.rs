@@ -35,7 +35,7 @@
 //! }
 //! ```
 //!
-//! The other forms of a group are `batch ranges by 8` and `once`; the scalars `batch`, `tasks of LANES most TASKS`,
+//! A plan for no other batch says `batch 64 exactly`. The other forms of a group are `batch ranges by 8` and `once`; the scalars `batch`, `tasks of LANES most TASKS`,
 //! `block`, `valid`, `begin` and `end`. Comments are for the reader: a call's kernel, its buffers' names and why the
 //! kernel is as it is.
 //!

@@ -102,7 +102,10 @@ impl Parser {
             .any_word("`buffer`, `phase` or another part of a plan")?
             .as_str()
         {
-            "batch" => plan.batch = self.number()?,
+            "batch" => {
+                plan.batch = self.number()?;
+                plan.exact = self.accept_word("exactly");
+            }
             "space" => self.space(plan)?,
             "buffer" => {
                 self.in_order("m", plan.buffers.len())?;

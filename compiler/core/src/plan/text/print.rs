@@ -12,7 +12,8 @@ use crate::plan::{
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "plan {} {{", quoted(&self.name))?;
-        writeln!(f, "  batch {}", self.batch)?;
+        let exactly = if self.exact { " exactly" } else { "" };
+        writeln!(f, "  batch {}{exactly}", self.batch)?;
         for (space, bytes) in [
             (Space::Persistent, self.persistent_bytes),
             (Space::Arena, self.arena_bytes),

@@ -252,7 +252,7 @@ fn port<K: Clone + std::fmt::Debug + 'static>(kinds: Vec<K>) -> impl Strategy<Va
 
 prop_compose! {
     fn plan()(
-        (name, batch) in (name(), any::<usize>()),
+        (name, batch, exact) in (name(), any::<usize>(), any::<bool>()),
         buffers in vec(buffer(), 0..5),
         kernels in vec(kernel(), 0..4),
         phases in vec(vec(group(), 0..3).prop_map(|groups| Phase { groups }), 0..3),
@@ -266,6 +266,7 @@ prop_compose! {
         Plan {
             name: name.clone(),
             batch,
+            exact,
             kernels: kernels.iter().cloned().collect(),
             buffers: buffers.iter().cloned().collect(),
             phases: phases.clone(),
