@@ -152,6 +152,29 @@ fn an_index_beyond_the_batch_ends_the_run() {
     assert!(failed.contains("takes 0..B"), "{failed}");
 }
 
+/// "`if / else` … in `step` also on `iter` and `epoch`": what a branch reports is a row of the steps that take it, and what the
+/// others would report may be anything.
+#[test]
+fn a_branch_reports_in_the_steps_that_take_it() {
+    let program = "train t[epochs=1] {
+  let net = Net
+  let opt = sgd[lr=0](net)
+  step (x, y) in line.train |> batch[2] {
+    minimize net(x) with opt
+    if iter % 2 == 0 { report half = iter / 2, inverse = 1 / (1 - iter % 2) }
+    else if iter == 3 { report half = 100, late = mean(x) }
+  }
+}
+";
+    let rows = run(&place(program), &[]);
+    let values = |name: &str| named(&rows, &format!(",train,{name}"));
+    assert_eq!(values("half"), [0.0, 1.0, 100.0, 2.0]);
+    assert_eq!(values("inverse"), [1.0, 1.0, 1.0]);
+    assert_eq!(values("late"), [6.5]);
+    let late = rows.iter().find(|(row, _)| row.ends_with("late"));
+    assert_eq!(late.map(|(row, _)| row.as_str()), Some("0,3,train,late"));
+}
+
 /// "… each computed from the other where not given."
 #[test]
 fn epochs_follow_from_steps() {

@@ -47,7 +47,7 @@ fn summary(program: &TrainProgram) -> String {
                 feed.dataset, feed.split, feed.batch
             ));
             for input in &feed.inputs {
-                let below = input.bound.map(|bound| bound.below);
+                let below = input.bound.map(|bound| bound.below.fixed);
                 line(format_args!(
                     "  part {} {}: {} below {below:?}",
                     input.part, input.name, input.ty

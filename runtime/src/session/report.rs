@@ -9,8 +9,10 @@ use crate::tensor::{DataType, unpack};
 #[derive(Debug)]
 pub(super) struct Reports {
     numbers: Vec<Place>,
-    /// Names and values; the values are those last read.
+    /// Names and values; the values are those last reported, NaN before.
     pub(super) values: Vec<(String, f64)>,
+    /// For each value, whether the present step reports it.
+    is_present: Vec<bool>,
     /// For each value, whether it is a mean over batches and not a sum.
     pub(super) is_mean: Vec<bool>,
 }
@@ -20,7 +22,12 @@ pub(super) struct Reports {
 struct Place {
     slot: Slot,
     elements: usize,
+    /// A bool of the step: whether it reports this. The name is the report's with [`WHETHER`].
+    whether: Option<Slot>,
 }
+
+/// The end of the name of a report that says whether a step makes another.
+const WHETHER: char = '?';
 
 impl Reports {
     pub(super) fn new(program: &Program, pictures: &[String]) -> Result<Reports, SessionError> {
@@ -28,10 +35,19 @@ impl Reports {
             numbers: Vec::new(),
             values: Vec::new(),
             is_mean: Vec::new(),
+            is_present: Vec::new(),
+        };
+        let whether = |name: &str| {
+            let of_it = |report: &&Report| report.slot.name.strip_suffix(WHETHER) == Some(name);
+            program
+                .reports
+                .iter()
+                .find(of_it)
+                .map(|report| report.slot.clone())
         };
         for Report { slot, kind } in &program.reports {
-            if matches!(kind, ReportKind::Join | ReportKind::Check) || pictures.contains(&slot.name)
-            {
+            let is_other = matches!(kind, ReportKind::Join | ReportKind::Check);
+            if is_other || pictures.contains(&slot.name) || slot.name.ends_with(WHETHER) {
                 continue;
             }
             let is_number = matches!(
@@ -53,13 +69,15 @@ impl Reports {
             reports.numbers.push(Place {
                 slot: slot.clone(),
                 elements: names.len(),
+                whether: whether(&slot.name),
             });
+            reports.is_present.extend(names.iter().map(|_| false));
             // Integers are counts, whose mean over batches would say nothing.
             let is_mean = *kind == ReportKind::Mean && slot.dtype == DataType::F32;
             reports.is_mean.extend(names.iter().map(|_| is_mean));
             reports
                 .values
-                .extend(names.into_iter().map(|name| (name, 0.0)));
+                .extend(names.into_iter().map(|name| (name, f64::NAN)));
         }
         Ok(reports)
     }
@@ -81,12 +99,18 @@ impl Reports {
         Ok(())
     }
 
-    /// Reads all values.
+    /// Reads all values that the step reports.
     pub(super) fn read(&mut self, memory: &StepMemory<'_>) {
         let mut next = 0;
-        for Place { slot, elements } in &self.numbers {
+        for place in &self.numbers {
+            let Place { slot, elements, .. } = place;
             let values = &mut self.values[next..next + elements];
+            let is_present = place.is_present(memory);
+            self.is_present[next..next + elements].fill(is_present);
             next += elements;
+            if !is_present {
+                continue;
+            }
             let offset = slot.offset_bytes;
             // In plain layout, which all reports but unusual ones have, nothing is allocated.
             match slot.dtype {
@@ -102,9 +126,25 @@ impl Reports {
         }
     }
 
+    /// What the step reports.
+    pub(super) fn present(&self) -> impl Iterator<Item = &(String, f64)> {
+        let all = self.values.iter().zip(&self.is_present);
+        all.filter(|(_, is_present)| **is_present)
+            .map(|(value, _)| value)
+    }
+
     /// The first value that is NaN or infinite.
     pub(super) fn not_finite(&self) -> Option<&(String, f64)> {
-        self.values.iter().find(|(_, value)| !value.is_finite())
+        self.present().find(|(_, value)| !value.is_finite())
+    }
+}
+
+impl Place {
+    fn is_present(&self, memory: &StepMemory<'_>) -> bool {
+        self.whether.as_ref().is_none_or(|slot| {
+            let stored = memory.view::<u8>(Space::Arena, slot.offset_bytes, 1);
+            stored[0] != 0
+        })
     }
 }
 

@@ -158,7 +158,7 @@ impl TrainDriver<'_> {
         let reports = &self.bindings.reports;
         let not_finite = reports.not_finite();
         if iter.is_multiple_of(self.log_every) || not_finite.is_some() {
-            for (metric, value) in &reports.values {
+            for (metric, value) in reports.present() {
                 self.metrics.row(epoch, iter, "train", metric, *value)?;
             }
         }

@@ -70,7 +70,6 @@ dlm_grammar::codes! {
     UNTRAINED = "untrained", "a parameter that no loss reaches";
     GRADIENT = "gradient", "a gradient that does not exist";
     REPORT = "report", "a report that has no name, a name that is taken, or no value";
-    NOT_YET = "not-yet", "a construct of the language that this version does not compile";
     LARGE = "large", "a value too large to be handled";
 }
 

@@ -38,6 +38,7 @@ pub mod program;
 mod reach;
 mod recurrence;
 mod report;
+mod report_if;
 mod resolve;
 mod scope;
 mod settings;

@@ -392,24 +392,21 @@ impl Elaborator<'_> {
         };
         let scopes = self.frame().scopes.clone();
         let versions = self.unit.versions.clone();
-        let reports = self.reported.len();
+        let before = self.reports_so_far();
         let taken = self.run_body(&first.body);
+        let reports_taken = self.reports_since(before);
         let scopes_taken = std::mem::replace(&mut self.frame_mut().scopes, scopes);
         let versions_taken = std::mem::replace(&mut self.unit.versions, versions);
         let other = self.if_statement(rest, otherwise, span);
-        if self.reported.len() > reports {
-            let message = "a `report` inside an `if` that the run decides is not compiled yet";
-            return Flow::Failed(
-                self.report(error(codes::NOT_YET, span, message).help("report after the `if`")),
-            );
-        }
+        let reports_other = self.reports_since(before);
         if let Flow::Failed(poison) = taken {
             return Flow::Failed(poison);
         }
         if !matches!(other, Flow::Next) {
             return other;
         }
-        flow(self.merge(condition, scopes_taken, versions_taken, span))
+        let merged = self.merge(condition, scopes_taken, versions_taken, span);
+        flow(merged.and(self.merge_reports(condition, reports_taken, reports_other, span)))
     }
 }
 

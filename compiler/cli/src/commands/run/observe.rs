@@ -115,9 +115,9 @@ impl Observer for Display {
 }
 
 fn values(values: &[(String, f64)]) -> String {
-    let each = values
-        .iter()
-        .map(|(name, value)| format!("{name} {value:.4}"));
+    // What no step has reported so far has no value.
+    let known = values.iter().filter(|(_, value)| !value.is_nan());
+    let each = known.map(|(name, value)| format!("{name} {value:.4}"));
     each.collect::<Vec<_>>().join("  ")
 }
 
