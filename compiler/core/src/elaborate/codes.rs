@@ -5,6 +5,7 @@ dlm_grammar::codes! {
     UNKNOWN_NAME = "unknown-name", "a name that nothing in scope has";
     UNKNOWN_MEMBER = "unknown-member", "what stands before the dot has no part of that name";
     DUPLICATE_NAME = "duplicate-name", "two definitions of one name in the same place";
+    NAME_CASE = "name-case", "a block whose name begins in lower case, or a function whose name begins in upper case";
     IMPORT = "import", "an imported file cannot be read, or lies outside the program's folder";
     RECURSION = "recursion", "a definition that is made of itself";
     NO_TRAIN = "no-train", "the run that was asked for is not in the file";

@@ -114,6 +114,7 @@ impl Elaborator<'_> {
     /// Notes what a parsed file defines and loads what it imports.
     pub fn add_tree(&mut self, tree: Rc<File>, folder: String, library: bool) -> usize {
         let items = self.item_table(&tree);
+        self.check_cases(&tree);
         let index = self.files.len();
         self.files.push(SourceFile {
             tree: tree.clone(),

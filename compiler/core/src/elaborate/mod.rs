@@ -30,6 +30,7 @@ mod library;
 mod lookup;
 mod mapping;
 mod merge;
+mod name_case;
 mod numbers;
 mod operators;
 mod optimizer;
