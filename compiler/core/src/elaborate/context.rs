@@ -44,6 +44,8 @@ pub(super) struct Elaborator<'w> {
     pub files: Vec<SourceFile>,
     /// Files by path, so that each is read once.
     pub imported: IndexMap<String, usize>,
+    /// The folder of the main file as its name has it, with `/` at its end unless empty; what imported files are named after.
+    pub shown_folder: String,
     /// The imported files whose own imports are being read, outermost first.
     pub loading: Vec<String>,
     pub library: Library,
@@ -208,6 +210,7 @@ impl<'w> Elaborator<'w> {
             reporter: Reporter::default(),
             files: Vec::new(),
             imported: IndexMap::new(),
+            shown_folder: String::new(),
             loading: Vec::new(),
             library: Library::new(),
             frames: Vec::new(),

@@ -137,6 +137,7 @@ fn elaborate<T>(
     action: impl FnOnce(&mut Elaborator<'_>) -> diagnose::Checked<T>,
 ) -> Elaborated<T> {
     let mut elaborator = Elaborator::new(sources, world.loader, world.catalog, world.settings);
+    elaborator.shown_folder = files::folder_of(main.name);
     elaborator.add_file(main.name, String::new(), main.text, false);
     elaborator.check_overrides();
     let value = match elaborator.reporter.has_errors() {
