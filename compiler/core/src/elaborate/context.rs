@@ -57,6 +57,8 @@ pub(super) struct Elaborator<'w> {
     pub init: Unit,
     /// The number of the graph of initial values.
     pub init_number: u32,
+    /// How often naming a block has made an instance, or led to the one that was made there before.
+    pub mentioned_blocks: u64,
     /// How many statements have been run.
     pub statements: u64,
     /// The number of the next graph.
@@ -217,6 +219,7 @@ impl<'w> Elaborator<'w> {
             unit: Unit::default(),
             init: Unit::default(),
             init_number: 0,
+            mentioned_blocks: 0,
             statements: 0,
             next_graph: 0,
             instances: Vec::new(),
