@@ -4,6 +4,7 @@
 block MultiHeadAttention[heads: int, causal: bool = false, dropout: float = 0](q: f32[B, T, D], k: f32[B, S, E],
                          v: f32[B, S, F], mask: bool[..] = none) -> f32[B, T, D] {
   let q_proj = Linear[D]
+  let heads = D / _divided[D, heads, "features", "heads"]
   let k_proj = Linear[D]
   let v_proj = Linear[D]
   let out_proj = Linear[D]
