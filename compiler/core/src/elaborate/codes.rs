@@ -75,6 +75,35 @@ dlm_grammar::codes! {
     LARGE = "large", "a value too large to be handled";
 }
 
+/// The kinds whose mistake may come from the sizes that a definition was tried with.
+pub(super) const OF_GUESSES: &[dlm_grammar::Code] = &[
+    RANK,
+    DIMENSION,
+    DIMENSION_CONFLICT,
+    BROADCAST,
+    UNBOUND_DIMENSION,
+    AXIS,
+    INDEX,
+    SHAPE,
+    PATTERN,
+    OPERAND,
+    ARITHMETIC,
+    CONDITION,
+    BATCH_DEPENDENT,
+    NOT_COMPILE_TIME,
+    STATIC_TYPE,
+    FRACTION,
+    UNPACK,
+    NO_RESULT,
+    RESULT_COUNT,
+    PARAMETER_TYPE,
+    SAME_PATH,
+    INIT,
+    RECURSION,
+    TOO_MANY_ROUNDS,
+    LARGE,
+];
+
 /// The kinds whose mistake may lie in what a caller passed.
 pub(super) const OF_SIZES: &[dlm_grammar::Code] =
     &[RANK, DIMENSION, DIMENSION_CONFLICT, BROADCAST, SHAPE];

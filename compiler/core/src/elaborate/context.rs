@@ -67,6 +67,8 @@ pub(super) struct Elaborator<'w> {
     pub parameters: IndexMap<String, ParameterRecord>,
     pub states: IndexMap<String, StateRecord>,
     pub optimizers: Vec<OptimizerRecord>,
+    /// The first call of each of the main file's definitions, by the name's place.
+    pub calls: IndexMap<Span, super::sizing::KnownCall>,
     /// The names' places of the definitions whose bodies have run.
     pub reached: std::collections::BTreeSet<Span>,
     /// The values reported in the body under way.
@@ -226,6 +228,7 @@ impl<'w> Elaborator<'w> {
             parameters: IndexMap::new(),
             states: IndexMap::new(),
             optimizers: Vec::new(),
+            calls: IndexMap::new(),
             reached: std::collections::BTreeSet::new(),
             reported: Vec::new(),
             described: IndexMap::new(),
