@@ -1,5 +1,6 @@
 //! What a `step` or `eval` binds of each batch: the graph's data inputs.
 
+use super::call::counted;
 use super::codes;
 use super::context::{Elaborator, Unit};
 use super::data::DataValue;
@@ -17,8 +18,8 @@ use dlm_grammar::ast::{Ident, Pattern, PatternKind};
 pub(super) struct Bound {
     feeds: Vec<Feed>,
     nodes: Vec<Vec<NodeId>>,
-    /// For each input the classes that its samples certainly have, where the source tells.
-    classes: Vec<Vec<Vec<i64>>>,
+    /// For each input the classes that its samples certainly have, and how many have it, where the source tells.
+    classes: Vec<Vec<Vec<(i64, i64)>>>,
 }
 
 impl Elaborator<'_> {
@@ -178,15 +179,19 @@ impl Elaborator<'_> {
 impl Elaborator<'_> {
     /// The classes that a split's labels have for certain: those that the source has counted, where no function changes
     /// them.
-    fn classes_of(&self, part: &PartDescription, data: &DataValue, split: usize) -> Vec<i64> {
+    fn classes_of(
+        &self,
+        part: &PartDescription,
+        data: &DataValue,
+        split: usize,
+    ) -> Vec<(i64, i64)> {
         let stages = self.datasets[data.dataset].stages.iter();
         let changed = stages.chain(&data.stages).any(|stage| stage.name == "map");
         if changed || part.classes.is_none() || !part.shape.is_empty() {
             return Vec::new();
         }
-        let counts = (0..).zip(&data.splits[split].class_counts);
-        let present = counts.filter(|(_, count)| **count > 0);
-        present.map(|(class, _)| class).collect()
+        let counts = (0..).zip(data.splits[split].class_counts.iter().copied());
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// The feeds with the bounds of those inputs that are used as indices; an error where the data has a class beyond.
@@ -202,10 +207,11 @@ impl Elaborator<'_> {
         feeds
     }
 
-    fn check_classes(&mut self, bound: Option<IndexBound>, classes: &[i64], feed: Span) {
+    fn check_classes(&mut self, bound: Option<IndexBound>, classes: &[(i64, i64)], feed: Span) {
         let Some(bound) = bound else { return };
-        let beyond = |class: &&i64| **class >= bound.below && Some(**class) != bound.except;
-        let Some(class) = classes.iter().rev().find(beyond) else {
+        let beyond =
+            |(class, _): &&(i64, i64)| *class >= bound.below && Some(*class) != bound.except;
+        let Some((class, count)) = classes.iter().rev().find(beyond) else {
             return;
         };
         let below = bound.below;
@@ -214,7 +220,13 @@ impl Elaborator<'_> {
         self.reporter_only(
             error(codes::INDEX, bound.span, message)
                 .here(format!("takes 0..{below}"))
-                .label(feed, "the labels of this data")
+                .label(
+                    feed,
+                    format!(
+                        "{} of this data with class {class}",
+                        counted(*count as usize, "sample")
+                    ),
+                )
                 .help(format!("{} classes are needed", class + 1)),
         );
     }
