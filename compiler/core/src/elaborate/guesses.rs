@@ -64,10 +64,8 @@ impl Open {
     /// The names in a dimension that are not known.
     pub fn add_names(&mut self, size: &Expr, known: &impl Fn(&str) -> bool) {
         match &size.kind {
-            ExprKind::Name(name) => {
-                if name != "B" && !known(name) && !self.dims.contains(name) {
-                    self.dims.push(name.clone());
-                }
+            ExprKind::Name(name) if name != "B" && !known(name) && !self.dims.contains(name) => {
+                self.dims.push(name.clone());
             }
             ExprKind::Paren(inside)
             | ExprKind::Unary {
