@@ -13,6 +13,7 @@ mod placement;
 mod source_map;
 mod span;
 mod suggest;
+mod windows;
 
 pub use diagnostic::{Code, Diagnostic, Label, Severity};
 pub use format::format;

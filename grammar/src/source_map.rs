@@ -1,12 +1,13 @@
 //! The texts of a compilation, and diagnostics shown in them.
 
+use crate::windows::Windows;
 use crate::{Diagnostic, FileId, Label, Severity, Span};
 use codespan_reporting::diagnostic as report;
-use codespan_reporting::files::{Files, SimpleFiles};
+use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term;
 
-/// Lines longer than this (in bytes) are not shown; the message then stands alone.
-const LONGEST_LINE: usize = 200;
+/// Of lines longer than this (in bytes) a part is shown.
+pub(crate) const LONGEST_LINE: usize = 200;
 
 /// The source files of one compilation, by name and text.
 pub struct SourceMap {
@@ -75,9 +76,9 @@ impl SourceMap {
 
     /// The diagnostic with the source it speaks of, as text without colours.
     pub fn render(&self, diagnostic: &Diagnostic) -> String {
-        let shown = self.to_report(diagnostic);
+        let (files, shown) = self.shown(diagnostic);
         // Only an unknown file makes this fail; the message must reach the user all the same.
-        match term::emit_into_string(&config(), &self.files, &shown) {
+        match term::emit_into_string(&config(), &files, &shown) {
             Ok(text) => text,
             Err(_) => format!(
                 "{}: {}\n",
@@ -90,8 +91,8 @@ impl SourceMap {
     /// As [`SourceMap::render`], with ANSI colours.
     pub fn render_coloured(&self, diagnostic: &Diagnostic) -> String {
         let mut buffer = term::termcolor::Ansi::new(Vec::new());
-        let shown = self.to_report(diagnostic);
-        match term::emit_to_write_style(&mut buffer, &config(), &self.files, &shown) {
+        let (files, shown) = self.shown(diagnostic);
+        match term::emit_to_write_style(&mut buffer, &config(), &files, &shown) {
             Ok(()) => String::from_utf8_lossy(&buffer.into_inner()).into_owned(),
             Err(_) => self.render(diagnostic),
         }
@@ -103,55 +104,44 @@ impl SourceMap {
         texts.concat()
     }
 
-    fn to_report(&self, diagnostic: &Diagnostic) -> report::Diagnostic<usize> {
+    /// A diagnostic for the terminal, with the files as far as they are shown.
+    fn shown(&self, diagnostic: &Diagnostic) -> (Windows<'_>, report::Diagnostic<usize>) {
+        let mut windows = Windows::new(&self.files);
+        let labels = diagnostic.labels.iter();
+        for label in labels.clone().filter(|label| label.primary) {
+            windows.open(label.span.file.0 as usize, self.clip(label.span));
+        }
+        for label in labels.filter(|label| !label.primary) {
+            windows.open(label.span.file.0 as usize, self.clip(label.span));
+        }
+        let shown = self.to_report(diagnostic, &windows);
+        (windows, shown)
+    }
+
+    fn to_report(
+        &self,
+        diagnostic: &Diagnostic,
+        windows: &Windows<'_>,
+    ) -> report::Diagnostic<usize> {
         let severity = match diagnostic.severity {
             Severity::Error => report::Severity::Error,
             Severity::Warning => report::Severity::Warning,
         };
-        let mut notes: Vec<String> = diagnostic
-            .notes
-            .iter()
-            .map(|note| printable(note))
-            .collect();
+        let mut labels = Vec::new();
+        let mut notes = Vec::new();
+        for label in &diagnostic.labels {
+            match windows.place(label.span.file.0 as usize, self.clip(label.span)) {
+                Some(range) => labels.push(to_report_label(label, range)),
+                None => notes.push(self.label_as_note(label)),
+            }
+        }
+        notes.extend(diagnostic.notes.iter().map(|note| printable(note)));
         let helps = diagnostic.helps.iter().map(|help| printable(help));
         notes.extend(helps.map(|help| format!("help: {help}")));
-        let (labels, hidden): (Vec<&Label>, Vec<&Label>) = diagnostic
-            .labels
-            .iter()
-            .partition(|label| self.can_show(label));
-        notes.splice(
-            0..0,
-            hidden.into_iter().map(|label| self.label_as_note(label)),
-        );
         report::Diagnostic::new(severity)
             .with_message(printable(&diagnostic.message))
-            .with_labels(
-                labels
-                    .into_iter()
-                    .map(|label| self.to_report_label(label))
-                    .collect(),
-            )
+            .with_labels(labels)
             .with_notes(notes)
-    }
-
-    fn to_report_label(&self, label: &Label) -> report::Label<usize> {
-        let style = match label.primary {
-            true => report::LabelStyle::Primary,
-            false => report::LabelStyle::Secondary,
-        };
-        report::Label::new(style, label.span.file.0 as usize, self.clip(label.span))
-            .with_message(printable(&label.message))
-    }
-
-    /// Whether the lines of a label's ends are short enough to be shown.
-    fn can_show(&self, label: &Label) -> bool {
-        let file = label.span.file.0 as usize;
-        let range = self.clip(label.span);
-        [range.start, range.end].iter().all(|&offset| {
-            let line = self.files.line_index(file, offset);
-            let line = line.and_then(|line| self.files.line_range(file, line));
-            line.is_ok_and(|line| line.len() <= LONGEST_LINE)
-        })
     }
 
     fn label_as_note(&self, label: &Label) -> String {
@@ -170,6 +160,15 @@ impl SourceMap {
         let end = text.ceil_char_boundary((span.end as usize).max(start));
         start..end
     }
+}
+
+fn to_report_label(label: &Label, range: std::ops::Range<usize>) -> report::Label<usize> {
+    let style = match label.primary {
+        true => report::LabelStyle::Primary,
+        false => report::LabelStyle::Secondary,
+    };
+    report::Label::new(style, label.span.file.0 as usize, range)
+        .with_message(printable(&label.message))
 }
 
 fn config() -> term::Config {

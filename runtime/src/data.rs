@@ -17,7 +17,7 @@ pub use source::{
     PartDescription, SourceDescription, SplitDescription, append_image, describe, load,
     source_names, vocabulary,
 };
-pub use stage::{apply_stages, stage_names};
+pub use stage::{apply_stages, check_stage, stage_names};
 
 use std::sync::Arc;
 

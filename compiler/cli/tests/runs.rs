@@ -279,7 +279,7 @@ train a[epochs=1] {
         .with("a.dlm", program)
         .with("a.csv", "0.5,1\n0.1,2\n0.2,7\n");
     let outcome = place.dlmc(&["run", "a.dlm"]).bad(1);
-    for part in ["a.csv", "sample 2", "7", "0..3"] {
+    for part in ["a.dlm:6:", "class 7", "0..3", "1 sample"] {
         assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
     }
 }

@@ -1,10 +1,13 @@
 # Arithmetic that the primitives make up.
 
-# x, but no less than lo and no more than hi; of floats or integers
-fn clamp[lo, hi](x) { return minimum(maximum(x, lo), hi) }
+# x, but no less than lo and no more than hi; of floats or integers. The gradient at a bound is 1, as inside
+fn clamp[lo, hi](x) {
+  let y = where(x < lo, lo, x)
+  return where(y > hi, hi, y)
+}
 
-# value where the mask is true, else x
-fn masked_fill[value: float](x: f32[..], mask: bool[..]) -> f32[..] { return where(mask, value, x) }
+# value where the mask is true, else x; of floats or integers
+fn masked_fill[value](x, mask: bool[..]) { return where(mask, value, x) }
 
 # minus infinity where j > i on the last two axes: position i sees none after it
 fn causal_mask(x: f32[.., n, m]) -> f32[.., n, m] {

@@ -1,8 +1,10 @@
 # Attention  (Vaswani et al. 2017). Sequences are [B, T, D].
 
-# heads times softmax(q k^T / sqrt(d)) v; `mask` is true where position i may attend to position j
+# heads times softmax(q k^T / sqrt(d)) v; `mask` is true where position i may attend to position j: [T, S] for all,
+# [B, T, S] for each sample, [B, heads, T, S] for each head of each sample
 block MultiHeadAttention[heads: int, causal: bool = false, dropout: float = 0](q: f32[B, T, D], k: f32[B, S, E],
                          v: f32[B, S, F], mask: bool[..] = none) -> f32[B, T, D] {
+  let heads = D / _divided[D, heads, "features", "heads"]
   let q_proj = Linear[D]
   let k_proj = Linear[D]
   let v_proj = Linear[D]
@@ -12,9 +14,15 @@ block MultiHeadAttention[heads: int, causal: bool = false, dropout: float = 0](q
   let vs = v_proj(v) |> rearrange["b t (h d) -> b h t d", h=heads]
   let a = einsum["b h i d, b h j d -> b h i j"](qs, ks) / sqrt(D / heads)
   let a = if causal { causal_mask(a) } else { a }
-  let a = if mask == none { a } else { where(mask, a, -1e30 * 1e30) }
+  let a = if mask == none { a } else { where(_per_head(mask), a, -1e30 * 1e30) }
   let a = _drop[dropout](softmax[-1](a))
   return einsum["b h i j, b h j d -> b i h d"](a, vs) |> rearrange["b t h d -> b t (h d)"] |> out_proj
+}
+
+# a mask of three dimensions is one for each sample, [B, T, S]: the same for all its heads
+fn _per_head(mask: bool[..]) -> bool[..] {
+  let m = not mask      # a tensor, also of a mask that is written as a list
+  return if len(m.shape) == 3 { unsqueeze[1](mask) } else { mask }
 }
 
 # `dropout` where a static of that name hides it

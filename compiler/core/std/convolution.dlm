@@ -5,10 +5,12 @@
 block Conv1d[out: int, kernel, stride = 1, pad = 0, dilation = 1, groups: int = 1, bias: bool = true,
              init: init = fan_in_uniform](x: f32[B, c, l]) -> f32[B, out, ..] {
   let k = _each[kernel, 1]
-  param weight: f32[out, c / groups, k[0]] = init
+  let per_group = _divided[c, groups, "channels", "groups"]
+  let out = groups * _divided[out, groups, "output channels", "groups"]
+  param weight: f32[out, per_group, k[0]] = init
   let y = _convolve[stride, pad, dilation, groups](x, weight)
   if bias {
-    param bias: f32[out] = fan_in_uniform[c / groups * k[0]]
+    param bias: f32[out] = fan_in_uniform[per_group * k[0]]
     y = y + unsqueeze[1](bias)
   }
   return y
@@ -18,10 +20,12 @@ block Conv1d[out: int, kernel, stride = 1, pad = 0, dilation = 1, groups: int = 
 block Conv2d[out: int, kernel, stride = 1, pad = 0, dilation = 1, groups: int = 1, bias: bool = true,
              init: init = fan_in_uniform](x: f32[B, c, h, w]) -> f32[B, out, ..] {
   let kh, kw = _each[kernel, 2]
-  param weight: f32[out, c / groups, kh, kw] = init
+  let per_group = _divided[c, groups, "channels", "groups"]
+  let out = groups * _divided[out, groups, "output channels", "groups"]
+  param weight: f32[out, per_group, kh, kw] = init
   let y = _convolve[stride, pad, dilation, groups](x, weight)
   if bias {
-    param bias: f32[out] = fan_in_uniform[c / groups * kh * kw]
+    param bias: f32[out] = fan_in_uniform[per_group * kh * kw]
     y = y + unsqueeze[1](unsqueeze[1](bias))
   }
   return y
@@ -31,10 +35,12 @@ block Conv2d[out: int, kernel, stride = 1, pad = 0, dilation = 1, groups: int = 
 block Conv3d[out: int, kernel, stride = 1, pad = 0, dilation = 1, groups: int = 1, bias: bool = true,
              init: init = fan_in_uniform](x: f32[B, c, d, h, w]) -> f32[B, out, ..] {
   let kd, kh, kw = _each[kernel, 3]
-  param weight: f32[out, c / groups, kd, kh, kw] = init
+  let per_group = _divided[c, groups, "channels", "groups"]
+  let out = groups * _divided[out, groups, "output channels", "groups"]
+  param weight: f32[out, per_group, kd, kh, kw] = init
   let y = _convolve[stride, pad, dilation, groups](x, weight)
   if bias {
-    param bias: f32[out] = fan_in_uniform[c / groups * kd * kh * kw]
+    param bias: f32[out] = fan_in_uniform[per_group * kd * kh * kw]
     y = y + unsqueeze[1](unsqueeze[1](unsqueeze[1](bias)))
   }
   return y
@@ -44,10 +50,12 @@ block Conv3d[out: int, kernel, stride = 1, pad = 0, dilation = 1, groups: int = 
 block ConvTranspose1d[out: int, kernel, stride = 1, pad = 0, output_pad = 0, dilation = 1, groups: int = 1,
                       bias: bool = true, init: init = fan_in_uniform](x: f32[B, c, l]) -> f32[B, out, ..] {
   let k = _each[kernel, 1]
-  param weight: f32[c, out / groups, k[0]] = init
+  let per_group = _divided[out, groups, "output channels", "groups"]
+  let groups = c / _divided[c, groups, "channels", "groups"]
+  param weight: f32[c, per_group, k[0]] = init
   let y = _convolve_transposed[stride, pad, output_pad, dilation, groups](x, weight)
   if bias {
-    param bias: f32[out] = fan_in_uniform[out / groups * k[0]]
+    param bias: f32[out] = fan_in_uniform[per_group * k[0]]
     y = y + unsqueeze[1](bias)
   }
   return y
@@ -57,10 +65,12 @@ block ConvTranspose1d[out: int, kernel, stride = 1, pad = 0, output_pad = 0, dil
 block ConvTranspose2d[out: int, kernel, stride = 1, pad = 0, output_pad = 0, dilation = 1, groups: int = 1,
                       bias: bool = true, init: init = fan_in_uniform](x: f32[B, c, h, w]) -> f32[B, out, ..] {
   let kh, kw = _each[kernel, 2]
-  param weight: f32[c, out / groups, kh, kw] = init
+  let per_group = _divided[out, groups, "output channels", "groups"]
+  let groups = c / _divided[c, groups, "channels", "groups"]
+  param weight: f32[c, per_group, kh, kw] = init
   let y = _convolve_transposed[stride, pad, output_pad, dilation, groups](x, weight)
   if bias {
-    param bias: f32[out] = fan_in_uniform[out / groups * kh * kw]
+    param bias: f32[out] = fan_in_uniform[per_group * kh * kw]
     y = y + unsqueeze[1](unsqueeze[1](bias))
   }
   return y

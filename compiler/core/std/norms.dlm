@@ -53,6 +53,7 @@ block RMSNorm[eps: float = 1e-5](x: f32[.., n]) -> f32[.., n] {
 block GroupNorm[groups: int, eps: float = 1e-5](x: f32[B, c, ..]) -> f32[B, c, ..] {
   param weight: f32[c] = ones
   param bias: f32[c] = zeros
+  let groups = c / _divided[c, groups, "channels", "groups"]
   let parts = reshape[B, groups, -1](x)
   let d = parts - mean[axis=-1, keep=true](parts)
   let y = reshape[x.shape](d * rsqrt(mean[axis=-1, keep=true](d * d) + eps))

@@ -27,5 +27,6 @@ fn _stretch[k: int](x: f32[B, c, h, w]) -> f32[B, c, ..] {
 
 # [B, C r r, H, W] to [B, C, H r, W r]  (Shi et al. 2016)
 fn pixel_shuffle[r: int](x: f32[B, c, h, w]) -> f32[B, ..] {
-  return rearrange["b (c p q) h w -> b c (h p) (w q)", p=r, q=r](x)
+  let c = _divided[c, r * r, "channels", "parts of a pixel"]
+  return rearrange["b (c p q) h w -> b c (h p) (w q)", c=c, p=r, q=r](x)
 }

@@ -91,6 +91,8 @@ pub struct Arguments<'a> {
     pub owner: &'a str,
     values: Vec<(&'a str, Option<&'a Value>)>,
     rest: Vec<&'a Value>,
+    /// Whether any number of values may follow those with names.
+    open: bool,
 }
 
 impl<'a> Arguments<'a> {
@@ -99,12 +101,18 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// When there are more than names, an unknown one, or one twice.
     pub fn new(invocation: &'a Invocation, names: &[&'a str]) -> Result<Arguments<'a>, DataError> {
-        let arguments = Arguments::with_rest(invocation, names)?;
-        if arguments.rest.is_empty() {
-            return Ok(arguments);
+        let arguments = Arguments::matched(invocation, names, false)?;
+        let found = names.len() + arguments.rest.len();
+        let usage = arguments.usage();
+        match (arguments.rest.is_empty(), found) {
+            (true, _) => Ok(arguments),
+            (false, 1) => {
+                Err(arguments.error(format!("1 value in square brackets; it takes {usage}")))
+            }
+            (false, _) => Err(arguments.error(format!(
+                "{found} values in square brackets; it takes {usage}"
+            ))),
         }
-        let (found, expected) = (names.len() + arguments.rest.len(), names.len());
-        Err(arguments.error(format!("{found} arguments, where it takes {expected}")))
     }
 
     /// As [`Arguments::new`], but any number of arguments may follow.
@@ -115,21 +123,28 @@ impl<'a> Arguments<'a> {
         invocation: &'a Invocation,
         names: &[&'a str],
     ) -> Result<Arguments<'a>, DataError> {
+        Arguments::matched(invocation, names, true)
+    }
+
+    fn matched(
+        invocation: &'a Invocation,
+        names: &[&'a str],
+        open: bool,
+    ) -> Result<Arguments<'a>, DataError> {
         let values = names.iter().map(|name| (*name, None)).collect();
         let mut arguments = Arguments {
             owner: &invocation.name,
             values,
             rest: Vec::new(),
+            open,
         };
         let mut position = 0;
         for argument in &invocation.arguments {
             let index = match &argument.name {
                 Some(name) => Some(names.iter().position(|known| known == name).ok_or_else(
                     || {
-                        arguments.error(format!(
-                            "no argument `{name}`; it takes {}",
-                            names.join(", ")
-                        ))
+                        let usage = arguments.usage();
+                        arguments.error(format!("no argument `{name}`; it takes {usage}"))
                     },
                 )?),
                 None => (position < names.len()).then_some(position),
@@ -145,6 +160,16 @@ impl<'a> Arguments<'a> {
             arguments.values[index].1 = Some(&argument.value);
         }
         Ok(arguments)
+    }
+
+    /// What it takes in square brackets.
+    fn usage(&self) -> String {
+        let names: Vec<&str> = self.values.iter().map(|value| value.0).collect();
+        match (names.is_empty(), self.open) {
+            (true, true) => "values without names".to_string(),
+            (true, false) => "none".to_string(),
+            (false, _) => format!("`{}[{}]`", self.owner, names.join(", ")),
+        }
     }
 
     /// An error that names the owner.
@@ -170,7 +195,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn require<T>(&self, name: &str, value: Option<T>) -> Result<T, DataError> {
-        value.ok_or_else(|| self.error(format!("`{name}` is missing")))
+        value.ok_or_else(|| self.error(format!("`{name}` is missing; it takes {}", self.usage())))
     }
 
     fn wrong(&self, name: &str, expected: &str) -> DataError {

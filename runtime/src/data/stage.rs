@@ -1,6 +1,7 @@
 //! The table of stages. A stage is one file and one line here.
 
 mod augment;
+mod check;
 mod choose;
 mod crop;
 mod flip;
@@ -11,6 +12,8 @@ mod one_hot;
 mod order;
 mod resize;
 mod window;
+
+pub use check::check_stage;
 
 use super::{Affine, Arguments, Augmentation, DataError, Dataset, Field, Invocation, Values};
 

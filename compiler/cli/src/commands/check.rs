@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dlm_core::elaborate::{Callable, TrainProgram};
+use dlm_core::elaborate::{SizedDefinition, TrainProgram};
 use dlm_core::graph::Graph;
 use serde_json::{Value, json};
 
@@ -83,6 +83,10 @@ fn check(
         text += &table;
         items.push(value);
     }
+    for (name, reason) in &report.unsized_definitions {
+        text += &format!("\n{name}\n  not elaborated: {reason}\n");
+        items.push(json!({ "name": name, "not_elaborated": reason }));
+    }
     for train in &report.trains {
         let (table, value) = of_train(train, &frontend, shared, &mut stages)?;
         text += &table;
@@ -95,13 +99,15 @@ fn check(
     ))
 }
 
-fn of_definition(definition: &Callable, frontend: &Frontend) -> (String, Value) {
-    let rows = layers(&definition.graph, &frontend.source.map);
-    let name = &definition.graph.name;
-    (
-        format!("\n{name}\n{}", table(&rows)),
-        json!({ "name": name, "layers": rows_json(&rows) }),
-    )
+fn of_definition(definition: &SizedDefinition, frontend: &Frontend) -> (String, Value) {
+    let graph = &definition.callable.graph;
+    let rows = layers(graph, &frontend.source.map);
+    let (name, sizes) = (&graph.name, &definition.sizes);
+    let mut value = json!({ "name": name, "layers": rows_json(&rows) });
+    if !sizes.is_empty() {
+        value["sizes"] = json!(sizes.trim_start_matches(", "));
+    }
+    (format!("\n{name}{sizes}\n{}", table(&rows)), value)
 }
 
 fn of_train(

@@ -12,7 +12,7 @@ use crate::commands::run::{failure, prepare};
 use crate::failure::Failure;
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::overrides::Overrides;
-use crate::pipeline::saved::Saved;
+use crate::pipeline::saved::{MODEL, Saved, run_folder};
 use crate::stages::Stages;
 
 const EXAMPLES: &str = "\
@@ -27,7 +27,7 @@ its split, its name and the value.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct EvalArguments {
-    /// The run's folder
+    /// The run's folder, or the model.safetensors in it
     model: PathBuf,
     #[command(flatten)]
     overrides: Overrides,
@@ -36,7 +36,8 @@ pub struct EvalArguments {
 /// Compiles the run's evaluations again and runs them on its saved parameters.
 pub fn run(arguments: &EvalArguments, shared: &Shared) -> Result<(), Failure> {
     let mut stages = Stages::new(shared.verbose);
-    let mut saved = Saved::read(&arguments.model)?;
+    let folder = run_folder(&arguments.model)?;
+    let mut saved = Saved::read(&folder)?;
     let given = arguments.overrides.settings()?;
     saved.values.extend(given.values);
     // Data that is given anew is described anew.
@@ -44,7 +45,7 @@ pub fn run(arguments: &EvalArguments, shared: &Shared) -> Result<(), Failure> {
     let train = frontend.train(Some(&saved.train), &mut stages)?;
     let mut plan = prepare::plan(&train, &frontend, None, PathBuf::new(), &mut stages)?;
     plan.directory = None;
-    plan.initial = checkpoint::read(&arguments.model.join("model.safetensors"))
+    plan.initial = checkpoint::read(&folder.join(MODEL))
         .map_err(|error| crate::commands::call::read_failure(&error))?;
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let failed = |error| failure(error, &frontend, &train);

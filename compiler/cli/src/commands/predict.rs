@@ -30,7 +30,7 @@ the run's evaluation has for its data.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct PredictArguments {
-    /// The run's folder
+    /// The run's folder, or the model.safetensors in it
     model: PathBuf,
     /// Files to be predicted from; with --generate the prompt
     #[arg(required = true)]

@@ -9,6 +9,7 @@ use clap::Args;
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::schedule::Choices;
 use dlm_runtime::call::CallError;
+use dlm_runtime::data::DataError;
 use dlm_runtime::program::Executable;
 use dlm_runtime::session::{Session, SessionError};
 use dlm_runtime::team::Team;
@@ -171,7 +172,7 @@ fn save_tiles(frontend: &Frontend, out: &Path) -> Result<(), Failure> {
 /// A session's error by its exit code: wrong data or a wrong program, or a run that failed.
 pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -> Failure {
     match error {
-        SessionError::Data(error) => Failure::data(error),
+        SessionError::Data(error) => bad_data(&error, frontend, train),
         error @ SessionError::NothingToResume { .. } => Failure::command_line(error),
         SessionError::Index { bad, epoch, iter } => {
             let place = format!(", in epoch {epoch}, iter {iter}");
@@ -183,5 +184,22 @@ pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -
                 .bad_index(&bad, &train.checks, " of a metric")
         }
         other => Failure::run(other),
+    }
+}
+
+/// Data that a session refuses: where a class is out of range, the program says what takes it.
+fn bad_data(error: &DataError, frontend: &Frontend, train: &TrainProgram) -> Failure {
+    let DataError::OutOfRange { bound: below, .. } = *error else {
+        return Failure::data(error);
+    };
+    let evals = train.evals.iter().flat_map(|eval| &eval.feeds);
+    let inputs = train.feeds.iter().chain(evals).flat_map(|feed| {
+        let bounds = feed.inputs.iter().filter_map(|input| input.bound);
+        bounds.map(|bound| (bound, feed.span))
+    });
+    let mut inputs = inputs.filter(|(bound, _)| bound.below == below);
+    match inputs.next() {
+        Some((bound, feed)) => frontend.source.bad_class(error, below, bound.span, feed),
+        None => Failure::data(error),
     }
 }

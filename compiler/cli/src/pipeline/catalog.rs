@@ -78,6 +78,11 @@ impl DataCatalog for Catalog {
         self.found().insert(key, description.clone());
         Ok(description)
     }
+
+    fn check_stage(&self, stage: &StageSpec, parts: &[PartDescription]) -> Result<(), String> {
+        let parts: Vec<data::PartDescription> = parts.iter().map(runtime_part).collect();
+        data::check_stage(&stage_invocation(stage), &parts).map_err(|error| error.to_string())
+    }
 }
 
 fn part_description(part: &data::PartDescription) -> PartDescription {
@@ -85,6 +90,14 @@ fn part_description(part: &data::PartDescription) -> PartDescription {
         dtype: element_type(part.dtype),
         shape: part.shape.iter().map(|&size| signed(size)).collect(),
         classes: part.classes.map(signed),
+    }
+}
+
+fn runtime_part(part: &PartDescription) -> data::PartDescription {
+    data::PartDescription {
+        dtype: data_type(part.dtype),
+        shape: part.shape.iter().map(|size| size.unsigned_abs()).collect(),
+        classes: part.classes.map(i64::unsigned_abs),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::failure::Failure;
 
 /// The file's name in the run's folder.
 const FILE: &str = "program.json";
+
+/// The file of parameters and states in a run's folder.
+pub const MODEL: &str = "model.safetensors";
 /// Changes whenever the file's form does.
 const VERSION: u64 = 1;
 /// The element types that data has.
@@ -41,6 +44,22 @@ pub struct Saved {
     pub known: BTreeMap<String, SourceDescription>,
     /// The characters of the run's text by their numbers; empty for other data.
     pub characters: String,
+}
+
+/// A run's folder, where the command line names it or the model's file in it.
+///
+/// # Errors
+/// Where the path is another file's.
+pub fn run_folder(model: &Path) -> Result<PathBuf, Failure> {
+    let named = model.file_name().is_some_and(|name| name == MODEL);
+    match model.parent() {
+        Some(parent) if named && !model.is_dir() => Ok(Path::new(".").join(parent)),
+        _ if model.is_file() => Err(Failure::data(format!(
+            "`{}` is a file; a model is the folder that `dlmc run` wrote, or the `{MODEL}` in it",
+            model.display()
+        ))),
+        _ => Ok(model.to_path_buf()),
+    }
 }
 
 impl Saved {

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use dlm_core::elaborate::program::IndexCheck;
-use dlm_grammar::{Diagnostic, SourceMap};
+use dlm_grammar::{Diagnostic, SourceMap, Span};
+use dlm_runtime::data::DataError;
 use dlm_runtime::indices::BadIndex;
 
 use crate::failure::Failure;
 
 dlm_grammar::codes! {
+    BAD_DATA = "bad-data", "data that cannot be read, or that the program cannot use";
     BAD_INDEX = "bad-index", "an index that a run computed and that is out of range";
 }
 
@@ -98,6 +100,20 @@ impl Source {
         let range = format!("takes 0..{}", check.bound.below);
         let help = "`clamp[lo, hi]` keeps a computed index in range";
         Failure::program(self.render(&[diagnostic.here(range).help(help)]))
+    }
+
+    /// The end of a command whose data is wrong; `span` is where the program names what led to it.
+    pub fn bad_data(&self, error: impl std::fmt::Display, span: Span) -> Failure {
+        let diagnostic = Diagnostic::error(BAD_DATA, span, error.to_string());
+        Failure::program(self.render(&[diagnostic]))
+    }
+
+    /// The end of a command whose data has a class or row that is out of range.
+    pub fn bad_class(&self, error: &DataError, below: i64, bound: Span, feed: Span) -> Failure {
+        let diagnostic = Diagnostic::error(BAD_INDEX, bound, error.to_string())
+            .here(format!("takes 0..{below}"))
+            .label(feed, "from this data");
+        Failure::program(self.render(&[diagnostic]))
     }
 
     /// The end of a command whose program has these errors.

@@ -85,6 +85,7 @@ impl Elaborator<'_> {
             let definition = handle.get();
             this.bind_statics(&definition.statics, &applied.statics, definition)?;
             this.bind_arguments(definition, given, span)?;
+            this.note_call(applied);
             let flow = this.run_body(&definition.body);
             this.results(definition, flow)
         });

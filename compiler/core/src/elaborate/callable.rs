@@ -8,7 +8,7 @@ use super::feeds::bound_of;
 use super::files::{DefinitionHandle, ItemRef};
 use super::program::{ArgumentInfo, Callable};
 use super::training::output_versions;
-use super::value::{Applied, InstanceRef, Value};
+use super::value::{Applied, GivenStatic, InstanceRef, Value};
 use crate::graph::{BinaryOp, InputKind, NodeId, OutputKind, ReduceOp, TensorType};
 use dlm_grammar::ast::{DefinitionKind, Ident};
 use dlm_grammar::suggest;
@@ -33,10 +33,21 @@ impl Elaborator<'_> {
     /// The graph of a function or block of the main file.
     pub fn callable(&mut self, name: &str, request: &CallRequest) -> Checked<Callable> {
         let definition = self.entry(name)?;
+        self.callable_of(&definition, &[], request)
+    }
+
+    /// The graph of a definition with these statics.
+    pub fn callable_of(
+        &mut self,
+        definition: &DefinitionHandle,
+        statics: &[GivenStatic],
+        request: &CallRequest,
+    ) -> Checked<Callable> {
+        let name = definition.name();
         self.unit = self.new_unit(name);
         let mut frame = Frame::new(FrameKind::File, 0, definition.get().name.span);
         frame.training = request.training;
-        let (result, _) = self.within(frame, |this| this.called(&definition, request));
+        let (result, _) = self.within(frame, |this| this.called(definition, statics, request));
         let (arguments, results) = result?;
         if self.reporter.has_errors() {
             return Err(Poison);
@@ -86,7 +97,12 @@ impl Elaborator<'_> {
     }
 
     /// Calls the entry with inputs; gives these and the results.
-    fn called(&mut self, definition: &DefinitionHandle, request: &CallRequest) -> Checked<Called> {
+    fn called(
+        &mut self,
+        definition: &DefinitionHandle,
+        statics: &[GivenStatic],
+        request: &CallRequest,
+    ) -> Checked<Called> {
         let span = definition.get().name.span;
         let mut given = Vec::new();
         let mut arguments = Vec::new();
@@ -109,7 +125,7 @@ impl Elaborator<'_> {
         }
         let applied = Rc::new(Applied {
             definition: definition.clone(),
-            statics: Vec::new(),
+            statics: statics.to_vec(),
         });
         let value = match definition.kind() {
             DefinitionKind::Block => {

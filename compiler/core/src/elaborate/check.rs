@@ -3,8 +3,9 @@
 use super::callable::CallRequest;
 use super::context::{Elaborator, Frame, FrameKind, Unit};
 use super::diagnose::Checked;
-use super::files::train_at;
+use super::files::{DefinitionHandle, ItemRef, train_at};
 use super::program::{Callable, TrainProgram};
+use super::sizing::{SizedDefinition, takes_tensors};
 use crate::graph::{Dim, TensorType};
 use dlm_grammar::ast::{Definition, DefinitionKind, DimKind, ExprKind, ItemKind, Param, TypeKind};
 use std::collections::BTreeMap;
@@ -14,13 +15,15 @@ use std::collections::BTreeMap;
 pub struct FileReport {
     /// Its runs.
     pub trains: Vec<TrainProgram>,
-    /// Its functions and blocks whose signatures fix every type, each as if called alone; `B` stays open.
-    pub definitions: Vec<Callable>,
+    /// Its functions and blocks, each as if called alone; `B` stays open.
+    pub definitions: Vec<SizedDefinition>,
+    /// The names of those that could not be elaborated alone, and why.
+    pub unsized_definitions: Vec<(String, String)>,
 }
 
 impl Elaborator<'_> {
-    /// Elaborates every run, and every function and block that can be elaborated by itself; the names of all others
-    /// are checked.
+    /// Elaborates every run, and every function and block that can be elaborated by itself: with its own types, those it
+    /// is called with, or sizes that fit it. The names of all others are checked.
     pub fn check_file(&mut self) -> Checked<FileReport> {
         let mut report = FileReport::default();
         for (tree, item) in self.trains() {
@@ -33,25 +36,68 @@ impl Elaborator<'_> {
                 .extend(self.train_program(Some(&train.name.name)));
         }
         self.check_constants();
-        let tree = self.files[0].tree.clone();
-        for item in &tree.items {
-            let ItemKind::Definition(definition) = &item.kind else {
-                continue;
-            };
-            if let Some(arguments) = self.fixed_arguments(definition) {
-                self.forget_run();
-                let request = CallRequest {
-                    arguments,
-                    training: true,
-                    gradients: false,
-                };
-                report
-                    .definitions
-                    .extend(self.callable(&definition.name.name, &request));
-            }
-        }
+        self.check_definitions(&mut report);
         self.resolve_unreached();
         Ok(report)
+    }
+
+    /// Elaborates functions and blocks by themselves: first those whose signatures fix all types, then those that nothing
+    /// calls, from the last on since callers stand after what they call, then all others as they are called.
+    fn check_definitions(&mut self, report: &mut FileReport) {
+        let handles = self.own_definitions();
+        let mut found: BTreeMap<usize, SizedDefinition> = BTreeMap::new();
+        for (index, handle) in handles.iter().enumerate() {
+            if let Some(arguments) = self.fixed_arguments(handle.get()) {
+                let callable = self.as_declared_alone(handle, arguments);
+                let sizes = String::new();
+                found.extend(callable.map(|callable| (index, SizedDefinition { callable, sizes })));
+            }
+        }
+        for (index, handle) in handles.iter().enumerate().rev() {
+            if !self.reached.contains(&handle.get().name.span) {
+                match self.as_guessed(handle) {
+                    Ok(sized) => {
+                        found.insert(index, sized);
+                    }
+                    Err(Some(reason)) => report
+                        .unsized_definitions
+                        .insert(0, (handle.name().to_owned(), reason)),
+                    Err(None) => {}
+                }
+            }
+        }
+        for (index, handle) in handles.iter().enumerate() {
+            if !found.contains_key(&index) {
+                found.extend(self.as_called(handle).map(|sized| (index, sized)));
+            }
+        }
+        report.definitions.extend(found.into_values());
+    }
+
+    /// The main file's functions and blocks that can be called alone.
+    fn own_definitions(&self) -> Vec<DefinitionHandle> {
+        let names = self.files[0].items.keys();
+        let handles = names.filter_map(|name| match self.item(0, name) {
+            Some(ItemRef::Definition(handle)) => Some(handle),
+            _ => None,
+        });
+        handles
+            .filter(|handle| takes_tensors(handle.get()))
+            .collect()
+    }
+
+    fn as_declared_alone(
+        &mut self,
+        handle: &DefinitionHandle,
+        arguments: BTreeMap<String, TensorType>,
+    ) -> Option<Callable> {
+        self.forget_run();
+        let request = CallRequest {
+            arguments,
+            training: true,
+            gradients: false,
+        };
+        self.callable_of(handle, &[], &request).ok()
     }
 
     /// The mistakes of constants and data that nothing uses.
@@ -74,7 +120,7 @@ impl Elaborator<'_> {
     }
 
     /// Forgets what belongs to one run, and keeps files and diagnostics.
-    fn forget_run(&mut self) {
+    pub fn forget_run(&mut self) {
         self.unit = Unit::default();
         self.init = self.new_unit("init");
         self.init_number = self.init.number;
@@ -86,6 +132,8 @@ impl Elaborator<'_> {
         self.described.clear();
         self.datasets.clear();
         self.reported.clear();
+        self.traces.clear();
+        self.checks.clear();
         self.train_under_way = None;
         self.statements = 0;
     }

@@ -5,6 +5,7 @@ dlm_grammar::codes! {
     UNKNOWN_NAME = "unknown-name", "a name that nothing in scope has";
     UNKNOWN_MEMBER = "unknown-member", "what stands before the dot has no part of that name";
     DUPLICATE_NAME = "duplicate-name", "two definitions of one name in the same place";
+    NAME_CASE = "name-case", "a block whose name begins in lower case, or a function whose name begins in upper case";
     IMPORT = "import", "an imported file cannot be read, or lies outside the program's folder";
     RECURSION = "recursion", "a definition that is made of itself";
     NO_TRAIN = "no-train", "the run that was asked for is not in the file";
@@ -72,6 +73,35 @@ dlm_grammar::codes! {
     REPORT = "report", "a report that has no name, a name that is taken, or no value";
     LARGE = "large", "a value too large to be handled";
 }
+
+/// The kinds whose mistake may come from the sizes that a definition was tried with.
+pub(super) const OF_GUESSES: &[dlm_grammar::Code] = &[
+    RANK,
+    DIMENSION,
+    DIMENSION_CONFLICT,
+    BROADCAST,
+    UNBOUND_DIMENSION,
+    AXIS,
+    INDEX,
+    SHAPE,
+    PATTERN,
+    OPERAND,
+    ARITHMETIC,
+    CONDITION,
+    BATCH_DEPENDENT,
+    NOT_COMPILE_TIME,
+    STATIC_TYPE,
+    FRACTION,
+    UNPACK,
+    NO_RESULT,
+    RESULT_COUNT,
+    PARAMETER_TYPE,
+    SAME_PATH,
+    INIT,
+    RECURSION,
+    TOO_MANY_ROUNDS,
+    LARGE,
+];
 
 /// The kinds whose mistake may lie in what a caller passed.
 pub(super) const OF_SIZES: &[dlm_grammar::Code] =

@@ -45,6 +45,8 @@ pub(super) struct Elaborator<'w> {
     pub files: Vec<SourceFile>,
     /// Files by path, so that each is read once.
     pub imported: IndexMap<String, usize>,
+    /// The folder of the main file as its name has it, with `/` at its end unless empty; what imported files are named after.
+    pub shown_folder: String,
     /// The imported files whose own imports are being read, outermost first.
     pub loading: Vec<String>,
     pub library: Library,
@@ -56,6 +58,8 @@ pub(super) struct Elaborator<'w> {
     pub init: Unit,
     /// The number of the graph of initial values.
     pub init_number: u32,
+    /// How often naming a block has made an instance, or led to the one that was made there before.
+    pub mentioned_blocks: u64,
     /// How many statements have been run.
     pub statements: u64,
     /// The number of the next graph.
@@ -64,6 +68,8 @@ pub(super) struct Elaborator<'w> {
     pub parameters: IndexMap<String, ParameterRecord>,
     pub states: IndexMap<String, StateRecord>,
     pub optimizers: Vec<OptimizerRecord>,
+    /// The first call of each of the main file's definitions, by the name's place.
+    pub calls: IndexMap<Span, super::sizing::KnownCall>,
     /// The names' places of the definitions whose bodies have run.
     pub reached: std::collections::BTreeSet<Span>,
     /// The values reported in the body under way.
@@ -211,18 +217,21 @@ impl<'w> Elaborator<'w> {
             reporter: Reporter::default(),
             files: Vec::new(),
             imported: IndexMap::new(),
+            shown_folder: String::new(),
             loading: Vec::new(),
             library: Library::new(),
             frames: Vec::new(),
             unit: Unit::default(),
             init: Unit::default(),
             init_number: 0,
+            mentioned_blocks: 0,
             statements: 0,
             next_graph: 0,
             instances: Vec::new(),
             parameters: IndexMap::new(),
             states: IndexMap::new(),
             optimizers: Vec::new(),
+            calls: IndexMap::new(),
             reached: std::collections::BTreeSet::new(),
             reported: Vec::new(),
             described: IndexMap::new(),

@@ -147,7 +147,11 @@ impl Elaborator<'_> {
         };
         let described = self.catalog.describe(&source);
         let description: SourceDescription = described.map_err(|reason| {
-            let message = format!("`{word}`: {reason}");
+            let named = format!("`{word}`: ");
+            let message = match reason.starts_with(&named) {
+                true => reason,
+                false => named + &reason,
+            };
             self.report(error(codes::DATA_SOURCE, expr.span, message))
         })?;
         let stages = Vec::new();
@@ -244,13 +248,17 @@ impl Elaborator<'_> {
             span: stage.span,
         };
         let mut value = value;
-        match stages::apply(kind, &spec, &mut value) {
-            Ok(()) => Ok(value),
-            Err(reason) => {
-                let message = format!("`{}` {reason}", kind.name);
-                Err(self.report(error(codes::DATA_STAGE, stage.span, message)))
-            }
+        let before = value.parts.clone();
+        if let Err(reason) = stages::apply(kind, &spec, &mut value) {
+            let message = format!("`{}` {reason}", kind.name);
+            return Err(self.report(error(codes::DATA_STAGE, stage.span, message)));
         }
+        // A batch is made by whoever feeds; the compiler itself knows what it takes.
+        if kind.name != "batch" {
+            let checked = self.catalog.check_stage(&spec, &before);
+            checked.map_err(|reason| self.report(error(codes::DATA_STAGE, stage.span, reason)))?;
+        }
+        Ok(value)
     }
 
     /// What stands in brackets, as plain data.

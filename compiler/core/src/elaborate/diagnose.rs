@@ -65,6 +65,16 @@ impl Reporter {
         self.found.len()
     }
 
+    /// Takes what has been found out of the way of a try.
+    pub fn set_aside(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Puts back what was set aside; gives what the try has found.
+    pub fn take_back(&mut self, before: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        std::mem::replace(&mut self.found, before)
+    }
+
     /// Forgets all but the first `count`: what follows from them was only tried.
     pub fn forget(&mut self, count: usize) {
         self.found.truncate(count);

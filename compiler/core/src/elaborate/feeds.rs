@@ -1,5 +1,6 @@
 //! What a `step` or `eval` binds of each batch: the graph's data inputs.
 
+use super::call::counted;
 use super::codes;
 use super::context::{Elaborator, Unit};
 use super::data::DataValue;
@@ -7,6 +8,7 @@ use super::diagnose::{Checked, Poison, error};
 use super::program::{Feed, FeedInput, IndexBound};
 use super::scope::BindingKind;
 use super::value::Value;
+use super::world::PartDescription;
 use crate::graph::{AxisIndex, Dim, Graph, InputKind, NodeId, Op, TensorType, View};
 use dlm_grammar::Span;
 use dlm_grammar::ast::{Ident, Pattern, PatternKind};
@@ -16,6 +18,8 @@ use dlm_grammar::ast::{Ident, Pattern, PatternKind};
 pub(super) struct Bound {
     feeds: Vec<Feed>,
     nodes: Vec<Vec<NodeId>>,
+    /// For each input the classes that its samples certainly have, and how many have it, where the source tells.
+    classes: Vec<Vec<Vec<(i64, i64)>>>,
 }
 
 impl Elaborator<'_> {
@@ -121,6 +125,7 @@ impl Elaborator<'_> {
             span,
         };
         let mut nodes = Vec::new();
+        let mut classes = Vec::new();
         for (part, (name, description)) in names.into_iter().zip(&data.parts).enumerate() {
             if name.name == "_" {
                 continue;
@@ -140,9 +145,11 @@ impl Elaborator<'_> {
                 bound: None,
             });
             nodes.push(node);
+            classes.push(self.classes_of(description, data, split));
         }
         bound.feeds.push(feed);
         bound.nodes.push(nodes);
+        bound.classes.push(classes);
         Ok(())
     }
 
@@ -169,15 +176,60 @@ impl Elaborator<'_> {
     }
 }
 
-/// The feeds with the bounds of those inputs that are used as indices.
-pub(super) fn finish(bound: Bound, unit: &Unit) -> Vec<Feed> {
-    let mut feeds = bound.feeds;
-    for (feed, nodes) in feeds.iter_mut().zip(&bound.nodes) {
-        for (input, &node) in feed.inputs.iter_mut().zip(nodes) {
-            input.bound = bound_of(unit, node);
+impl Elaborator<'_> {
+    /// The classes that a split's labels have for certain: those that the source has counted, where no function changes
+    /// them.
+    fn classes_of(
+        &self,
+        part: &PartDescription,
+        data: &DataValue,
+        split: usize,
+    ) -> Vec<(i64, i64)> {
+        let stages = self.datasets[data.dataset].stages.iter();
+        let changed = stages.chain(&data.stages).any(|stage| stage.name == "map");
+        if changed || part.classes.is_none() || !part.shape.is_empty() {
+            return Vec::new();
         }
+        let counts = (0..).zip(data.splits[split].class_counts.iter().copied());
+        counts.filter(|(_, count)| *count > 0).collect()
     }
-    feeds
+
+    /// The feeds with the bounds of those inputs that are used as indices; an error where the data has a class beyond.
+    pub fn finish_feeds(&mut self, bound: Bound, unit: &Unit) -> Vec<Feed> {
+        let mut feeds = bound.feeds;
+        let inputs = bound.nodes.iter().zip(&bound.classes);
+        for (feed, (nodes, classes)) in feeds.iter_mut().zip(inputs) {
+            for ((input, &node), classes) in feed.inputs.iter_mut().zip(nodes).zip(classes) {
+                input.bound = bound_of(unit, node);
+                self.check_classes(input.bound, classes, feed.span);
+            }
+        }
+        feeds
+    }
+
+    fn check_classes(&mut self, bound: Option<IndexBound>, classes: &[(i64, i64)], feed: Span) {
+        let Some(bound) = bound else { return };
+        let beyond =
+            |(class, _): &&(i64, i64)| *class >= bound.below && Some(*class) != bound.except;
+        let Some((class, count)) = classes.iter().rev().find(beyond) else {
+            return;
+        };
+        let below = bound.below;
+        let message =
+            format!("the labels reach class {class}, and the classes here are 0..{below}");
+        self.reporter_only(
+            error(codes::INDEX, bound.span, message)
+                .here(format!("takes 0..{below}"))
+                .label(
+                    feed,
+                    format!(
+                        "{} of this data with class {class}",
+                        counted(*count as usize, "sample")
+                    ),
+                )
+                .help(format!("{} classes are needed", class + 1)),
+        );
+    }
 }
 
 /// The narrowest bound of the uses of an input as an index, of those that do not depend on the batch.

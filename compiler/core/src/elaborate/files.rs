@@ -114,6 +114,7 @@ impl Elaborator<'_> {
     /// Notes what a parsed file defines and loads what it imports.
     pub fn add_tree(&mut self, tree: Rc<File>, folder: String, library: bool) -> usize {
         let items = self.item_table(&tree);
+        self.check_cases(&tree);
         let index = self.files.len();
         self.files.push(SourceFile {
             tree: tree.clone(),
@@ -173,11 +174,9 @@ impl Elaborator<'_> {
             Ok(text) => text,
             Err(reason) => return Err(self.report(error(codes::IMPORT, path.span, reason))),
         };
-        let folder = resolved
-            .rfind('/')
-            .map_or("", |slash| &resolved[..=slash])
-            .to_owned();
-        let id = self.sources.add(resolved.as_str(), text.as_str());
+        let folder = folder_of(&resolved);
+        let shown = format!("{}{resolved}", self.shown_folder);
+        let id = self.sources.add(shown, text.as_str());
         let tree = self.parsed(&text, id);
         self.loading.push(resolved.clone());
         let index = self.add_tree(tree, folder, false);
@@ -237,6 +236,13 @@ impl Elaborator<'_> {
             span.start as usize,
         )
     }
+}
+
+/// What stands before a path's last part.
+pub(super) fn folder_of(path: &str) -> String {
+    let separators: &[char] = if cfg!(windows) { &['/', '\\'] } else { &['/'] };
+    let slash = path.rfind(separators);
+    slash.map_or("", |slash| &path[..=slash]).to_owned()
 }
 
 /// The run at an index of a tree.

@@ -78,6 +78,7 @@ impl Elaborator<'_> {
             self.not_a_scan();
             return Err(super::diagnose::Poison);
         }
+        self.mentioned_blocks += 1;
         let site = (span, rounds.clone());
         if let Some(&id) = self.instances[parent].children.get(&site) {
             return Ok(Value::Instance(InstanceRef { id, training: None }));

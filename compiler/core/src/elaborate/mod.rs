@@ -23,14 +23,17 @@ mod feeds;
 mod files;
 pub mod glob;
 pub mod guard;
+mod guesses;
 mod index;
 mod init;
 mod instance;
 mod intrinsics;
 mod library;
+mod literals;
 mod lookup;
 mod mapping;
 mod merge;
+mod name_case;
 mod numbers;
 mod operators;
 mod optimizer;
@@ -44,6 +47,7 @@ mod scope;
 mod settings;
 mod signature;
 mod sites;
+mod sizing;
 mod stages;
 mod statement;
 mod training;
@@ -54,6 +58,7 @@ pub use callable::CallRequest;
 pub use check::FileReport;
 pub use context::Settings;
 pub use program::{Callable, TrainProgram};
+pub use sizing::SizedDefinition;
 pub use world::{DataCatalog, NoWorld, SourceLoader};
 
 use context::Elaborator;
@@ -138,6 +143,7 @@ fn elaborate<T>(
     action: impl FnOnce(&mut Elaborator<'_>) -> diagnose::Checked<T>,
 ) -> Elaborated<T> {
     let mut elaborator = Elaborator::new(sources, world.loader, world.catalog, world.settings);
+    elaborator.shown_folder = files::folder_of(main.name);
     elaborator.add_file(main.name, String::new(), main.text, false);
     elaborator.check_overrides();
     let value = match elaborator.reporter.has_errors() {

@@ -153,6 +153,16 @@ impl Elaborator<'_> {
             .find(|version| reach.contains(version))
     }
 
+    /// The path of a parameter whose newest values `x` are, where the loss depends on earlier ones only.
+    pub fn replaced_since(&self, loss: NodeId, x: NodeId) -> Option<String> {
+        let mut versions = self.unit.versions.iter();
+        let path = versions.find(|own| *own.1 == x)?.0;
+        let earlier = self.unit.history.get(path)?;
+        let reach = reached(&self.unit.emitter.graph, loss);
+        let stale = !reach.contains(&x) && earlier.iter().any(|old| reach.contains(old));
+        stale.then(|| path.clone())
+    }
+
     /// The parameters that an optimizer owns, which from here on are its own.
     fn owned(&mut self, index: usize, record: &OptimizerRecord) -> Checked<Vec<String>> {
         let mut owned = Vec::new();

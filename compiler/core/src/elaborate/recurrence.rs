@@ -2,11 +2,13 @@
 //!
 //! The body runs with a counter that has no value, and with an argument node in place of each tensor that it gives a
 //! new value. What it computes from arguments is the round; all else stands outside of the loop by itself. Where that
-//! fails for any reason (a fresh block, a counter that decides an `if`, a carry whose type changes, a state's update),
-//! everything is put back, and the loop is written out, which also reports what is really wrong.
+//! fails for any reason (a fresh block, a carry whose type changes, a state's update), everything is put back, and the loop
+//! is written out, which also reports what is really wrong. A counter that decides an `if` is an error, unless the body
+//! makes fresh blocks.
 
+use super::codes;
 use super::context::{Elaborator, FrameKind};
-use super::diagnose::Poison;
+use super::diagnose::{Checked, Poison, error};
 use super::scope::BindingKind;
 use super::statement::Flow;
 use super::value::Value;
@@ -40,6 +42,8 @@ pub(super) struct Trace {
     arguments: IndexMap<NodeId, Option<NodeId>>,
     /// The body does what a scan cannot.
     pub broken: bool,
+    /// The first `if` whose condition has no value while the counter has none.
+    decided: Option<Span>,
 }
 
 /// `scale * t + offset`, where `t` is the counter of a loop that is elaborated once.
@@ -73,10 +77,20 @@ impl Growing {
     }
 }
 
+/// What has become of a loop over a range.
+pub(super) enum Recurrence {
+    /// It is a scan.
+    Scan,
+    /// It has to be written out; the counter may have decided the `if` with that condition.
+    WrittenOut(Option<Span>),
+}
+
 /// Why a body is no scan.
 enum Refusal {
     /// For good.
     Never,
+    /// For good, and an `if` had a condition without a value.
+    Decided(Span),
     /// A name's first value should have this type, which it has after a round.
     Grows(String, TensorType),
 }
@@ -85,13 +99,28 @@ enum Refusal {
 type Carried = Vec<(String, Value)>;
 
 impl Elaborator<'_> {
-    /// Elaborates a loop over a range as a scan; `None` where it has to be written out.
+    /// Elaborates a loop over a range as a scan, if it can be one.
     pub(super) fn recurrence(
         &mut self,
         names: &[Ident],
         (first, last): (i64, i64),
         body: &Body,
         span: Span,
+    ) -> Recurrence {
+        let mut decided = None;
+        match self.as_recurrence(names, (first, last), body, span, &mut decided) {
+            Some(()) => Recurrence::Scan,
+            None => Recurrence::WrittenOut(decided),
+        }
+    }
+
+    fn as_recurrence(
+        &mut self,
+        names: &[Ident],
+        (first, last): (i64, i64),
+        body: &Body,
+        span: Span,
+        decided: &mut Option<Span>,
     ) -> Option<()> {
         let kind = self.frame().kind;
         let pure = matches!(
@@ -126,6 +155,10 @@ impl Elaborator<'_> {
                         Refusal::Grows(name, ty) if !grown.contains_key(&name) => {
                             grown.insert(name, ty);
                         }
+                        Refusal::Decided(condition) => {
+                            *decided = Some(condition);
+                            return None;
+                        }
                         _ => return None,
                     }
                 }
@@ -151,9 +184,14 @@ impl Elaborator<'_> {
             round,
             arguments: IndexMap::from([(round, None)]),
             broken: false,
+            decided: None,
         });
         let result = self.traced(name, body, carried, grown, span);
         let trace = self.traces.pop();
+        let decided = trace.as_ref().and_then(|trace| trace.decided);
+        if let Some(condition) = decided {
+            return Err(Refusal::Decided(condition));
+        }
         let (Ok(carries), Some(trace)) = (result, trace) else {
             return Err(Refusal::Never);
         };
@@ -236,6 +274,27 @@ impl Elaborator<'_> {
         if let Some(trace) = self.traces.last_mut() {
             trace.broken = true;
         }
+    }
+
+    /// An `if` whose condition has no value; that may be because a counter has none.
+    pub(super) fn undecided(&mut self, condition: Span) {
+        for trace in &mut self.traces {
+            trace.decided.get_or_insert(condition);
+        }
+    }
+
+    /// An error where the counter of a recurrence has decided an `if`; a loop whose body has made blocks is none.
+    pub(super) fn refuse_decision(&mut self, condition: Span, blocks_before: u64) -> Checked<()> {
+        if self.mentioned_blocks > blocks_before || self.reporter.is_library(condition.file) {
+            return Ok(());
+        }
+        let message = "the counter of a recurrence decides no `if`";
+        Err(self.report(
+            error(codes::CONDITION, condition, message)
+                .here("depends on the round")
+                .note("a `for` over a range whose body makes no fresh block compiles to one loop for all rounds")
+                .help("`where(condition, a, b)` or `if condition { a } else { b }` as an expression chooses in each round; a list, `for i in [0, 1, 2]`, is written out"),
+        ))
     }
 
     /// The stacked value, where a node is a loop's row of one; else the node.

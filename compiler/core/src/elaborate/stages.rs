@@ -238,10 +238,23 @@ fn filter_class(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 }
 
 fn batch(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    let unnamed = spec
+        .arguments
+        .iter()
+        .filter(|own| own.name.is_none())
+        .count();
+    let mut names = spec.arguments.iter().filter_map(|own| own.name.as_deref());
+    if unnamed > 2 || names.any(|name| !["n", "drop"].contains(&name)) {
+        return Err("takes `batch[n, drop=true]`".to_owned());
+    }
     let size = int(spec, 0, "n").filter(|&size| (1..=1 << 24).contains(&size));
     value.batch = Some(size.ok_or("needs a whole number of samples, at least 1")?);
-    let drop = StaticArgument::find(&spec.arguments, 1, "drop").and_then(StaticValue::as_bool);
-    value.drop_last = drop.unwrap_or(false);
+    value.drop_last = match StaticArgument::find(&spec.arguments, 1, "drop") {
+        None => false,
+        Some(drop) => drop
+            .as_bool()
+            .ok_or("`drop` should be true or false: `batch[64, drop=true]`")?,
+    };
     Ok(())
 }
 

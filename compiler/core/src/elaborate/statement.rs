@@ -4,6 +4,7 @@ use super::codes;
 use super::context::{Elaborator, FrameKind};
 use super::diagnose::{Checked, Poison, error};
 use super::expr::Mention;
+use super::recurrence::Recurrence;
 use super::scope::BindingKind;
 use super::value::Value;
 use crate::graph::InputKind;
@@ -267,16 +268,13 @@ impl Elaborator<'_> {
     }
 
     fn for_statement(&mut self, names: &[Ident], iterable: &Expr, body: &Body) -> Flow {
+        let mut decided = None;
         if let ExprKind::Range { start, end } = &iterable.unparenthesized().kind {
             match self.range_bounds(start, end) {
-                Ok(bounds) => {
-                    if self
-                        .recurrence(names, bounds, body, iterable.span)
-                        .is_some()
-                    {
-                        return Flow::Next;
-                    }
-                }
+                Ok(bounds) => match self.recurrence(names, bounds, body, iterable.span) {
+                    Recurrence::Scan => return Flow::Next,
+                    Recurrence::WrittenOut(condition) => decided = condition,
+                },
                 Err(poison) => return Flow::Failed(poison),
             }
         }
@@ -284,6 +282,7 @@ impl Elaborator<'_> {
             Ok(items) => items,
             Err(poison) => return Flow::Failed(poison),
         };
+        let blocks = self.mentioned_blocks;
         for (round, item) in items.into_iter().enumerate() {
             let mark = self.frame().scopes.mark();
             if let Err(poison) = self.bind_counters(names, item, iterable.span) {
@@ -298,7 +297,10 @@ impl Elaborator<'_> {
                 return flow;
             }
         }
-        Flow::Next
+        match decided {
+            Some(condition) => flow(self.refuse_decision(condition, blocks)),
+            None => Flow::Next,
+        }
     }
 
     fn bind_counters(&mut self, names: &[Ident], item: Value, span: Span) -> Checked<()> {
@@ -362,6 +364,7 @@ impl Elaborator<'_> {
                 self.run_time_if(condition, first, rest, otherwise, span)
             }
             other => {
+                self.undecided(first.condition.span);
                 let message = format!(
                     "an `if` decides when the program is compiled, and this is {}",
                     other.kind()

@@ -138,7 +138,7 @@ impl Elaborator<'_> {
         let bound = bound?;
         self.guard_indices();
         let unit = std::mem::take(&mut self.unit);
-        let feeds = super::feeds::finish(bound, &unit);
+        let feeds = self.finish_feeds(bound, &unit);
         Ok(PhaseResult {
             unit,
             feeds,

@@ -1,6 +1,6 @@
 //! What elaboration asks of the world outside: this crate reads no file.
 
-use super::program::SourceSpec;
+use super::program::{SourceSpec, StageSpec};
 use crate::graph::DType;
 
 /// Knows data sources without reading more of them than their description takes.
@@ -10,6 +10,14 @@ pub trait DataCatalog {
     /// # Errors
     /// One sentence for the user: the file that is missing, or the argument that is wrong.
     fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String>;
+
+    /// Whether a stage takes its arguments, and samples of these parts.
+    ///
+    /// # Errors
+    /// One sentence for the user: the argument that is wrong, and what would be right.
+    fn check_stage(&self, _stage: &StageSpec, _parts: &[PartDescription]) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// What a data source holds.

@@ -187,8 +187,8 @@ fn two_equal_paths_are_an_error() {
     );
 }
 
-/// "A recurrence's counter may index and compute, but sizes no dimension and decides no `if`": a loop whose counter does
-/// is written out.
+/// "A recurrence's counter may index and compute, but sizes no dimension and decides no `if`": an `if` is an error, and a
+/// loop whose counter sizes something is written out.
 #[test]
 fn a_recurrences_counter_may_index_and_compute() {
     let scans = |text: &str| {
@@ -201,9 +201,15 @@ fn a_recurrences_counter_may_index_and_compute() {
     let text = "fn case(x: f32[2, 3]) { let s = zeros[2]\n for t in 0..3 { s = s + x[:, t] * t }\n return s }";
     assert!(scans(text));
     check(text, &[X], &[4.0, -7.0]);
-    let text = "fn case(x: f32[2, 3]) { let s = zeros[2]\n for t in 0..3 { if t > 0 { s = s + x[:, t] * t } }\n return s }";
-    assert!(!scans(text));
-    check(text, &[X], &[4.0, -7.0]);
+    let decides = |rounds: &str, taken: &str| {
+        format!(
+            "block Case(x: f32[2, 3]) {{ let s = x\n for t in {rounds} {{ if t > 0 {{ s = s {taken} }} }}\n return s }}"
+        )
+    };
+    let parts = &["decides no `if`", "case.dlm:2:", "where(condition, a, b)"];
+    refused(&decides("0..3", "+ x * t"), &[X], parts);
+    good(&decides("0..3", "|> Linear[3]"), &[X], true);
+    good(&decides("[0, 1, 2]", "+ x * t"), &[X], true);
     let text = "fn case(x: f32[2, 3]) { let s = zeros[2]\n for t in 0..3 { s = s + sum(ones[t + 1]) * x[:, t] }\n return s }";
     assert!(!scans(text));
     check(text, &[X], &[6.0, -12.0]);

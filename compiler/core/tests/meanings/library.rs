@@ -470,3 +470,44 @@ fn layers_and_directions_are_layers_of_their_own() {
         &["`bias_hh`", "did you mean"],
     );
 }
+
+/// PyTorch's `clamp` has the gradient 1 at its bounds, as inside.
+#[test]
+fn clamp_has_a_gradient_at_its_bounds() {
+    gives("clamp[-2, 3](x)", &[1.0, -2.0, 3.0, -2.0, 3.0, -2.0]);
+    gives(
+        "grad(sum(clamp[-2, 3](x)), x)",
+        &[1.0, 1.0, 1.0, 0.0, 0.0, 0.0],
+    );
+}
+
+#[test]
+fn masked_fill_takes_integers() {
+    check(
+        "fn case(y: i32[2]) -> i32[2] { return masked_fill[-1](y, y > 1) }",
+        &[Y],
+        &[-1.0, 1.0],
+    );
+    let text = "fn case(y: i32[2]) { return masked_fill[0.5](y, y > 1) }";
+    refused(text, &[Y], &["0.5"]);
+}
+
+/// A mask of three dimensions is one for each sample, also where there are as many samples as heads.
+#[test]
+fn a_mask_of_three_dimensions_is_of_samples() {
+    let with = |mask: &str| {
+        format!(
+            "block Case(x: f32[2, 3]) {{ let a = MultiHeadAttention[2]\n \
+             let s = stack([x, -x])\n let s = concat[-1](s, s[:, :, :1])\n \
+             let first = stack([ones[2, 2] > 0, causal_mask(zeros[2, 2]) == 0])\n \
+             return a(s, s, s, {mask}) }}"
+        )
+    };
+    let samples = outputs(&with("first"), &[X], false);
+    let both = "stack[1]([first, first])";
+    let written_out = outputs(&with(both), &[X], false);
+    agree("samples", &samples["out"].data, &written_out["out"].data);
+    let heads = outputs(&with("stack([first, first])"), &[X], false);
+    assert_ne!(samples["out"].data, heads["out"].data);
+    good(&with("first[0]"), &[X], false);
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::{Arguments, DataError, Dataset, Field, Invocation, Values, unfit};
 use crate::data::{Rows, Split, Value};
 
+const CLASSES: &str = "classes are whole numbers: `filter_class[3, 5]`";
+
 /// Each class equally often, in as many samples as before: of rare classes samples come again.
 pub(super) fn balance(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
     Arguments::new(stage, &[])?;
@@ -38,12 +40,12 @@ pub(super) fn filter_class(dataset: &mut Dataset, stage: &Invocation) -> Result<
             Value::List(values) => {
                 for value in values {
                     let Value::Int(class) = value else {
-                        return Err(arguments.error("classes are whole numbers".to_string()));
+                        return Err(arguments.error(CLASSES.to_string()));
                     };
                     classes.push(*class);
                 }
             }
-            _ => return Err(arguments.error("classes are whole numbers".to_string())),
+            _ => return Err(arguments.error(CLASSES.to_string())),
         }
     }
     for split in dataset.splits.values_mut() {

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::lower::{link, optimise, plan};
 use crate::pipeline::mapping::Mappings;
-use crate::pipeline::saved::Saved;
+use crate::pipeline::saved::{MODEL, Saved, run_folder};
 use crate::stages::Stages;
 
 /// The block that is added to the program: the run's net with its data.
@@ -44,17 +44,18 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a run's folder and compiles its net.
+    /// Reads a run's folder, which the path names itself or by its model's file, and compiles its net.
     ///
     /// # Errors
     /// Where the folder is no run's, or its nets are several and none is named.
     pub fn load(
-        folder: &Path,
+        model: &Path,
         net: Option<&str>,
         shared: &Shared,
         stages: &mut Stages,
     ) -> Result<Model, Failure> {
-        let saved = Saved::read(folder)?;
+        let folder = run_folder(model)?;
+        let saved = Saved::read(&folder)?;
         let mut frontend = Frontend::saved(&saved, "", Vec::new(), shared)?;
         let train = frontend.train(Some(&saved.train), stages)?;
         let tree = frontend.tree()?;
@@ -64,7 +65,7 @@ impl Model {
         let feed = feed.first();
         let feed = feed.ok_or_else(|| Failure::data("the run has no data, so no inputs"))?;
         let input = input_type(feed)?;
-        let mut parameters = checkpoint::read(&folder.join("model.safetensors"))
+        let mut parameters = checkpoint::read(&folder.join(MODEL))
             .map_err(|error| crate::commands::call::read_failure(&error))?;
         use_averages(&mut parameters);
         let mut with_entry = Frontend::saved(&saved, &more, Vec::new(), shared)?;

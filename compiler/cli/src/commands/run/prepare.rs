@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::elaborate::program::{
-    DataSpec, EvalProgram, Feed, FeedInput, MetricKind, PlateauSpec, StateOwner,
+    DataSpec, EvalProgram, Feed, FeedInput, MetricKind, PlateauSpec, StageSpec, StateOwner,
 };
 use dlm_core::graph::Graph;
 use dlm_core::schedule::PersistentLayout;
@@ -19,6 +19,7 @@ use crate::pipeline::catalog::{Catalog, data_type, source_invocation};
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{link, optimise, plan as schedule};
 use crate::pipeline::mapping::Mappings;
+use crate::pipeline::source::Source;
 use crate::stages::Stages;
 
 /// Everything that a session needs.
@@ -33,7 +34,13 @@ pub fn plan(
     stages: &mut Stages,
 ) -> Result<session::Plan, Failure> {
     let mappings = Mappings::compile(&train.maps, frontend, stages)?;
-    let (data, catalog) = (Data { train, mappings }, &frontend.catalog);
+    let source = &frontend.source;
+    let data = Data {
+        train,
+        mappings,
+        source,
+    };
+    let catalog = &frontend.catalog;
     let layout = persistent_layout(train);
     let (datasets, programs) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| timed(|| data.sets(catalog)));
@@ -195,19 +202,30 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 struct Data<'a> {
     train: &'a TrainProgram,
     mappings: Mappings,
+    source: &'a Source,
 }
 
 impl Data<'_> {
     fn sets(&self, catalog: &Catalog) -> Result<Vec<Dataset>, Failure> {
         let set = |spec: &DataSpec| {
             let base: &Path = catalog.base(&spec.source);
+            let loaded = load(&source_invocation(&spec.source), base);
             let mut dataset =
-                load(&source_invocation(&spec.source), base).map_err(Failure::data)?;
-            let stages = self.mappings.invocations(&spec.stages);
-            apply_stages(&mut dataset, &stages).map_err(Failure::data)?;
+                loaded.map_err(|error| self.source.bad_data(error, spec.source.span))?;
+            self.apply(&mut dataset, &spec.stages)?;
             Ok(dataset)
         };
         self.train.datasets.iter().map(set).collect()
+    }
+
+    /// Applies stages, each of whose mistakes is shown where it stands.
+    fn apply(&self, dataset: &mut Dataset, specs: &[StageSpec]) -> Result<(), Failure> {
+        let stages = self.mappings.invocations(specs);
+        for (stage, spec) in stages.iter().zip(specs) {
+            apply_stages(dataset, std::slice::from_ref(stage))
+                .map_err(|error| self.source.bad_data(error, spec.span))?;
+        }
+        Ok(())
     }
 
     /// Feeds take one split each, with the stages that follow it.
@@ -218,8 +236,7 @@ impl Data<'_> {
     fn feed(&self, feed: &Feed, datasets: &[Dataset]) -> Result<session::Feed, Failure> {
         let mut dataset = datasets[feed.dataset].clone();
         dataset.splits.retain(|name, _| *name == feed.split);
-        let stages = self.mappings.invocations(&feed.stages);
-        apply_stages(&mut dataset, &stages).map_err(Failure::data)?;
+        self.apply(&mut dataset, &feed.stages)?;
         let Some(split) = dataset.splits.get(&feed.split) else {
             let name = &self.train.datasets[feed.dataset].name;
             return Err(Failure::data(format!(

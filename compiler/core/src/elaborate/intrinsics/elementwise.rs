@@ -260,6 +260,15 @@ fn gradient(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         let message = format!("there is no gradient with respect to {by}");
         return Err(e.report(error(codes::GRADIENT, a.place(1), message)));
     }
+    if let Some(path) = e.replaced_since(loss, x) {
+        let message = format!("the loss does not depend on this `{path}`");
+        return Err(e.report(
+            error(codes::GRADIENT, a.place(1), message)
+                .here("the new values, after a `minimize`")
+                .note("a loss computed before a `minimize` depends on the parameters' old values")
+                .help("take the gradient before the `minimize`: `let g = grad(…)`"),
+        ));
+    }
     let node = e.emit().gradient(loss, x);
     Ok(e.tensor(node))
 }

@@ -1,6 +1,7 @@
 //! Primitive operations: what the library, which is written in the language, is made of. One table for each group.
 
 mod convolution;
+mod divided;
 mod elementwise;
 mod indices;
 mod making;
@@ -83,7 +84,7 @@ impl Intrinsic {
     }
 }
 
-fn tables() -> [&'static [Intrinsic]; 8] {
+fn tables() -> [&'static [Intrinsic]; 9] {
     [
         elementwise::TABLE,
         reductions::TABLE,
@@ -93,6 +94,7 @@ fn tables() -> [&'static [Intrinsic]; 8] {
         convolution::TABLE,
         indices::TABLE,
         plateau::TABLE,
+        divided::TABLE,
     ]
 }
 

@@ -66,7 +66,10 @@ fn shape_of(e: &mut Elaborator<'_>, a: &Arguments, of: &[Dim]) -> Checked<Vec<Di
     if let Some(open) = open {
         let rest = quotient(of, &shape);
         let Some(rest) = rest else {
-            let message = "`-1` cannot stand for what is left of this shape";
+            let from = crate::graph::TensorType::new(crate::graph::DType::F32, of);
+            let from = from.to_string().trim_start_matches("f32").to_owned();
+            let message =
+                format!("the other sizes do not divide {from}, so that `-1` stands for no size");
             return Err(e.report(error(codes::SHAPE, a.span, message)));
         };
         shape[open] = rest;
@@ -288,7 +291,15 @@ fn split(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
             == own[axis].known()
     });
     let Some(sizes) = sizes else {
-        let message = format!("`sizes` does not split axis {axis} of {}", e.type_of(x));
+        let parts = given
+            .value
+            .as_int()
+            .map(|parts| format!("{parts} equal parts"));
+        let parts = parts.unwrap_or_else(|| "parts of these sizes".to_owned());
+        let message = format!(
+            "axis {axis} of {} does not come apart into {parts}",
+            e.type_of(x)
+        );
         return Err(e.report(error(codes::SHAPE, given.span, message)));
     };
     let mut start = 0;

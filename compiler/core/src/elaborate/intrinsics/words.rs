@@ -177,7 +177,17 @@ fn named_sizes(
                 };
                 sizes.insert((**name).to_owned(), rest);
             }
-            ([] | [_], _) => return Err(format!("`({})` does not make {dim}", group.join(" "))),
+            ([] | [_], _) => {
+                let sizes = group
+                    .iter()
+                    .filter_map(|name| Some(format!("{name} = {}", sizes.get(*name)?)));
+                let sizes: Vec<String> = sizes.collect();
+                let group = group.join(" ");
+                return Err(format!(
+                    "`({group})` does not make {dim} with {}",
+                    sizes.join(", ")
+                ));
+            }
             ([first, second, ..], _) => {
                 return Err(format!(
                     "the sizes of `{first}` and `{second}` are unknown: give one, `{first}=…`"
