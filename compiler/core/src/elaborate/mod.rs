@@ -22,6 +22,7 @@ mod feeds;
 mod files;
 pub mod glob;
 pub mod guard;
+mod half;
 mod index;
 mod init;
 mod instance;

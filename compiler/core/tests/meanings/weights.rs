@@ -91,7 +91,7 @@ fn names_and_shapes_of_weights_are_pytorchs() {
         writeln!(table, "{} {}", row.block, row.call).expect("a string");
         for place in 0..ours.len().max(theirs.len()) {
             let of = |side: &[String]| side.get(place).cloned().unwrap_or_default();
-            writeln!(table, "  {:<40}{}", of(&ours), of(&theirs)).expect("a string");
+            writeln!(table, "  {:<44}{}", of(&ours), of(&theirs)).expect("a string");
         }
     }
     insta::assert_snapshot!(table);

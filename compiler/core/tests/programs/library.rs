@@ -1,8 +1,6 @@
 //! A program for each function and block of the library.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
-use std::collections::BTreeMap;
-
 use dlm_core::elaborate::{self, CallRequest, Callable, NoWorld, Settings, Source, World};
 use dlm_core::graph::eval::{self, Tensor};
 use dlm_core::graph::{DType, Dim, TensorType};
@@ -189,20 +187,41 @@ pub fn values(name: &str, shape: &[i64], seed: u64) -> Tensor {
     })
 }
 
-/// The program with the gradients of everything.
+/// Rows that are refused with bf16 in place of f32: what brackets and random generators make is f32, and does not mix.
+pub const MIXED: &[&str] = &[
+    "x * randn[4, 6]",
+    "cosine_embedding(x, p, ones[",
+    "f32(cumsum[axis=1](y)) * mean(x)",
+];
+
+/// The same program with bf16 in place of f32.
+pub fn halved(text: &str) -> String {
+    text.replace(": f32[", ": bf16[")
+}
+
+/// The same inputs, each of a value that bf16 has.
+pub fn rounded(mut inputs: eval::Inputs) -> eval::Inputs {
+    for value in inputs.values_mut().flat_map(|tensor| &mut tensor.data) {
+        *value = f64::from(eval::round_bf16(*value as f32));
+    }
+    inputs
+}
+
+/// The program with the gradients of everything, for arguments of that float type.
 ///
-/// # Panics
-/// When it does not elaborate.
-pub fn callable(text: &str, entry: &str, samples: i64) -> Callable {
-    let types: BTreeMap<String, TensorType> = arguments(samples)
-        .into_iter()
-        .map(|(name, dtype, shape)| {
-            let shape: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
-            (name.to_owned(), TensorType::new(dtype, shape))
-        })
-        .collect();
+/// # Errors
+/// What its mistakes are.
+pub fn elaborated(text: &str, entry: &str, samples: i64, float: DType) -> Result<Callable, String> {
+    let arguments = arguments(samples).into_iter().filter(|(name, ..)| {
+        text.contains(&format!("({name}: ")) || text.contains(&format!(", {name}: "))
+    });
+    let types = arguments.map(|(name, dtype, shape)| {
+        let dtype = if dtype == DType::F32 { float } else { dtype };
+        let shape: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
+        (name.to_owned(), TensorType::new(dtype, shape))
+    });
     let request = CallRequest {
-        arguments: types,
+        arguments: types.collect(),
         training: true,
         gradients: true,
     };
@@ -219,9 +238,15 @@ pub fn callable(text: &str, entry: &str, samples: i64) -> Callable {
     };
     let elaborated = elaborate::callable(&mut sources, main, world, entry, &request);
     let rendered = sources.render_all(&elaborated.diagnostics);
-    elaborated
-        .value
-        .unwrap_or_else(|| panic!("{text}\n{rendered}"))
+    elaborated.value.ok_or(rendered)
+}
+
+/// The program with the gradients of everything.
+///
+/// # Panics
+/// When it does not elaborate.
+pub fn callable(text: &str, entry: &str, samples: i64) -> Callable {
+    elaborated(text, entry, samples, DType::F32).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
 }
 
 /// Values of all inputs of a program.
