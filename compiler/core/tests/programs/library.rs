@@ -141,6 +141,31 @@ pub const BLOCKS: &[&str] = &[
     "param wa: f32[4, 6] = fan_in_uniform\n param wb: f32[4, 6] = normal[0.1]\n param wc: f32[6, 6] = orthogonal\n return (x * wa + wb) @ wc",
 ];
 
+/// Bodies that have no plan, or a wrong one, where a schedule forgets something.
+pub const TWISTED: &[&str] = &[
+    // The gradient of a parameter's parts, of which each is a sum over samples.
+    "param w: f32[18] = zeros\n let a, b, c = split[0, 3](w)\n return (x + a) * (p + b) * (p * c)",
+    "param w: f32[18] = zeros\n let a, b, c = split[0, 3](w)\n let v = einsum[\"b i t, b j t -> b i j\"](x + a, p + b)\n return softmax(v) @ (p + c)",
+    // A padding at the end of what another kernel makes.
+    "return pad[(0, 0), (0, 2)](sum[axis=-1](i)) + pad[(0, 0), (0, 2)](sum[axis=-2](i * i))",
+    "return pad[(0, 3)](einsum[\"b i t, b j t -> b i j\"](x, p)) * 2",
+    // Diagonals and traces, of samples too.
+    "return einsum[\"b c i i -> b c i\"](i)",
+    "return einsum[\"b c i i -> b c\"](i)",
+    "return einsum[\"b c i i, b c i -> b i\"](i, x)",
+    "return einsum[\"i i -> i\"](x[0, :, :4])",
+    "return einsum[\"i i ->\"](x[0, :, :4] * 2)",
+    "return einsum[\"i i -> i\"](einsum[\"a i j, b i j -> a b\"](x, p))",
+    "return einsum[\"i i ->\"](einsum[\"a i j, b i j -> a b\"](p, p))",
+    "return einsum[\"i i j -> i j\"](einsum[\"a i j, b i j -> a b j\"](x, p))",
+    // Several positions of a running sum.
+    "return glu(cumsum(x))",
+    "let y = cumsum(x * p)\n return y[.., :3] * y[.., 3:] + y[.., 1:4]",
+    "return cumsum[axis=1](x)[:, 1:] - cumsum[axis=1](x)[:, :-1]",
+    "let y = cumsum(x)\n return concat[axis=-1](y, flip[-1](y), x)",
+    "let y = cumsum(x)\n return max_pool1d[2](y) + sum[axis=-1, keep=true](y)",
+];
+
 /// The program of each row, for `samples` along axis 0, and its entry's name.
 pub fn cases(samples: i64) -> Vec<(String, &'static str)> {
     let n = samples;
@@ -154,7 +179,8 @@ pub fn cases(samples: i64) -> Vec<(String, &'static str)> {
     };
     let block = |row: &&str| (format!("block Case{signature} {{ {row} }}"), "Case");
     let functions = EXPRESSIONS.iter().map(function);
-    functions.chain(BLOCKS.iter().map(block)).collect()
+    let blocks = BLOCKS.iter().chain(TWISTED).map(block);
+    functions.chain(blocks).collect()
 }
 
 /// The arguments' types and shapes.
