@@ -1,6 +1,7 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
 use super::apart::apart;
+use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::copies;
 use super::fuse::{Fusion, Group, fuse};
@@ -42,11 +43,39 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
-    let (graph, kept) = &ready(graph, target)?;
-    let lanes = Lanes::analyse(graph);
-    let fusion = fuse(graph, &lanes, target, kept);
-    let loops = loops(graph, &lanes, &fusion, target);
-    let units = units(graph, &lanes, &fusion, &loops);
+    let mut attempt = Attempt::default();
+    loop {
+        let (ready, kept) = ready(graph, target, &attempt)?;
+        let planned = plan(
+            &ready,
+            &attempt.lanes(&ready),
+            &kept,
+            target,
+            batch,
+            persistent,
+        );
+        match planned
+            .as_ref()
+            .map_err(|refused| attempt.next(&ready, &refused.error))
+        {
+            Err(Some(next)) => attempt = next,
+            _ => return planned,
+        }
+    }
+}
+
+/// The plan for lanes as given, in which `kept` is stored in any case.
+fn plan(
+    graph: &Graph,
+    lanes: &Lanes,
+    kept: &BTreeSet<NodeId>,
+    target: &Target,
+    batch: usize,
+    persistent: &PersistentLayout,
+) -> Result<Plan, ScheduleError> {
+    let fusion = fuse(graph, lanes, target, kept);
+    let loops = loops(graph, lanes, &fusion, target);
+    let units = units(graph, lanes, &fusion, &loops);
     let index = UnitIndex::new(graph, &fusion, &units);
     let batch = lanes
         .extent
@@ -55,7 +84,7 @@ pub fn schedule(
     let block = target.block_lanes(batch);
     let sources = Sources {
         graph,
-        lanes: &lanes,
+        lanes,
         fusion: &fusion,
         units: &units,
         loops: &loops,
@@ -87,7 +116,7 @@ pub fn schedule(
     }
     let context = Context {
         graph,
-        lanes: &lanes,
+        lanes,
         stored: &fusion.stored,
         used_once: &graph.used_once(),
         strategies: &fusion.strategies,
@@ -115,7 +144,11 @@ pub fn schedule(
 
 /// The graph with loops that there are no loops for written out, copies where values must lie apart or in another order,
 /// and the copies among its nodes.
-fn ready(graph: &Graph, target: &Target) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
+fn ready(
+    graph: &Graph,
+    target: &Target,
+    attempt: &Attempt,
+) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
     let nowhere = |error: LowerError| ScheduleError {
         error,
         span: Span::default(),
@@ -125,7 +158,9 @@ fn ready(graph: &Graph, target: &Target) -> Result<(Graph, BTreeSet<NodeId>), Sc
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;
     let graph = copied.as_ref().unwrap_or(graph);
-    copies::arranged(graph, &Lanes::analyse(graph)).map_err(fault)
+    let (graph, mut kept) = copies::arranged(graph, &attempt.lanes(graph)).map_err(fault)?;
+    kept.extend(&attempt.apart);
+    Ok((graph, kept))
 }
 
 /// The plan, if every tile that was chosen from outside is in it.

@@ -149,6 +149,14 @@ pub const TWISTED: &[&str] = &[
     // A padding at the end of what another kernel makes.
     "return pad[(0, 0), (0, 2)](sum[axis=-1](i)) + pad[(0, 0), (0, 2)](sum[axis=-2](i * i))",
     "return pad[(0, 3)](einsum[\"b i t, b j t -> b i j\"](x, p)) * 2",
+    // Samples that read other samples.
+    "return flip[0](x) + x",
+    "return roll[1, 0](x) * p",
+    "return x @ transpose(x[0, :3, :])",
+    "return reshape[6, -1](transpose[0, 2](x)) |> cumsum",
+    "return rearrange[\"a (b c) d -> b (a d) c\", b=2](x) |> relu",
+    "let d = unsqueeze[0](x) - unsqueeze[1](p)\n return sqrt(sum[axis=(-1, -2)](d ^ 2) + 0.01)",
+    "return 0.3 * x + 0.7 * flip[0](p) |> softmax",
     // Diagonals and traces, of samples too.
     "return einsum[\"b c i i -> b c i\"](i)",
     "return einsum[\"b c i i -> b c\"](i)",
