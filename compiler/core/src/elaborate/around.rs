@@ -49,14 +49,16 @@ impl Around {
             .filter(|given| !universal(given))
             .cloned()
             .collect();
-        let decays = rule
-            .definition
-            .get()
-            .statics
-            .iter()
-            .any(|own| own.name.name == "decay");
-        if decays && matches_any(&self.no_decay, path) {
+        let declared = &rule.definition.get().statics;
+        let decay = declared.iter().position(|own| own.name.name == "decay");
+        if let Some(decay) = decay.filter(|_| matches_any(&self.no_decay, path)) {
             statics.retain(|given| given.name.as_deref() != Some("decay"));
+            // Given by position, it keeps its place, for what follows it.
+            let mut unnamed = statics.iter_mut().filter(|given| given.name.is_none());
+            if let Some(given) = unnamed.nth(decay) {
+                given.value = Value::Float(0.0);
+                return statics;
+            }
             statics.push(GivenStatic {
                 name: Some("decay".to_owned()),
                 value: Value::Float(0.0),

@@ -76,11 +76,12 @@ impl Elaborator<'_> {
         &mut self,
         applied: &Applied,
         frame: Frame,
-        given: Vec<Given>,
+        mut given: Vec<Given>,
         span: Span,
     ) -> Checked<Value> {
         let handle = applied.definition.clone();
         self.reached.insert(handle.get().name.span);
+        let rounding = self.widened(applied, &mut given)?;
         let (result, _) = self.within(frame, |this| {
             let definition = handle.get();
             this.bind_statics(&definition.statics, &applied.statics, definition)?;
@@ -89,7 +90,7 @@ impl Elaborator<'_> {
             let flow = this.run_body(&definition.body);
             this.results(definition, flow)
         });
-        result
+        Ok(self.rounded(rounding, result?))
     }
 
     /// Binds the statics of a signature in the innermost body.

@@ -160,7 +160,10 @@ impl Elaborator<'_> {
             error(codes::MIXED_TYPES, spans[0].to(spans[1]), message)
                 .label(spans[0], left.to_string())
                 .label(spans[1], right.to_string())
-                .help("`f32(…)` and `i32(…)` convert"),
+                .help(format!(
+                    "`{}(…)` and `{}(…)` convert",
+                    left.dtype, right.dtype
+                )),
         ))
     }
 

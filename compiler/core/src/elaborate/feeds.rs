@@ -210,7 +210,7 @@ impl Elaborator<'_> {
     fn check_classes(&mut self, bound: Option<IndexBound>, classes: &[(i64, i64)], feed: Span) {
         let Some(bound) = bound else { return };
         let beyond =
-            |(class, _): &&(i64, i64)| *class >= bound.below && Some(*class) != bound.except;
+            |(class, _): &&(i64, i64)| *class >= bound.below.fixed && Some(*class) != bound.except;
         let Some((class, count)) = classes.iter().rev().find(beyond) else {
             return;
         };

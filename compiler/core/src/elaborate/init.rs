@@ -5,7 +5,7 @@ use super::context::{Elaborator, Frame, FrameKind, known_shape};
 use super::diagnose::{Checked, error};
 use super::statement::Flow;
 use super::value::{Applied, Value};
-use crate::graph::{InputKind, NodeId, OutputKind, TensorType};
+use crate::graph::{DType, InputKind, NodeId, OutputKind, TensorType};
 use dlm_grammar::Span;
 use dlm_grammar::ast::{Expr, StaticType};
 
@@ -48,7 +48,7 @@ impl Elaborator<'_> {
         self.store_initial(path, InputKind::State, node);
     }
 
-    /// An average begins as the parameter does.
+    /// An average, which is f32, begins as the parameter does.
     pub fn copied_initial(&mut self, path: &str, of: &str) {
         let outputs = &self.init.emitter.graph.outputs;
         if let Some(node) = outputs
@@ -56,7 +56,8 @@ impl Elaborator<'_> {
             .find(|output| output.name == of)
             .map(|output| output.node)
         {
-            self.store_initial(path, InputKind::State, node);
+            let wide = self.in_init_graph(|this| this.emit().cast(node, DType::F32));
+            self.store_initial(path, InputKind::State, wide);
         }
     }
 
@@ -85,6 +86,13 @@ impl Elaborator<'_> {
 
     fn fitting(&mut self, value: Value, ty: &TensorType, span: Span) -> Checked<NodeId> {
         let node = self.tensor_like(&value, ty.dtype, span)?;
+        let node = match ty.dtype {
+            // What inits make is f32, and a parameter may be bf16.
+            DType::Bf16 if self.type_of(node).dtype == DType::F32 => {
+                self.emit().cast(node, ty.dtype)
+            }
+            _ => node,
+        };
         let found = self.type_of(node).clone();
         if found == *ty {
             return Ok(node);

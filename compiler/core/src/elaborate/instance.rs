@@ -9,7 +9,7 @@ use super::recurrence::ANY_ROUND;
 use super::scope::BindingKind;
 use super::sites::{SiteTable, snake_case};
 use super::value::{Applied, InstanceRef, Value};
-use crate::graph::{InputKind, NodeId, TensorType};
+use crate::graph::{DType, InputKind, NodeId, TensorType};
 use dlm_grammar::ast::{Expr, Ident, Stmt, Type};
 use dlm_grammar::{Span, suggest};
 use indexmap::IndexMap;
@@ -353,7 +353,9 @@ impl Elaborator<'_> {
                 let ty = record.ty.clone();
                 let average = format!("ema.{path}");
                 if self.reads_averages && self.states.contains_key(&average) {
-                    self.emit().input(InputKind::State, &average, ty)
+                    let wide = TensorType::new(DType::F32, ty.shape);
+                    let average = self.emit().input(InputKind::State, &average, wide);
+                    self.emit().cast(average, ty.dtype)
                 } else {
                     self.emit().input(InputKind::Parameter, path, ty)
                 }

@@ -72,6 +72,11 @@ impl Library {
         Some((name, file, "\n".repeat(place.line) + item))
     }
 
+    /// The file of the item of that name.
+    pub fn file_of(&self, name: &str) -> Option<&'static str> {
+        self.names.get(name).map(|place| FILES[place.file].0)
+    }
+
     /// Whether the library defines a name.
     pub fn defines(&self, name: &str) -> bool {
         self.names.contains_key(name)

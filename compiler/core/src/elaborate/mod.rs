@@ -24,6 +24,7 @@ mod files;
 pub mod glob;
 pub mod guard;
 mod guesses;
+mod half;
 mod index;
 mod init;
 mod instance;

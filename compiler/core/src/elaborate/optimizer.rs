@@ -124,7 +124,9 @@ impl Elaborator<'_> {
                 parameter.settled |= frozen || version.is_some();
             }
             if let Some(version) = version.filter(|_| !frozen) {
-                updates.push((path, self.unit.emitter.gradient(node, version)));
+                let gradient = self.unit.emitter.gradient(node, version);
+                let gradient = self.emit().cast(gradient, DType::F32);
+                updates.push((path, gradient));
             }
         }
         match around.accumulate {
@@ -281,7 +283,9 @@ impl Elaborator<'_> {
         let mut frame = self.callee_frame(&record.rule, FrameKind::Optimizer, span);
         frame.random_owner = join(&record.name, path);
         let statics = around.own_statics(&record.rule, path);
+        // Rules compute in f32, and keep their states so, for parameters of bf16 too.
         let current = self.version(path);
+        let current = self.emit().cast(current, DType::F32);
         let (result, frame) = self.within(frame, |this| {
             this.bind_statics(&definition.statics, &statics, definition)?;
             for (name, node, kind) in [
@@ -376,15 +380,18 @@ impl Elaborator<'_> {
     /// Makes the updated value the parameter's newest version; later gradients do not flow through the update.
     fn store_update(&mut self, path: &str, node: NodeId, around: &Around) {
         let before = self.version(path);
+        let own = self.emit().dtype(before);
+        let rounded = self.emit().cast(node, own);
         self.unit
             .history
             .entry(path.to_owned())
             .or_default()
             .push(before);
-        let node = self.emit().stop_gradient(node);
-        self.set_version(path, InputKind::Parameter, node);
+        let rounded = self.emit().stop_gradient(rounded);
+        self.set_version(path, InputKind::Parameter, rounded);
         if let Some(decay) = around.ema {
-            self.average(path, node, decay);
+            let exact = self.emit().stop_gradient(node);
+            self.average(path, exact, decay);
         }
     }
 

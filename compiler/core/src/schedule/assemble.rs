@@ -1,6 +1,7 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
 use super::apart::apart;
+use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::copies;
 use super::fuse::{Fusion, Group, fuse};
@@ -43,17 +44,31 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
-    let planned = planned(graph, target, batch, persistent, &Lanes::analyse);
+    // One sample fills one lane; its images and features fill them all.
+    let samples = Lanes::analyse(graph)
+        .extent
+        .map(|extent| extent.at(batch as i64));
+    if samples == Some(1)
+        && let Ok(plan) = exact(graph, target, batch, persistent)
+    {
+        return Ok(plan);
+    }
+    let planned = attempted(graph, target, batch, persistent, Attempt::default());
     match planned {
         Err(ScheduleError {
             error: LowerError::Unsupported { .. },
             ..
-        }) => exact(graph, target, batch, persistent),
+        }) if is_dynamic(graph) => exact(graph, target, batch, persistent),
         planned => planned,
     }
 }
 
-/// The plan of samples that read one another: of a known number, they are an axis like any other.
+fn is_dynamic(graph: &Graph) -> bool {
+    let mut shapes = graph.nodes.values().map(|node| &node.ty.shape);
+    shapes.any(|shape| shape.iter().any(|dim| dim.is_dynamic()))
+}
+
+/// The plan for batches of one size, whose samples are an axis like any other: they may read one another.
 fn exact(
     graph: &Graph,
     target: &Target,
@@ -62,9 +77,8 @@ fn exact(
 ) -> Result<Plan, ScheduleError> {
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let sized = of_batch(graph, batch as i64).map_err(fault)?;
-    let mut plan = planned(&sized, target, batch, persistent, &Lanes::absent)?;
-    let mut shapes = graph.nodes.values().map(|node| &node.ty.shape);
-    if shapes.any(|shape| shape.iter().any(|dim| dim.is_dynamic())) {
+    let mut plan = attempted(&sized, target, batch, persistent, Attempt::plain())?;
+    if is_dynamic(graph) {
         (plan.batch, plan.exact) = (batch, true);
         name_batch(&mut plan, graph);
     }
@@ -92,19 +106,47 @@ fn name_batch(plan: &mut Plan, graph: &Graph) {
     }
 }
 
-/// The plan for what `analyse` says of where samples lie.
-fn planned(
+/// The plan of the first attempt that is not refused.
+fn attempted(
     graph: &Graph,
     target: &Target,
     batch: usize,
     persistent: &PersistentLayout,
-    analyse: &dyn Fn(&Graph) -> Lanes,
+    first: Attempt,
 ) -> Result<Plan, ScheduleError> {
-    let (graph, kept) = &ready(graph, target, analyse)?;
-    let lanes = analyse(graph);
-    let fusion = fuse(graph, &lanes, target, kept);
-    let loops = loops(graph, &lanes, &fusion, target);
-    let units = units(graph, &lanes, &fusion, &loops);
+    let mut attempt = first;
+    loop {
+        let (ready, kept) = ready(graph, target, &attempt)?;
+        let planned = plan(
+            &ready,
+            &attempt.lanes(&ready),
+            &kept,
+            target,
+            batch,
+            persistent,
+        );
+        match planned
+            .as_ref()
+            .map_err(|refused| attempt.next(&ready, &refused.error))
+        {
+            Err(Some(next)) => attempt = next,
+            _ => return planned,
+        }
+    }
+}
+
+/// The plan for lanes as given, in which `kept` is stored in any case.
+fn plan(
+    graph: &Graph,
+    lanes: &Lanes,
+    kept: &BTreeSet<NodeId>,
+    target: &Target,
+    batch: usize,
+    persistent: &PersistentLayout,
+) -> Result<Plan, ScheduleError> {
+    let fusion = fuse(graph, lanes, target, kept);
+    let loops = loops(graph, lanes, &fusion, target);
+    let units = units(graph, lanes, &fusion, &loops);
     let index = UnitIndex::new(graph, &fusion, &units);
     let batch = lanes
         .extent
@@ -113,7 +155,7 @@ fn planned(
     let block = target.block_lanes(batch);
     let sources = Sources {
         graph,
-        lanes: &lanes,
+        lanes,
         fusion: &fusion,
         units: &units,
         loops: &loops,
@@ -145,7 +187,7 @@ fn planned(
     }
     let context = Context {
         graph,
-        lanes: &lanes,
+        lanes,
         stored: &fusion.stored,
         used_once: &graph.used_once(),
         strategies: &fusion.strategies,
@@ -183,14 +225,16 @@ fn nowhere(error: LowerError) -> ScheduleError {
 fn ready(
     graph: &Graph,
     target: &Target,
-    analyse: &dyn Fn(&Graph) -> Lanes,
+    attempt: &Attempt,
 ) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
     let flat = written_out(graph, target).map_err(|error| nowhere(LowerError::Pass(error)))?;
     let graph = flat.as_ref().unwrap_or(graph);
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;
     let graph = copied.as_ref().unwrap_or(graph);
-    copies::arranged(graph, &analyse(graph)).map_err(fault)
+    let (graph, mut kept) = copies::arranged(graph, &attempt.lanes(graph)).map_err(fault)?;
+    kept.extend(&attempt.apart);
+    Ok((graph, kept))
 }
 
 /// The plan, if every tile that was chosen from outside is in it.

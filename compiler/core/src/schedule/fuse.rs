@@ -969,7 +969,7 @@ fn is_identity(place: &AnchorPlace) -> bool {
 }
 
 /// Whether different symbols give different elements: on each axis the terms are digits of a mixed radix number that
-/// starts at 0, and no symbol serves two axes.
+/// starts at 0, all of the anchor's, and no symbol serves two axes.
 fn one_to_one(place: &[Position<Symbol>], shape: &[Dim], symbols: &Symbols) -> bool {
     let mut used = BTreeSet::new();
     for (position, dim) in place.iter().zip(shape) {
@@ -992,6 +992,10 @@ fn one_to_one(place: &[Position<Symbol>], shape: &[Dim], symbols: &Symbols) -> b
                 None if place + 1 == digits.len() => {}
                 None => return false,
             }
+        }
+        // A padding's elements beyond the anchor's own are nowhere to be computed from.
+        if dim.known().is_some_and(|extent| unit > extent) {
+            return false;
         }
     }
     true

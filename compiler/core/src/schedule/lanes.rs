@@ -176,6 +176,12 @@ impl Lanes {
             }
             found = Some(variable);
         }
+        let shifted = |variable: usize| {
+            let axes = contraction.operands.iter().flatten();
+            let mut uses = axes.filter(|axis| axis.coefficient(variable) != 0);
+            uses.any(|axis| axis.as_variable() != Some(variable))
+        };
+        let found = found.filter(|&variable| !shifted(variable));
         match found {
             None => ContractionLanes::Absent,
             Some(variable) if variable < contraction.shape.len() => {

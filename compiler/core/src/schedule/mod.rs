@@ -3,6 +3,7 @@
 mod affine;
 mod apart;
 mod assemble;
+mod attempt;
 mod borders;
 mod buffers;
 mod choices;

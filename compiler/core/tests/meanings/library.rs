@@ -344,7 +344,11 @@ fn transformer_layers_widen_four_times_and_attend_memory() {
     assert_eq!(widths("[1]"), "f32[8, 2]");
     assert_eq!(widths("[1, 5]"), "f32[5, 2]");
     assert_eq!(widths("[1, ff=7]"), "f32[7, 2]");
-    let crosses = |text: &str| paths(text).iter().any(|path| path.starts_with("f.cross."));
+    let crosses = |text: &str| {
+        paths(text)
+            .iter()
+            .any(|path| path.starts_with("f.multihead_attn."))
+    };
     assert!(!crosses(&case("[1]", "s")));
     assert!(crosses(&case("[1]", "s, s")));
     let plain = case("[1, dropout=0]", "s");

@@ -19,3 +19,4 @@ mod results;
 mod schedules;
 mod state;
 mod training;
+mod weights;

@@ -211,6 +211,8 @@ fn every_optimizer_takes_the_common_statics() {
         1,
     );
     agree("no_decay", &decayed, &[2.0 * 0.4, 0.5, 3.0 * 0.4, 2.0]);
+    let by_place = after("sgd[0.5, 0, false, 0.2, no_decay=[\"*.bias\"]](net)", 1);
+    agree("no_decay of a positional decay", &by_place, &decayed);
     agree(
         "clip_value",
         &after(&format!("{rule}, clip_value=1.5](net)"), 1),

@@ -1,8 +1,6 @@
 //! A program for each function and block of the library.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
-use std::collections::BTreeMap;
-
 use dlm_core::elaborate::{self, CallRequest, Callable, NoWorld, Settings, Source, World};
 use dlm_core::graph::eval::{self, Tensor};
 use dlm_core::graph::{DType, Dim, TensorType};
@@ -143,6 +141,39 @@ pub const BLOCKS: &[&str] = &[
     "param wa: f32[4, 6] = fan_in_uniform\n param wb: f32[4, 6] = normal[0.1]\n param wc: f32[6, 6] = orthogonal\n return (x * wa + wb) @ wc",
 ];
 
+/// Bodies that have no plan, or a wrong one, where a schedule forgets something.
+pub const TWISTED: &[&str] = &[
+    // The gradient of a parameter's parts, of which each is a sum over samples.
+    "param w: f32[18] = zeros\n let a, b, c = split[0, 3](w)\n return (x + a) * (p + b) * (p * c)",
+    "param w: f32[18] = zeros\n let a, b, c = split[0, 3](w)\n let v = einsum[\"b i t, b j t -> b i j\"](x + a, p + b)\n return softmax(v) @ (p + c)",
+    // A padding at the end of what another kernel makes.
+    "return pad[(0, 0), (0, 2)](sum[axis=-1](i)) + pad[(0, 0), (0, 2)](sum[axis=-2](i * i))",
+    "return pad[(0, 3)](einsum[\"b i t, b j t -> b i j\"](x, p)) * 2",
+    // Samples that read other samples.
+    "return flip[0](x) + x",
+    "return roll[1, 0](x) * p",
+    "return x @ transpose(x[0, :3, :])",
+    "return reshape[6, -1](transpose[0, 2](x)) |> cumsum",
+    "return rearrange[\"a (b c) d -> b (a d) c\", b=2](x) |> relu",
+    "let d = unsqueeze[0](x) - unsqueeze[1](p)\n return sqrt(sum[axis=(-1, -2)](d ^ 2) + 0.01)",
+    "return 0.3 * x + 0.7 * flip[0](p) |> softmax",
+    // Diagonals and traces, of samples too.
+    "return einsum[\"b c i i -> b c i\"](i)",
+    "return einsum[\"b c i i -> b c\"](i)",
+    "return einsum[\"b c i i, b c i -> b i\"](i, x)",
+    "return einsum[\"i i -> i\"](x[0, :, :4])",
+    "return einsum[\"i i ->\"](x[0, :, :4] * 2)",
+    "return einsum[\"i i -> i\"](einsum[\"a i j, b i j -> a b\"](x, p))",
+    "return einsum[\"i i ->\"](einsum[\"a i j, b i j -> a b\"](p, p))",
+    "return einsum[\"i i j -> i j\"](einsum[\"a i j, b i j -> a b j\"](x, p))",
+    // Several positions of a running sum.
+    "return glu(cumsum(x))",
+    "let y = cumsum(x * p)\n return y[.., :3] * y[.., 3:] + y[.., 1:4]",
+    "return cumsum[axis=1](x)[:, 1:] - cumsum[axis=1](x)[:, :-1]",
+    "let y = cumsum(x)\n return concat[axis=-1](y, flip[-1](y), x)",
+    "let y = cumsum(x)\n return max_pool1d[2](y) + sum[axis=-1, keep=true](y)",
+];
+
 /// The program of each row, for `samples` along axis 0, and its entry's name.
 pub fn cases(samples: i64) -> Vec<(String, &'static str)> {
     let n = samples;
@@ -156,7 +187,8 @@ pub fn cases(samples: i64) -> Vec<(String, &'static str)> {
     };
     let block = |row: &&str| (format!("block Case{signature} {{ {row} }}"), "Case");
     let functions = EXPRESSIONS.iter().map(function);
-    functions.chain(BLOCKS.iter().map(block)).collect()
+    let blocks = BLOCKS.iter().chain(TWISTED).map(block);
+    functions.chain(blocks).collect()
 }
 
 /// The arguments' types and shapes.
@@ -189,20 +221,41 @@ pub fn values(name: &str, shape: &[i64], seed: u64) -> Tensor {
     })
 }
 
-/// The program with the gradients of everything.
+/// Rows that are refused with bf16 in place of f32: what brackets and random generators make is f32, and does not mix.
+pub const MIXED: &[&str] = &[
+    "x * randn[4, 6]",
+    "cosine_embedding(x, p, ones[",
+    "f32(cumsum[axis=1](y)) * mean(x)",
+];
+
+/// The same program with bf16 in place of f32.
+pub fn halved(text: &str) -> String {
+    text.replace(": f32[", ": bf16[")
+}
+
+/// The same inputs, each of a value that bf16 has.
+pub fn rounded(mut inputs: eval::Inputs) -> eval::Inputs {
+    for value in inputs.values_mut().flat_map(|tensor| &mut tensor.data) {
+        *value = f64::from(eval::round_bf16(*value as f32));
+    }
+    inputs
+}
+
+/// The program with the gradients of everything, for arguments of that float type.
 ///
-/// # Panics
-/// When it does not elaborate.
-pub fn callable(text: &str, entry: &str, samples: i64) -> Callable {
-    let types: BTreeMap<String, TensorType> = arguments(samples)
-        .into_iter()
-        .map(|(name, dtype, shape)| {
-            let shape: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
-            (name.to_owned(), TensorType::new(dtype, shape))
-        })
-        .collect();
+/// # Errors
+/// What its mistakes are.
+pub fn elaborated(text: &str, entry: &str, samples: i64, float: DType) -> Result<Callable, String> {
+    let arguments = arguments(samples).into_iter().filter(|(name, ..)| {
+        text.contains(&format!("({name}: ")) || text.contains(&format!(", {name}: "))
+    });
+    let types = arguments.map(|(name, dtype, shape)| {
+        let dtype = if dtype == DType::F32 { float } else { dtype };
+        let shape: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
+        (name.to_owned(), TensorType::new(dtype, shape))
+    });
     let request = CallRequest {
-        arguments: types,
+        arguments: types.collect(),
         training: true,
         gradients: true,
     };
@@ -219,9 +272,15 @@ pub fn callable(text: &str, entry: &str, samples: i64) -> Callable {
     };
     let elaborated = elaborate::callable(&mut sources, main, world, entry, &request);
     let rendered = sources.render_all(&elaborated.diagnostics);
-    elaborated
-        .value
-        .unwrap_or_else(|| panic!("{text}\n{rendered}"))
+    elaborated.value.ok_or(rendered)
+}
+
+/// The program with the gradients of everything.
+///
+/// # Panics
+/// When it does not elaborate.
+pub fn callable(text: &str, entry: &str, samples: i64) -> Callable {
+    elaborated(text, entry, samples, DType::F32).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
 }
 
 /// Values of all inputs of a program.

@@ -1,2 +1,4 @@
-block Case(x: f32[2, 7, 16]) -> f32[..] { let a = MultiHeadAttention[4, causal=true]
- return a(x, x, x) }
+block Case(x: f32[2, 7, 16]) -> f32[..] {
+  let f = MultiHeadAttention[4, causal=true]
+  return f(x, x, x)
+}

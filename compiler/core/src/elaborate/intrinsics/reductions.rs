@@ -65,12 +65,16 @@ fn mean(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     }
     let axes = axes(e, a, x)?;
     let keep = a.flag(e, "keep", false)?;
+    // Neither the sum nor the count are rounded before they are divided.
+    let own = e.emit().dtype(x);
+    let x = e.emit().cast(x, DType::F32);
     let sum = e.emit().reduce(ReduceOp::Sum, x, &axes);
     let count = count(e, x, &axes)?;
     let count = e.tensor_of(&count, a.span)?;
     let shape = e.emit().shape(sum);
     let count = e.emit().broadcast(count, &shape);
     let node = e.emit().binary(BinaryOp::Div, sum, count);
+    let node = e.emit().cast(node, own);
     let node = if keep { restored(e, node, &axes) } else { node };
     Ok(e.tensor(node))
 }

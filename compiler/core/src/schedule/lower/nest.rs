@@ -7,7 +7,7 @@ use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
-use crate::schedule::fuse::{Group, Strategy, leaves};
+use crate::schedule::fuse::{Group, Strategy, leaves, rows_over_batch};
 use crate::schedule::position::Position;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeSet;
@@ -350,7 +350,7 @@ impl Lowering<'_> {
             let copy = cx
                 .relayout_of
                 .get(&leaf)
-                .filter(|_| !self.in_blocks() && self.is_vector_operand(leaf));
+                .filter(|_| !self.in_blocks() && self.is_copied(leaf));
             if let Some(&buffer) = copy.or(cx.buffer_of.get(&leaf)) {
                 uses.entry(buffer).or_default().0 = true;
             }
@@ -401,11 +401,15 @@ impl Lowering<'_> {
         false
     }
 
-    /// Whether the anchor reads a value along the output's last axis.
-    fn is_vector_operand(&self, leaf: NodeId) -> bool {
+    /// Whether the anchor waits for plain rows of a value: another kernel's may not be there yet.
+    fn is_copied(&self, leaf: NodeId) -> bool {
+        let rows = |anchor| {
+            let strategy = Some(&self.group.strategy);
+            rows_over_batch(self.cx.graph, self.cx.lanes, strategy, anchor)
+        };
         self.group
             .anchor
-            .is_some_and(|anchor| tile::vector_operands(self.cx, anchor).contains(&leaf))
+            .is_some_and(|anchor| rows(anchor).contains(&leaf))
     }
 
     /// Values without axes are computed once, before the loops.

@@ -16,7 +16,16 @@ impl IndexSpace<Value> for Lowering<'_> {
         numerator: &Affine<Value>,
         divisor: i64,
     ) -> Option<(Affine<Value>, Affine<Value>)> {
-        if let Some(parts) = numerator.split(divisor, &|variable| self.range(variable)) {
+        // A vector's lanes are at its counter and after it: none of them may be in another row.
+        let ahead = |variable| match self.vectors {
+            Vectors::Feature(counter) if counter == variable => i64::from(self.width) - 1,
+            _ => 0,
+        };
+        let range = |variable| {
+            let (low, high) = self.range(variable)?;
+            Some((low, high + ahead(variable)))
+        };
+        if let Some(parts) = numerator.split(divisor, &range) {
             return Some(parts);
         }
         if let Vectors::Feature(counter) = self.vectors

@@ -281,11 +281,6 @@ fn reads_vectors(
 }
 
 /// The operands of a plain contraction that are read along its last axis, as stored values.
-pub fn vector_operands(cx: &Context<'_>, anchor: NodeId) -> Vec<NodeId> {
-    vector_operands_of(cx.graph, anchor)
-}
-
-/// As [`vector_operands`], before buffers exist.
 pub fn vector_operands_of(graph: &crate::graph::Graph, anchor: NodeId) -> Vec<NodeId> {
     let node = &graph.nodes[anchor];
     let Op::Contract(contraction) = &node.op else {

@@ -1,0 +1,4 @@
+block Case(x: f32[2, 5, 8], memory: f32[2, 3, 8]) -> f32[..] {
+  let f = TransformerLayer[2, ff=12, dropout=0, pre_norm=false, act=gelu, causal=true]
+  return f(x, memory)
+}
