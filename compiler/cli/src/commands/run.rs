@@ -197,7 +197,7 @@ fn bad_data(error: &DataError, frontend: &Frontend, train: &TrainProgram) -> Fai
         let bounds = feed.inputs.iter().filter_map(|input| input.bound);
         bounds.map(|bound| (bound, feed.span))
     });
-    let mut inputs = inputs.filter(|(bound, _)| bound.below == below);
+    let mut inputs = inputs.filter(|(bound, _)| bound.below.known() == Some(below));
     match inputs.next() {
         Some((bound, feed)) => frontend.source.bad_class(error, below, bound.span, feed),
         None => Failure::data(error),

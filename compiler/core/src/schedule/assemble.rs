@@ -9,6 +9,7 @@ use super::lanes::Lanes;
 use super::layout::channels_inside;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
+use super::padded::padded;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
@@ -232,7 +233,11 @@ fn ready(
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;
     let graph = copied.as_ref().unwrap_or(graph);
-    let (graph, mut kept) = copies::arranged(graph, &attempt.lanes(graph)).map_err(fault)?;
+    let (graph, kept) = copies::arranged(graph, &attempt.lanes(graph)).map_err(fault)?;
+    let (graph, mut kept) = match attempt.plain {
+        true => padded(&graph, &attempt.lanes(&graph), &kept).map_err(fault)?,
+        false => (graph, kept),
+    };
     kept.extend(&attempt.apart);
     Ok((graph, kept))
 }

@@ -505,7 +505,8 @@ impl<'a> Fuser<'a> {
             && place.parts.is_some() != found.place.parts.is_some()
     }
 
-    /// For each axis of `coarse` the axis of `fine` that it is, where `fine` repeats its elements along the others.
+    /// For each axis of `coarse` the axis of `fine` that it is, where `fine` repeats its elements along the others. In lanes
+    /// alone: other vectors run along the last axis, whose repeats no tile holds.
     fn coarse_axes(
         &self,
         coarse: NodeId,
@@ -517,12 +518,12 @@ impl<'a> Fuser<'a> {
         let axes = restriction(coarse_place, rank, fine_place)?;
         let mut axes = axes.into_iter();
         let shape = |id: NodeId| &self.graph.nodes[id].ty.shape;
-        let lane = self.lanes.axis(fine);
-        let full = |axis: usize| axis + usize::from(lane.is_some_and(|lane| axis >= lane));
+        let lane = self.lanes.axis(fine)?;
+        let full = |axis: usize| axis + usize::from(axis >= lane);
         let mut result = Vec::new();
         for axis in 0..shape(coarse).len() {
             let own = match self.lanes.axis(coarse) == Some(axis) {
-                true => lane?,
+                true => lane,
                 false => full(axes.next()?),
             };
             if shape(coarse)[axis] != shape(fine)[own] {

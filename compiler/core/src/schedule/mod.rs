@@ -16,6 +16,7 @@ mod layout;
 mod loops;
 mod lower;
 mod memory;
+mod padded;
 mod position;
 mod symbols;
 mod target;

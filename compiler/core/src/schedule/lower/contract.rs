@@ -1,6 +1,6 @@
 //! Contractions: one nest of reduction loops for all accumulators of a tile.
 
-use super::{LowerError, Lowering, Place, form};
+use super::{LowerError, Lowering, Place, Vectors, form};
 use crate::graph::{Contraction, Dim, NodeId};
 use crate::loops::{IntOp, LoopKind, Value};
 use crate::plan::Layout;
@@ -414,6 +414,10 @@ impl Lowering<'_> {
                 let Indexed::At { numerator, .. } = index(axis, &places) else {
                     continue;
                 };
+                // The first lane's bounds are not the others'.
+                if matches!(self.vectors, Vectors::Feature(at) if numerator.coefficient(at) != 0) {
+                    return Err(LowerError::NotVector);
+                }
                 let extent = form(&self.extent(self.cx.graph.nodes[input].ty.shape[number]));
                 let rest = form(&numerator);
                 let (low, high) = match coefficient {

@@ -12,6 +12,7 @@ mod gather;
 mod half;
 mod multiply_add;
 mod nest;
+mod padding;
 mod parts;
 mod reduce;
 mod relayout;
@@ -20,7 +21,9 @@ mod tile;
 mod value;
 
 pub use nest::lower_group;
+use padding::lower_padding;
 pub use relayout::lower_relayout;
+use tile::Along;
 pub use tile::{Tile, vector_operands_of};
 
 use super::affine::Affine;
@@ -128,6 +131,12 @@ pub enum Vectors {
     Feature(Value),
     /// One lane.
     Scalar,
+}
+
+/// The domain axis whose range tasks divide: the first that has more than one element.
+fn ranged_axis(shape: &[crate::graph::Dim]) -> usize {
+    let several = |dim: &crate::graph::Dim| dim.known() != Some(1);
+    shape.iter().position(several).unwrap_or(0)
 }
 
 /// A part of one reduced variable's range.

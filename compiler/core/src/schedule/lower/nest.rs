@@ -1,7 +1,8 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
 use super::{
-    Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, form, parts, tile,
+    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, form, lower_padding,
+    parts, ranged_axis, tile,
 };
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
@@ -11,6 +12,9 @@ use crate::schedule::fuse::{Group, Strategy, leaves, rows_over_batch};
 use crate::schedule::position::Position;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeSet;
+
+/// Of the first cache, what an operand that stays there may take.
+const RESIDENT_BYTES: i64 = 16 << 10;
 
 /// One axis of the domain.
 #[derive(Clone, Debug)]
@@ -41,14 +45,18 @@ pub fn lower_group(
 ) -> Result<Lowered, LowerError> {
     let in_blocks = partial || group.strategy == Strategy::Lanes;
     if in_blocks {
-        let tile = tile::choose(cx, group, partial, true, name);
+        let tile = tile::choose(cx, group, partial, Along::Lanes, name);
         return lower_with(cx, group, partial, name, &tile);
     }
+    if let Some(lowered) = lower_padding(cx, group, name)? {
+        return Ok(lowered);
+    }
     let flat = is_flat(cx, group);
-    let tile = tile::choose(cx, group, false, true, name);
+    let along = if flat { Along::Whole } else { Along::LastAxis };
+    let tile = tile::choose(cx, group, false, along, name);
     match lower_plain(cx, group, name, &tile, flat) {
         Err(LowerError::NotVector) => {
-            let tile = tile::choose(cx, group, false, false, name);
+            let tile = tile::choose(cx, group, false, Along::Nothing, name);
             lower_plain(cx, group, name, &tile, false)
         }
         result => result,
@@ -133,6 +141,7 @@ fn lower_plain(
     let shape = cx.graph.nodes[lowering.domain_node()].ty.shape.clone();
     let total: Option<i64> = shape.iter().map(|dim| dim.known()).product();
     let last = shape.len().saturating_sub(1);
+    let ranged = ranged_axis(&shape);
     let axes: Vec<Axis> = match (flat, total) {
         (true, Some(total)) => {
             vec![Axis {
@@ -154,7 +163,7 @@ fn lower_plain(
                 extent,
                 tile: factor,
                 vector: tile.width > 1 && axis == last && extent.known().is_some(),
-                ranged: axis == 0 && !cx.whole,
+                ranged: axis == ranged && !cx.whole,
                 parts: 1,
                 panel: None,
             })
@@ -169,14 +178,18 @@ fn lower_plain(
     lowering.preload()?;
     let ordered = lowering.plain_order(&axes);
     lowering.nest(&ordered, None, &mut places)?;
-    let range = axes.first().map(|axis| {
-        let multiple = if axis.vector {
-            tile.width * axis.tile
-        } else {
-            axis.tile
-        };
-        (axis.extent, multiple)
-    });
+    let range = axes
+        .iter()
+        .find(|axis| axis.ranged)
+        .or(axes.first())
+        .map(|axis| {
+            let multiple = if axis.vector {
+                tile.width * axis.tile
+            } else {
+                axis.tile
+            };
+            (axis.extent, multiple)
+        });
     lowering.finish(range, tile.reason.clone())
 }
 
@@ -232,14 +245,29 @@ impl Lowering<'_> {
     }
 
     /// The order of the loops of a kernel over features: a product keeps one vector's column of the operand that it
-    /// reads along the last axis in the first cache, and passes the rows of the other by it.
+    /// reads along the last axis in the first cache, and passes the rows of the other by it. An operand that is there
+    /// as a whole leaves the output's own order.
     fn plain_order(&mut self, axes: &[Axis]) -> Vec<Axis> {
         let mut axes = axes.to_vec();
-        if self.is_product() && axes.len() > 1 && axes.last().is_some_and(|axis| axis.vector) {
+        let along = axes.len() > 1 && axes.last().is_some_and(|axis| axis.vector);
+        if self.is_product() && along && self.vector_operand_bytes() > RESIDENT_BYTES {
             axes.rotate_right(1);
         }
         self.order = axes.iter().map(|axis| axis.number).collect();
         axes
+    }
+
+    /// The size of what the anchor reads along the output's last axis.
+    fn vector_operand_bytes(&self) -> i64 {
+        let anchor = self.group.anchor.into_iter();
+        let operands = anchor.flat_map(|anchor| tile::vector_operands_of(self.cx.graph, anchor));
+        let bytes = |id: NodeId| {
+            let dims = self.cx.graph.nodes[id].ty.shape.iter();
+            dims.map(|dim| dim.at(self.cx.block as i64))
+                .product::<i64>()
+                * 4
+        };
+        operands.map(bytes).sum()
     }
 
     /// A block's part of a weight gradient sums over the image a few rows at a time, so that the tile's part of the
@@ -332,7 +360,7 @@ impl Lowering<'_> {
     }
 
     /// Declares a buffer argument for all that the kernel reads and writes.
-    fn bind(&mut self) {
+    pub(super) fn bind(&mut self) {
         let mut uses: IndexMap<BufferId, (bool, bool)> = IndexMap::new();
         let cx = self.cx;
         let group = match (self.partial, self.group.anchor) {
@@ -466,7 +494,7 @@ impl Lowering<'_> {
     }
 
     /// A loop counter as a form: the constant where the loop runs once.
-    fn counter(&self, counter: Value) -> Affine<Value> {
+    pub(super) fn counter(&self, counter: Value) -> Affine<Value> {
         match self.b.index_constant(counter) {
             Some(constant) => Affine::constant(constant),
             None => Affine::variable(counter),

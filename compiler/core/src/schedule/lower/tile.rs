@@ -3,7 +3,7 @@
 //! A tile of accumulators stays in registers while the reduction streams operands past it. More accumulators on both
 //! operands' axes mean fewer loads for each multiply-add, until the registers are full.
 
-use super::Context;
+use super::{Context, ranged_axis};
 use crate::graph::{Contraction, NodeId, Op};
 use crate::plan::ELSE;
 use crate::schedule::borders::borders;
@@ -21,6 +21,19 @@ pub struct Tile {
     pub factors: Vec<usize>,
     /// The decision in words.
     pub reason: String,
+}
+
+/// What a kernel's vectors run along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// The samples of a block.
+    Lanes,
+    /// The domain's last axis; what whole vectors leave of it is done one by one.
+    LastAxis,
+    /// All axes, as one.
+    Whole,
+    /// One lane: positions are not affine in any axis.
+    Nothing,
 }
 
 /// What the cost of a tile depends on.
@@ -44,17 +57,21 @@ struct Shape {
     streamed: Option<usize>,
     /// Lanes of a block.
     block: usize,
+    /// Whether vectors run along the last axis.
+    along_last: bool,
+    /// The axis whose range tasks divide, where they do.
+    ranged: usize,
 }
 
-/// The tile of a group; `vectors` false asks for one lane. Another than the model's may be chosen for the kernel's `name`.
-pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool, name: &str) -> Tile {
+/// The tile of a group. Another than the model's may be chosen for the kernel's `name`.
+pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name: &str) -> Tile {
     let node = if partial {
         group.anchor.unwrap_or(group.outputs[0])
     } else {
         group.outputs[0]
     };
     let in_blocks = partial || group.strategy == Strategy::Lanes;
-    let mut widths = widths(cx, in_blocks, vectors);
+    let mut widths = widths(cx, along);
     if partial {
         // Each pass over half of the lanes reads the other half's cache lines too.
         widths.reverse();
@@ -80,27 +97,31 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, vectors: bool, nam
     });
     match contraction {
         Some((anchor, contraction)) => {
-            let shape = describe(cx, group, partial, anchor, contraction, extents);
+            let mut shape = describe(cx, group, partial, anchor, contraction, extents);
+            shape.along_last = along == Along::LastAxis;
+            shape.ranged = ranged_axis(&cx.graph.nodes[node].ty.shape);
             let chosen = cx.target.choices.of(cx.plan, name);
             best(cx, &shape, &widths, in_blocks, chosen)
         }
-        None => plain(
-            cx,
-            group,
-            anchor,
-            extents,
-            widths.into_iter().max().unwrap_or(1),
-        ),
+        None => {
+            let last = extents.last().copied().unwrap_or(1) as usize;
+            let fits = |width: &usize| along != Along::LastAxis || *width <= last;
+            let widest = widths.iter().copied().filter(fits).max();
+            plain(cx, group, anchor, extents, widest.unwrap_or(widths[0]))
+        }
     }
 }
 
-fn widths(cx: &Context<'_>, in_blocks: bool, vectors: bool) -> Vec<usize> {
+fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
     let register = cx.target.register_lanes;
-    match (in_blocks, vectors) {
-        (true, _) if cx.block <= register => vec![cx.block],
-        (true, _) => vec![register, cx.block],
-        (false, true) => vec![(2 * register).min(16)],
-        (false, false) => vec![1],
+    let widest = (2 * register).min(16);
+    match along {
+        Along::Lanes if cx.block <= register => vec![cx.block],
+        Along::Lanes => vec![register, cx.block],
+        Along::Whole => vec![widest],
+        Along::LastAxis if widest > register => vec![widest, register, register / 2],
+        Along::LastAxis => vec![widest, register / 2],
+        Along::Nothing => vec![1],
     }
 }
 
@@ -175,6 +196,8 @@ fn describe(
             .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
         streamed: None,
         block: cx.block,
+        along_last: false,
+        ranged: 0,
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
     for (operand, bordered) in borders.iter().enumerate() {
@@ -364,9 +387,10 @@ fn candidates(
     for &width in widths {
         let parts = (width / cx.target.register_lanes).max(1);
         let mut factors: Vec<usize> = vec![1; shape.extents.len()];
+        let used = lanes_used(cx, shape, width);
         let mut found = |cost: f64, factors: &[usize], (sums, loads): (usize, usize)| {
             candidates.push(Candidate {
-                cost,
+                cost: cost / used,
                 width,
                 factors: factors.to_vec(),
                 sums,
@@ -377,6 +401,16 @@ fn candidates(
     }
     candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     candidates
+}
+
+/// The share of the registers' lanes that vectors along the last axis fill, what is done one by one included.
+fn lanes_used(cx: &Context<'_>, shape: &Shape, width: usize) -> f64 {
+    let Some(&extent) = shape.extents.last().filter(|_| shape.along_last) else {
+        return 1.0;
+    };
+    let (extent, register) = (extent.max(1) as usize, cx.target.register_lanes);
+    let registers = extent / width * (width / register).max(1) + extent % width;
+    extent as f64 / (registers * register) as f64
 }
 
 fn fallback(shape: &Shape, width: usize) -> Tile {
@@ -414,7 +448,7 @@ fn search(
     let vector_axis = !in_blocks && axis + 1 == factors.len();
     let edge = [1, extent];
     // A task's range may begin and end anywhere along the first axis, and the borders with it.
-    let ranged = !in_blocks && axis == 0;
+    let ranged = !in_blocks && axis == shape.ranged;
     let options: &[usize] = match () {
         () if shape.whole[axis] => &[0],
         () if shape.single[axis] || vector_axis => &[1],

@@ -244,25 +244,31 @@ impl Lowering<'_> {
         let high = self
             .b
             .condition(IntOp::Less, &form(position), &form(&extent));
-        let known = [low, high].map(|value| self.b.index_constant(value) == Some(1));
-        let varies =
-            matches!(self.vectors, Vectors::Feature(counter) if position.coefficient(counter) != 0);
-        if varies && !(known[0] && known[1]) && !self.whole_vector_within(position, dim) {
-            return Err(LowerError::NotVector);
-        }
-        if varies {
-            return Ok(());
+        if let Vectors::Feature(counter) = self.vectors
+            && position.coefficient(counter) != 0
+        {
+            // Conditions are of the first lane alone.
+            return match self.whole_vector_within(position, counter, dim) {
+                true => Ok(()),
+                false => Err(LowerError::NotVector),
+            };
         }
         self.require(low, condition)?;
         self.require(high, condition)
     }
 
-    /// The counter's range covers every lane, so a bound that the counter's loop keeps is kept by all.
-    fn whole_vector_within(&self, position: &Affine<Value>, dim: Dim) -> bool {
-        let bounds = position.bounds(&|variable| self.range(variable));
-        match (bounds, dim.known()) {
+    /// Whether every lane is on an axis: the first, and the last that counts on from it.
+    fn whole_vector_within(&self, position: &Affine<Value>, counter: Value, dim: Dim) -> bool {
+        let ahead = position.coefficient(counter) * (i64::from(self.width) - 1);
+        let separate = position.bounds(&|variable| self.range(variable));
+        let together = self.b.range(&form(position));
+        let low = [separate.map(|bounds| bounds.0), together.min];
+        let high = [separate.map(|bounds| bounds.1), together.max];
+        let low = low.into_iter().flatten().max();
+        let high = high.into_iter().flatten().min();
+        match (low.zip(high), dim.known()) {
             (Some((low, high)), Some(extent)) => {
-                low >= 0 && high + i64::from(self.width) - 1 < extent
+                low + ahead.min(0) >= 0 && high + ahead.max(0) < extent
             }
             _ => false,
         }
