@@ -196,7 +196,7 @@ fn compile_callable(
     plan(&callable.graph, &PersistentLayout::of(&callable.graph))
 }
 
-/// The arguments of a signature whose sizes are all numbers, `x: f32[2, 4], y: i32[2]) …`.
+/// The arguments of a signature whose sizes are numbers or `B`, `x: f32[B, 4], y: i32[2]) …`.
 fn arguments(signature: &str) -> BTreeMap<String, TensorType> {
     let inner = signature.split(')').next().unwrap_or_default();
     let mut types = BTreeMap::new();
@@ -204,7 +204,10 @@ fn arguments(signature: &str) -> BTreeMap<String, TensorType> {
         let (name, ty) = argument.split_once(':').expect("an argument has a type");
         let (word, sizes) = ty.trim().split_once('[').expect("a type has a shape");
         let sizes = sizes.trim_end_matches(']').split(',');
-        let sizes = sizes.map(|size| Dim::fixed(size.trim().parse().expect("a size is a number")));
+        let sizes = sizes.map(|size| match size.trim() {
+            "B" => Dim::BATCH,
+            number => Dim::fixed(number.parse().expect("a size is a number")),
+        });
         let dtype = DType::from_name(word).expect("an element type");
         let ty = TensorType::new(dtype, sizes.collect::<Vec<_>>());
         types.insert(name.trim().to_owned(), ty);
