@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dlm_core::elaborate::{SizedDefinition, TrainProgram};
+use dlm_core::elaborate::{Callable, SizedDefinition, TrainProgram};
 use dlm_core::graph::Graph;
+use dlm_core::passes::{PASSES, run_passes, trained};
+use dlm_core::schedule::{PersistentLayout, schedule};
 use serde_json::{Value, json};
 
 use crate::arguments::Shared;
@@ -16,6 +18,9 @@ use crate::report::layers::{Layer, layers};
 use crate::report::table::{Table, bytes, grouped};
 use crate::stages::Stages;
 use crate::terminal;
+
+/// Samples of a block's training step where the file has no run.
+const ALONE: usize = 32;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,8 +83,20 @@ fn check(
     let report = frontend.check(&mut stages)?;
     let mut text = format!("{}\n", path.display());
     let mut items = Vec::new();
+    let batch = report
+        .trains
+        .first()
+        .map_or(ALONE, |train| Part::step(train).batch);
     for definition in &report.definitions {
-        let (table, value) = of_definition(definition, &frontend);
+        let (mut table, mut value) = of_definition(definition, &frontend);
+        if let Some(peak) = memory(&definition.callable, &frontend, batch, shared) {
+            value["peak_bytes"] = json!(peak);
+            value["batch"] = json!(batch);
+            table += &format!(
+                "  a training step of {batch} samples takes {}\n",
+                bytes(peak as u64)
+            );
+        }
         text += &table;
         items.push(value);
     }
@@ -108,6 +125,28 @@ fn of_definition(definition: &SizedDefinition, frontend: &Frontend) -> (String, 
         value["sizes"] = json!(sizes.trim_start_matches(", "));
     }
     (format!("\n{name}{sizes}\n{}", table(&rows)), value)
+}
+
+/// The bytes that a step takes which trains a block alone: parameters and states, what is kept for gradients, each thread's
+/// own. `None` for what has no parameters, and where there is no plan for it by itself.
+fn memory(
+    callable: &Callable,
+    frontend: &Frontend,
+    batch: usize,
+    shared: &Shared,
+) -> Option<usize> {
+    if callable.parameters.is_empty() {
+        return None;
+    }
+    let parameters = callable.parameters.iter();
+    let parameters = parameters.map(|each| (each.path.as_str(), &each.ty));
+    let states = callable.states.iter();
+    let states = states.map(|each| (each.path.as_str(), &each.ty));
+    let layout = PersistentLayout::new(parameters.chain(states));
+    let graph = trained(&callable.graph).ok()?;
+    let graph = run_passes(&graph, PASSES, |_, _| {}).ok()?;
+    let plan = schedule(&graph, &frontend.machine.target(), batch, &layout).ok()?;
+    Some(plan.persistent_bytes + plan.arena_bytes + plan.scratch_bytes * shared.workers())
 }
 
 fn of_train(

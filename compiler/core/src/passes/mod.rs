@@ -15,11 +15,13 @@ mod of_batch;
 mod primitives;
 mod rewrite;
 mod simplify;
+mod trained;
 pub(crate) mod unroll;
 mod unused_results;
 
 pub use of_batch::of_batch;
 pub(crate) use rewrite::Rewrite;
+pub use trained::trained;
 
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, TypeError};
