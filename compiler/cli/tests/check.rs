@@ -6,7 +6,10 @@ use common::Place;
 
 /// What `check` prints of a program, and how it ends.
 fn checked(text: &str) -> String {
-    let outcome = Place::new().with("p.dlm", text).dlmc(&["check", "p.dlm"]);
+    // Memory depends on both.
+    let machine = ["--target-features", "vector128", "--threads", "2"];
+    let arguments = [&["check", "p.dlm"], &machine[..]].concat();
+    let outcome = Place::new().with("p.dlm", text).dlmc(&arguments);
     format!(
         "{text}\n-----\n{}{}exit code {:?}\n",
         outcome.stderr, outcome.stdout, outcome.code

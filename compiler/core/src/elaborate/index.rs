@@ -16,10 +16,21 @@ enum Step {
     At(i64),
     /// Takes the position of a recurrence's round; the axis vanishes.
     Counted(Counter),
+    /// Takes so many positions from that of a recurrence's round on.
+    Window { first: Counter, extent: i64 },
     /// Takes positions of an axis whose size depends on the batch; the axis vanishes where it is one.
     Rows { positions: Positions, is_one: bool },
     /// Takes `extent` positions from `start`, `step` apart.
     Range { start: i64, step: i64, extent: Dim },
+}
+
+/// Where one axis of a tensor is read.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// The same in each round of a recurrence.
+    Fixed(AxisIndex),
+    /// At the counter, or from there on along an axis of the result.
+    Counted(Counter, Option<usize>),
 }
 
 impl Elaborator<'_> {
@@ -98,22 +109,26 @@ impl Elaborator<'_> {
         }
         let skipped = own.len() - named;
         let mut shape = Vec::new();
-        let mut index: Vec<Result<AxisIndex, Counter>> = Vec::new();
+        let mut index: Vec<Place> = Vec::new();
         for item in items {
             if matches!(item.kind, BracketKind::Rest) {
                 for _ in 0..skipped {
-                    index.push(Ok(AxisIndex::variable(shape.len())));
+                    index.push(Place::Fixed(AxisIndex::variable(shape.len())));
                     shape.push(own[index.len() - 1]);
                 }
                 continue;
             }
             let dim = own[index.len()];
             match self.step(item, dim)? {
-                Step::At(position) => index.push(Ok(AxisIndex::constant(position))),
-                Step::Counted(counter) => index.push(Err(counter)),
+                Step::At(position) => index.push(Place::Fixed(AxisIndex::constant(position))),
+                Step::Counted(counter) => index.push(Place::Counted(counter, None)),
+                Step::Window { first, extent } => {
+                    index.push(Place::Counted(first, Some(shape.len())));
+                    shape.push(Dim::fixed(extent));
+                }
                 Step::Rows { positions, is_one } => {
                     node = self.batch_rows(node, index.len(), positions, item.span)?;
-                    index.push(Ok(match is_one {
+                    index.push(Place::Fixed(match is_one {
                         true => AxisIndex::constant(0),
                         false => AxisIndex::variable(shape.len()),
                     }));
@@ -124,19 +139,23 @@ impl Elaborator<'_> {
                     step,
                     extent,
                 } => {
-                    index.push(Ok(AxisIndex::affine(&[(shape.len(), step)], start, 1)));
+                    let axis = AxisIndex::affine(&[(shape.len(), step)], start, 1);
+                    index.push(Place::Fixed(axis));
                     shape.push(extent);
                 }
             }
         }
         for &dim in &own[index.len()..] {
-            index.push(Ok(AxisIndex::variable(shape.len())));
+            index.push(Place::Fixed(AxisIndex::variable(shape.len())));
             shape.push(dim);
         }
-        let fixed: Result<Vec<AxisIndex>, Counter> = index.iter().cloned().collect();
-        let view = match fixed {
-            Ok(index) => Some(self.emit().view(node, shape, index)),
-            Err(_) => self.row_of(node, shape, index),
+        let fixed = index.iter().map(|place| match place {
+            Place::Fixed(axis) => Some(axis.clone()),
+            Place::Counted(..) => None,
+        });
+        let view = match fixed.collect() {
+            Some(index) => Some(self.emit().view(node, shape, index)),
+            None => self.row_of(node, shape, index),
         };
         match view {
             Some(view) => Ok(self.tensor(view)),
@@ -158,6 +177,9 @@ impl Elaborator<'_> {
                         extent: dim,
                     });
                 }
+                if let Some(window) = self.window([start, stop, step], item.span)? {
+                    return Ok(window);
+                }
                 let Some(extent) = dim.known() else {
                     let positions = self.batch_slice([start, stop, step], dim, item.span)?;
                     return Ok(Step::Rows {
@@ -176,6 +198,39 @@ impl Elaborator<'_> {
                 step: 1,
                 extent: dim,
             }),
+        }
+    }
+
+    /// A slice between two positions that move with a recurrence's rounds. Its size may not.
+    fn window(
+        &mut self,
+        [start, stop, step]: [&Option<Expr>; 3],
+        span: Span,
+    ) -> Checked<Option<Step>> {
+        if !self.is_tracing() {
+            return Ok(None);
+        }
+        let mut end = |expr: &Option<Expr>| {
+            let value = expr.as_ref().map(|expr| self.value(expr)).transpose()?;
+            Ok(match value {
+                Some(Value::Counter(counter)) => Some(counter),
+                _ => None,
+            })
+        };
+        match (end(start)?, end(stop)?) {
+            (None, None) => Ok(None),
+            (Some(first), Some(last))
+                if (first.trace, first.scale) == (last.trace, last.scale)
+                    && last.offset >= first.offset
+                    && step.is_none() =>
+            {
+                let extent = last.offset - first.offset;
+                Ok(Some(Step::Window { first, extent }))
+            }
+            _ => {
+                self.sized_by_counter(span);
+                Ok(None)
+            }
         }
     }
 

@@ -3,12 +3,13 @@
 //! The body runs with a counter that has no value, and with an argument node in place of each tensor that it gives a
 //! new value. What it computes from arguments is the round; all else stands outside of the loop by itself. Where that
 //! fails for any reason (a fresh block, a carry whose type changes, a state's update), everything is put back, and the loop
-//! is written out, which also reports what is really wrong. A counter that decides an `if` is an error, unless the body
-//! makes fresh blocks.
+//! is written out, which also reports what is really wrong. A counter that decides an `if` or a size is an error, unless the
+//! body makes fresh blocks.
 
 use super::codes;
 use super::context::{Elaborator, FrameKind};
 use super::diagnose::{Checked, Poison, error};
+use super::index::Place;
 use super::scope::BindingKind;
 use super::statement::Flow;
 use super::value::Value;
@@ -42,8 +43,17 @@ pub(super) struct Trace {
     arguments: IndexMap<NodeId, Option<NodeId>>,
     /// The body does what a scan cannot.
     pub broken: bool,
-    /// The first `if` whose condition has no value while the counter has none.
-    decided: Option<Span>,
+    /// The first place that needs the counter's value.
+    decided: Option<Decision>,
+}
+
+/// What needs the value of a recurrence's counter, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// An `if`.
+    If(Span),
+    /// A size.
+    Size(Span),
 }
 
 /// `scale * t + offset`, where `t` is the counter of a loop that is elaborated once.
@@ -81,16 +91,16 @@ impl Growing {
 pub(super) enum Recurrence {
     /// It is a scan.
     Scan,
-    /// It has to be written out; the counter may have decided the `if` with that condition.
-    WrittenOut(Option<Span>),
+    /// It has to be written out; something may have needed the counter's value.
+    WrittenOut(Option<Decision>),
 }
 
 /// Why a body is no scan.
 enum Refusal {
     /// For good.
     Never,
-    /// For good, and an `if` had a condition without a value.
-    Decided(Span),
+    /// For good, and something needed the counter's value.
+    Decided(Decision),
     /// A name's first value should have this type, which it has after a round.
     Grows(String, TensorType),
 }
@@ -120,7 +130,7 @@ impl Elaborator<'_> {
         (first, last): (i64, i64),
         body: &Body,
         span: Span,
-        decided: &mut Option<Span>,
+        decided: &mut Option<Decision>,
     ) -> Option<()> {
         let kind = self.frame().kind;
         let pure = matches!(
@@ -155,8 +165,8 @@ impl Elaborator<'_> {
                         Refusal::Grows(name, ty) if !grown.contains_key(&name) => {
                             grown.insert(name, ty);
                         }
-                        Refusal::Decided(condition) => {
-                            *decided = Some(condition);
+                        Refusal::Decided(decision) => {
+                            *decided = Some(decision);
                             return None;
                         }
                         _ => return None,
@@ -189,8 +199,8 @@ impl Elaborator<'_> {
         let result = self.traced(name, body, carried, grown, span);
         let trace = self.traces.pop();
         let decided = trace.as_ref().and_then(|trace| trace.decided);
-        if let Some(condition) = decided {
-            return Err(Refusal::Decided(condition));
+        if let Some(decision) = decided {
+            return Err(Refusal::Decided(decision));
         }
         let (Ok(carries), Some(trace)) = (result, trace) else {
             return Err(Refusal::Never);
@@ -276,24 +286,52 @@ impl Elaborator<'_> {
         }
     }
 
+    /// Whether a loop is elaborated once for all its rounds.
+    pub(super) fn is_tracing(&self) -> bool {
+        !self.traces.is_empty()
+    }
+
     /// An `if` whose condition has no value; that may be because a counter has none.
     pub(super) fn undecided(&mut self, condition: Span) {
+        self.needs_counter(Decision::If(condition));
+    }
+
+    /// A size that a counter would give.
+    pub(super) fn sized_by_counter(&mut self, size: Span) {
+        self.needs_counter(Decision::Size(size));
+    }
+
+    fn needs_counter(&mut self, decision: Decision) {
         for trace in &mut self.traces {
-            trace.decided.get_or_insert(condition);
+            trace.decided.get_or_insert(decision);
         }
     }
 
-    /// An error where the counter of a recurrence has decided an `if`; a loop whose body has made blocks is none.
-    pub(super) fn refuse_decision(&mut self, condition: Span, blocks_before: u64) -> Checked<()> {
-        if self.mentioned_blocks > blocks_before || self.reporter.is_library(condition.file) {
+    /// An error where the counter of a recurrence has decided an `if` or a size; a loop whose body has made blocks is none.
+    pub(super) fn refuse_decision(
+        &mut self,
+        decision: Decision,
+        blocks_before: u64,
+    ) -> Checked<()> {
+        let (Decision::If(place) | Decision::Size(place)) = decision;
+        if self.mentioned_blocks > blocks_before || self.reporter.is_library(place.file) {
             return Ok(());
         }
-        let message = "the counter of a recurrence decides no `if`";
+        let (message, help) = match decision {
+            Decision::If(_) => (
+                "the counter of a recurrence decides no `if`",
+                "`where(condition, a, b)` or `if condition { a } else { b }` as an expression chooses in each round; a list, `for i in [0, 1, 2]`, is written out",
+            ),
+            Decision::Size(_) => (
+                "the counter of a recurrence sizes no dimension",
+                "a slice whose ends both move with the round is of one size, `x[i:i + 3]`; a list, `for i in [0, 1, 2]`, is written out",
+            ),
+        };
         Err(self.report(
-            error(codes::CONDITION, condition, message)
+            error(codes::CONDITION, place, message)
                 .here("depends on the round")
                 .note("a `for` over a range whose body makes no fresh block compiles to one loop for all rounds")
-                .help("`where(condition, a, b)` or `if condition { a } else { b }` as an expression chooses in each round; a list, `for i in [0, 1, 2]`, is written out"),
+                .help(help),
         ))
     }
 
@@ -317,12 +355,13 @@ impl Elaborator<'_> {
         &mut self,
         node: NodeId,
         shape: Vec<Dim>,
-        index: Vec<Result<AxisIndex, Counter>>,
+        index: Vec<Place>,
     ) -> Option<NodeId> {
-        let counters: IndexSet<usize> = index
-            .iter()
-            .filter_map(|axis| axis.as_ref().err().map(|counter| counter.trace))
-            .collect();
+        let trace = |place: &Place| match place {
+            Place::Fixed(_) => None,
+            Place::Counted(counter, _) => Some(counter.trace),
+        };
+        let counters: IndexSet<usize> = index.iter().filter_map(trace).collect();
         let number = *counters.first().filter(|_| counters.len() == 1)?;
         if self.depends_on(node, number) {
             return None;
@@ -333,18 +372,22 @@ impl Elaborator<'_> {
         let mut positions = Vec::with_capacity(index.len());
         for (axis, dim) in index.into_iter().zip(own) {
             positions.push(match axis {
-                Ok(axis) => axis.substitute(|variable| AxisIndex::variable(variable + 1)),
-                Err(counter) => {
+                Place::Fixed(axis) => axis.substitute(|variable| AxisIndex::variable(variable + 1)),
+                Place::Counted(counter, along) => {
                     let begin = counter
                         .scale
                         .checked_mul(first)?
                         .checked_add(counter.offset)?;
                     let end = counter.scale.checked_mul(rounds - 1)?.checked_add(begin)?;
                     let extent = dim.known()?;
-                    if !(0..extent).contains(&begin) || !(0..extent).contains(&end) {
+                    let ahead = along.map_or(0, |axis| shape[axis].fixed - 1);
+                    let reached = [begin, end, begin + ahead, end + ahead];
+                    if !reached.iter().all(|at| (0..extent).contains(at)) {
                         return None;
                     }
-                    AxisIndex::affine(&[(0, counter.scale)], begin, 1)
+                    let mut terms = vec![(0, counter.scale)];
+                    terms.extend(along.map(|axis| (axis + 1, 1)));
+                    AxisIndex::affine(&terms, begin, 1)
                 }
             });
         }

@@ -283,6 +283,9 @@ impl Elaborator<'_> {
                 Err(self.report(error(codes::SHAPE, at, message)))
             }
             None => {
+                if matches!(value, Value::Counter(_)) {
+                    self.sized_by_counter(at);
+                }
                 let found = value.described();
                 let message = format!("a dimension must be a whole number, this is {found}");
                 let mut diagnostic = error(codes::NOT_COMPILE_TIME, at, message);

@@ -273,7 +273,7 @@ impl Elaborator<'_> {
             match self.range_bounds(start, end) {
                 Ok(bounds) => match self.recurrence(names, bounds, body, iterable.span) {
                     Recurrence::Scan => return Flow::Next,
-                    Recurrence::WrittenOut(condition) => decided = condition,
+                    Recurrence::WrittenOut(decision) => decided = decision,
                 },
                 Err(poison) => return Flow::Failed(poison),
             }
@@ -298,7 +298,7 @@ impl Elaborator<'_> {
             }
         }
         match decided {
-            Some(condition) => flow(self.refuse_decision(condition, blocks)),
+            Some(decision) => flow(self.refuse_decision(decision, blocks)),
             None => Flow::Next,
         }
     }

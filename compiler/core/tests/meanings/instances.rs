@@ -187,8 +187,7 @@ fn two_equal_paths_are_an_error() {
     );
 }
 
-/// "A recurrence's counter may index and compute, but sizes no dimension and decides no `if`": an `if` is an error, and a
-/// loop whose counter sizes something is written out.
+/// "A recurrence's counter may index and compute, but sizes no dimension and decides no `if`": both are errors.
 #[test]
 fn a_recurrences_counter_may_index_and_compute() {
     let scans = |text: &str| {
@@ -210,7 +209,22 @@ fn a_recurrences_counter_may_index_and_compute() {
     refused(&decides("0..3", "+ x * t"), &[X], parts);
     good(&decides("0..3", "|> Linear[3]"), &[X], true);
     good(&decides("[0, 1, 2]", "+ x * t"), &[X], true);
-    let text = "fn case(x: f32[2, 3]) { let s = zeros[2]\n for t in 0..3 { s = s + sum(ones[t + 1]) * x[:, t] }\n return s }";
-    assert!(!scans(text));
-    check(text, &[X], &[6.0, -12.0]);
+    let text = "fn case(x: f32[2, 3]) { let s = zeros[2, 2]\n for t in 0..2 { s = s * 10 + x[:, t:t + 2] }\n return s }";
+    // Rounds are at least three in a recurrence; the fourth column is a copy of the first.
+    let longer = text.replace(
+        "for t in 0..2",
+        "let x = concat[axis=1](x, x[:, 0:1])\n for t in 0..3",
+    );
+    assert!(scans(&longer));
+    let columns = |a: f64, b: f64, c: f64| [a * 100.0 + b * 10.0 + c, b * 100.0 + c * 10.0 + a];
+    let wanted = [columns(1.0, -2.0, 3.0), columns(-4.0, 5.0, -6.0)].concat();
+    check(&longer, &[X], &wanted);
+    check(text, &[X], &[8.0, -17.0, -35.0, 44.0]);
+    let parts = &["sizes no dimension", "case.dlm:2:"];
+    for sized in ["sum(ones[t + 1]) * x[:, t]", "sum[axis=1](x[:, :t])"] {
+        let text = format!(
+            "fn case(x: f32[2, 3]) {{ let s = zeros[2]\n for t in 0..3 {{ s = s + {sized} }}\n return s }}"
+        );
+        refused(&text, &[X], parts);
+    }
 }
