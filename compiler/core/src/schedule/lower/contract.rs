@@ -12,17 +12,21 @@ use std::collections::BTreeSet;
 
 /// One level of the reduction.
 #[derive(Clone, Debug)]
-struct Level {
+pub(super) struct Level {
     /// The variable among the reduced ones.
-    variable: usize,
-    extent: Dim,
+    pub variable: usize,
+    pub extent: Dim,
     /// Rounds written out in one body.
-    unroll: i64,
-    how: How,
+    pub unroll: i64,
+    pub how: How,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+pub(super) enum How {
+    /// A vector at a time, up to there.
+    Vectors(i64),
+    /// One by one, from there to the extent.
+    Rest(i64),
     /// From 0 to the extent.
     Whole,
     /// Only where the operands are within their borders.
@@ -34,11 +38,11 @@ enum How {
 }
 
 /// What the emission of one contraction needs at every level.
-struct Emission<'c> {
+pub(super) struct Emission<'c> {
     node: NodeId,
-    contraction: &'c Contraction,
-    levels: Vec<Level>,
-    instances: Vec<Vec<Place>>,
+    pub contraction: &'c Contraction,
+    pub levels: Vec<Level>,
+    pub instances: Vec<Vec<Place>>,
     /// Order of the instances in the body: those that share the operand with more distinct elements together.
     order: Vec<usize>,
     borders: Vec<Vec<bool>>,
@@ -58,7 +62,7 @@ impl Lowering<'_> {
         let levels = self.levels(node, contraction, &borders, instances.len());
         let order = stream_order(contraction, instances);
         let varied = varied(contraction, &borders, instances);
-        let emission = Emission {
+        let mut emission = Emission {
             node,
             contraction,
             levels,
@@ -67,6 +71,9 @@ impl Lowering<'_> {
             borders,
             varied,
         };
+        if let Some(across) = self.across {
+            return self.contract_across(&mut emission, across);
+        }
         let zeros = instances
             .iter()
             .map(|_| self.b.float(0.0, self.width))
@@ -106,6 +113,8 @@ impl Lowering<'_> {
             });
         }
         levels.sort_by_key(|level| match level.how {
+            // Put in the place of another afterwards.
+            How::Vectors(_) | How::Rest(_) => (4, 0),
             How::InLanes => (0, 0),
             How::Bounded => (1, level.variable),
             // Channels, then a window's axes with its rows innermost: the order of the sum, which rounding shows.
@@ -155,7 +164,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn contract_level(
+    pub(super) fn contract_level(
         &mut self,
         emission: &Emission<'_>,
         depth: usize,
@@ -169,6 +178,15 @@ impl Lowering<'_> {
             How::InLanes => {
                 counters[level.variable] = Position::Lane;
                 self.contract_level(emission, depth + 1, counters, sums)
+            }
+            How::Vectors(whole) => {
+                let rounds = (level.variable, whole);
+                self.vector_rounds(emission, depth, rounds, counters, sums)
+            }
+            How::Rest(first) => {
+                let count = level.extent.fixed - first;
+                let first = Affine::constant(first);
+                self.unrolled(emission, depth, &level, &first, count, counters, sums)
             }
             How::Samples => self.over_samples(emission, depth, &level, counters, sums),
             How::Bounded => {

@@ -5,6 +5,7 @@
 //! what stands above them its epilogue.
 
 mod access;
+mod across;
 mod contract;
 mod demand;
 mod elementwise;
@@ -20,6 +21,7 @@ mod space;
 mod tile;
 mod value;
 
+use across::across;
 pub use nest::lower_group;
 use padding::lower_padding;
 pub use relayout::lower_relayout;
@@ -160,6 +162,8 @@ pub struct Lowering<'a> {
     first_lane: Affine<Value>,
     /// The domain's axes in the order of the loops over them.
     order: Vec<usize>,
+    /// The reduced variable that the product's vectors run along, and their width.
+    across: Option<(usize, u8)>,
     /// The part of the reduction that the loops over the domain are at.
     rows: Option<Rows>,
     bound: IndexMap<BufferId, Buffer>,
@@ -193,6 +197,7 @@ impl<'a> Lowering<'a> {
             width,
             first_lane: Affine::constant(0),
             order: Vec::new(),
+            across: None,
             rows: None,
             bound: IndexMap::new(),
             scalars: IndexMap::new(),

@@ -1,8 +1,8 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
 use super::{
-    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, form, lower_padding,
-    parts, ranged_axis, tile,
+    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, across, form,
+    lower_padding, parts, ranged_axis, tile,
 };
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
@@ -51,13 +51,21 @@ pub fn lower_group(
     if let Some(lowered) = lower_padding(cx, group, name)? {
         return Ok(lowered);
     }
+    if let Some(variable) = across(cx, group) {
+        let tile = tile::choose(cx, group, false, Along::Reduction, name);
+        match lower_plain(cx, group, name, &tile, Axes::Across(variable)) {
+            Err(LowerError::NotVector) => {}
+            result => return result,
+        }
+    }
     let flat = is_flat(cx, group);
     let along = if flat { Along::Whole } else { Along::LastAxis };
     let tile = tile::choose(cx, group, false, along, name);
-    match lower_plain(cx, group, name, &tile, flat) {
+    let axes = if flat { Axes::One } else { Axes::Own };
+    match lower_plain(cx, group, name, &tile, axes) {
         Err(LowerError::NotVector) => {
             let tile = tile::choose(cx, group, false, Along::Nothing, name);
-            lower_plain(cx, group, name, &tile, false)
+            lower_plain(cx, group, name, &tile, Axes::Own)
         }
         result => result,
     }
@@ -129,13 +137,26 @@ fn lower_with(
     lowering.finish(None, tile.reason.clone())
 }
 
+/// The axes of a kernel outside of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axes {
+    /// The domain's, vectors along the last.
+    Own,
+    /// All as one.
+    One,
+    /// The domain's, vectors along that reduced variable.
+    Across(usize),
+}
+
 fn lower_plain(
     cx: &Context<'_>,
     group: &Group,
     name: &str,
     tile: &Tile,
-    flat: bool,
+    how: Axes,
 ) -> Result<Lowered, LowerError> {
+    let flat = how == Axes::One;
+    let along_last = tile.width > 1 && how == Axes::Own;
     let mut lowering = Lowering::new(cx, group, name.into(), false, tile.width as u8);
     lowering.bind();
     let shape = cx.graph.nodes[lowering.domain_node()].ty.shape.clone();
@@ -162,7 +183,7 @@ fn lower_plain(
                 number: axis,
                 extent,
                 tile: factor,
-                vector: tile.width > 1 && axis == last && extent.known().is_some(),
+                vector: along_last && axis == last && extent.known().is_some(),
                 ranged: axis == ranged && !cx.whole,
                 parts: 1,
                 panel: None,
@@ -172,6 +193,9 @@ fn lower_plain(
     let vector = axes.iter().any(|axis| axis.vector);
     if !vector {
         lowering.width = 1;
+    }
+    if let Axes::Across(variable) = how {
+        lowering.across = Some((variable, tile.width as u8));
     }
     let missing = if flat { shape.len() - 1 } else { 0 };
     let mut places: Vec<Vec<Affine<Value>>> = vec![vec![Affine::constant(0)]; missing];

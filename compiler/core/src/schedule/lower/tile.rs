@@ -32,6 +32,8 @@ pub enum Along {
     LastAxis,
     /// All axes, as one.
     Whole,
+    /// What a product sums over.
+    Reduction,
     /// One lane: positions are not affine in any axis.
     Nothing,
 }
@@ -59,6 +61,8 @@ struct Shape {
     block: usize,
     /// Whether vectors run along the last axis.
     along_last: bool,
+    /// Whether vectors run along what is summed over.
+    across: bool,
     /// The axis whose range tasks divide, where they do.
     ranged: usize,
 }
@@ -99,6 +103,10 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
         Some((anchor, contraction)) => {
             let mut shape = describe(cx, group, partial, anchor, contraction, extents);
             shape.along_last = along == Along::LastAxis;
+            if along == Along::Reduction {
+                shape.vector = [true; 2];
+                shape.across = true;
+            }
             shape.ranged = ranged_axis(&cx.graph.nodes[node].ty.shape);
             let chosen = cx.target.choices.of(cx.plan, name);
             best(cx, &shape, &widths, in_blocks, chosen)
@@ -121,6 +129,7 @@ fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
         Along::Whole => vec![widest],
         Along::LastAxis if widest > register => vec![widest, register, register / 2],
         Along::LastAxis => vec![widest, register / 2],
+        Along::Reduction => vec![register],
         Along::Nothing => vec![1],
     }
 }
@@ -197,6 +206,7 @@ fn describe(
         streamed: None,
         block: cx.block,
         along_last: false,
+        across: false,
         ranged: 0,
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
@@ -445,7 +455,7 @@ fn search(
         return;
     }
     let extent = shape.extents[axis].max(1) as usize;
-    let vector_axis = !in_blocks && axis + 1 == factors.len();
+    let vector_axis = !in_blocks && !shape.across && axis + 1 == factors.len();
     let edge = [1, extent];
     // A task's range may begin and end anywhere along the first axis, and the borders with it.
     let ranged = !in_blocks && axis == shape.ranged;
