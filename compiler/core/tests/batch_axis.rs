@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use dlm_core::elaborate::{self, CallRequest, Callable, NoWorld, Settings, Source, World};
+use dlm_core::elaborate::Callable;
 use dlm_core::graph::eval::{self, Inputs, Tensor};
 use dlm_core::graph::{DType, Dim, InputKind, TensorType};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::{Port, interpret};
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use dlm_grammar::SourceMap;
 
 #[path = "programs/library.rs"]
 mod library;
@@ -55,25 +54,8 @@ fn callable(expression: &str, size: Dim) -> Result<Callable, String> {
         ("b", wide),
         ("y", of(DType::I32, &[size])),
     ];
-    let request = CallRequest {
-        arguments: arguments.map(|(name, ty)| (name.to_owned(), ty)).into(),
-        training: true,
-        gradients: true,
-    };
-    let settings = Settings::default();
-    let world = World {
-        loader: &NoWorld,
-        catalog: &NoWorld,
-        settings: &settings,
-    };
-    let mut sources = SourceMap::new();
-    let main = Source {
-        name: "case.dlm",
-        text: &text,
-    };
-    let elaborated = elaborate::callable(&mut sources, main, world, "case", &request);
-    let rendered = sources.render_all(&elaborated.diagnostics);
-    elaborated.value.ok_or(rendered)
+    let arguments = arguments.map(|(name, ty)| (name.to_owned(), ty)).into();
+    library::with_gradients(&text, "case", arguments)
 }
 
 fn inputs(callable: &Callable, samples: i64) -> Inputs {

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use dlm_core::elaborate::{self, CallRequest, Callable, NoWorld, Settings, Source, World};
+use dlm_core::elaborate::Callable;
 use dlm_core::graph::eval::{self, Inputs, Tensor};
 use dlm_core::graph::{DType, Dim, InputKind, TensorType};
 use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::{Port, interpret};
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use dlm_grammar::SourceMap;
 
 #[path = "programs/library.rs"]
 mod library;
@@ -34,25 +33,7 @@ fn callable(body: &str, width: i64) -> Result<Callable, String> {
     let text = format!("block Case(x: f32[B, 3, 6, {width}]) {{ return {body} }}");
     let dims = [1, 3, 6, width].map(Dim::fixed);
     let x = TensorType::new(DType::F32, dims.to_vec());
-    let request = CallRequest {
-        arguments: BTreeMap::from([("x".to_owned(), x)]),
-        training: true,
-        gradients: true,
-    };
-    let settings = Settings::default();
-    let world = World {
-        loader: &NoWorld,
-        catalog: &NoWorld,
-        settings: &settings,
-    };
-    let mut sources = SourceMap::new();
-    let main = Source {
-        name: "case.dlm",
-        text: &text,
-    };
-    let elaborated = elaborate::callable(&mut sources, main, world, "Case", &request);
-    let rendered = sources.render_all(&elaborated.diagnostics);
-    elaborated.value.ok_or(rendered)
+    library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]))
 }
 
 fn check(body: &str, width: i64, target: &Target) -> Result<(), String> {

@@ -1,6 +1,8 @@
 //! A program for each function and block of the library.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::collections::BTreeMap;
+
 use dlm_core::elaborate::{self, CallRequest, Callable, NoWorld, Settings, Source, World};
 use dlm_core::graph::eval::{self, Tensor};
 use dlm_core::graph::{DType, Dim, TensorType};
@@ -254,8 +256,20 @@ pub fn elaborated(text: &str, entry: &str, samples: i64, float: DType) -> Result
         let shape: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
         (name.to_owned(), TensorType::new(dtype, shape))
     });
+    with_gradients(text, entry, types.collect())
+}
+
+/// A program with arguments of these types and the gradients of everything.
+///
+/// # Errors
+/// What its mistakes are.
+pub fn with_gradients(
+    text: &str,
+    entry: &str,
+    arguments: BTreeMap<String, TensorType>,
+) -> Result<Callable, String> {
     let request = CallRequest {
-        arguments: types.collect(),
+        arguments,
         training: true,
         gradients: true,
     };
