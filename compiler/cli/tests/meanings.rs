@@ -291,6 +291,11 @@ train t[epochs=1] {
     assert_eq!(saved(&place, "out/model.safetensors", "ema.net.w"), [1.875]);
     assert_eq!(named(&rows, ",eval,w"), [1.875]);
     assert_eq!(place.dlmc(&["eval", "out"]).good().stdout, "eval w 1.875\n");
+    // An average of a loaded parameter begins at what was loaded: 0.75 * 4 + 0.25 * 3.5.
+    let place = place.with("w.safetensors", tensors(&[("net.w", &[], &[4.0])]));
+    let rows = run(&place, &["--init", "w.safetensors"]);
+    assert_eq!(named(&rows, ",eval,w"), [3.875]);
+    run(&place, &[]);
     let place = place.with("new.csv", "x\n2\n");
     let predicted = place.dlmc(&["predict", "out", "new.csv"]).good().stdout;
     assert!(predicted.trim_end().ends_with(" 3.75"), "{predicted}");

@@ -396,8 +396,20 @@ pub fn initial(text: &str, train: &TrainProgram) -> Result<Tensors, Failure> {
     }
     match wanted.find(|path| !given.contains_key(*path)) {
         Some(missing) => Err(Failure::data(format!("`{path}` lacks `{missing}`"))),
-        None => Ok(given),
+        None => Ok(with_averages(given, train)),
     }
+}
+
+/// An average begins at its parameter's value, unless it is given too.
+fn with_averages(mut given: Tensors, train: &TrainProgram) -> Tensors {
+    let averages = train.states.iter();
+    for state in averages.filter(|state| state.owner == StateOwner::Average) {
+        let parameter = state.path.strip_prefix("ema.").unwrap_or(&state.path);
+        if let (Some(value), false) = (given.get(parameter), given.contains_key(&state.path)) {
+            given.insert(state.path.clone(), value.clone());
+        }
+    }
+    given
 }
 
 /// `*` stands for any characters, dots too.
