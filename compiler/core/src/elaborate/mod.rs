@@ -16,6 +16,7 @@ pub mod codes;
 mod context;
 mod convert;
 mod data;
+mod decision;
 mod diagnose;
 mod emit;
 mod expr;

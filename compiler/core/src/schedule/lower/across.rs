@@ -67,11 +67,8 @@ impl Lowering<'_> {
         let outer = (self.width, self.vectors);
         let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
         self.width = width;
-        let zeros = |this: &mut Lowering<'_>| -> Vec<Value> {
-            let zero = |_: &Vec<Place>| this.b.float(0.0, this.width);
-            emission.instances.iter().map(zero).collect()
-        };
-        let zeros = zeros(self);
+        let instances = emission.instances.iter();
+        let zeros = instances.map(|_| self.b.float(0.0, width)).collect();
         let mut counters = vec![Position::constant(0); emission.contraction.reduced.len()];
         let vectors = self.contract_level(emission, 0, &mut counters, zeros);
         (self.width, self.vectors) = outer;
