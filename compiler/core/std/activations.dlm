@@ -18,6 +18,7 @@ fn selu(x: f32[..]) -> f32[..] {
 
 # x Phi(x), Phi the normal distribution; approx="tanh" as in the paper  (Hendrycks, Gimpel 2016)
 fn gelu[approx: str = "none"](x: f32[..]) -> f32[..] {
+  let approx = _require["approx", approx == "none" or approx == "tanh", "is \"none\" or \"tanh\""]
   if approx == "tanh" {
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x ^ 3)))
   }
@@ -56,6 +57,7 @@ fn log_softmax[axis: int = -1](x: f32[..]) -> f32[..] {
 
 # the first half of an axis, gated by the sigmoid of the second  (Dauphin et al. 2016)
 fn glu[axis: int = -1](x: f32[..]) -> f32[..] {
-  let a, b = split[axis, 2](x)
+  let half = _divided[x.shape[axis], 2, "elements of the axis", "equal parts"]
+  let a, b = split[axis, (half, half)](x)
   return a * sigmoid(b)
 }

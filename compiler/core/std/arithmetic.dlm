@@ -16,13 +16,17 @@ fn causal_mask(x: f32[.., n, m]) -> f32[.., n, m] {
 
 # 0 with probability p while training, else x / (1 - p)  (Srivastava et al. 2014)
 fn dropout[p: float = 0.5](x: f32[..]) -> f32[..] {
+  let p = _require["p", p >= 0 and p <= 1, "is a probability, from 0 to 1"]
   if not training or p == 0 { return x }
+  if p == 1 { return 0 * x }
   return where(_rand_like(x) < p, 0, x / (1 - p))
 }
 
 # dropout of whole channels
 fn dropout2d[p: float = 0.5](x: f32[B, c, ..]) -> f32[B, c, ..] {
+  let p = _require["p", p >= 0 and p <= 1, "is a probability, from 0 to 1"]
   if not training or p == 0 { return x }
+  if p == 1 { return 0 * x }
   let keep = rand[B, c] >= p
   for i in 2..len(x.shape) { keep = unsqueeze[-1](keep) }
   return where(keep, x / (1 - p), 0)

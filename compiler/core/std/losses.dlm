@@ -3,49 +3,41 @@
 # the negative log-likelihood of log-probabilities: -log_p[class]; `weight` by class gives the weighted mean, elements
 # whose class is `ignore` are left out
 fn nll[weight = none, ignore: int = none, axis: int = -1](log_p: f32[..], y: i32[..]) -> f32 {
+  let y = _labels[axis](log_p, y)
   let hit = _is_class[log_p.shape[axis], axis, ignore](y)
   let losses = -sum[axis](where(hit, log_p, 0))
   if weight == none and ignore == none { return mean(losses) }
-  let counts = f32(_counted[ignore](y))
-  if weight != none { counts = counts * sum[axis](where(hit, _along[axis, len(log_p.shape)](weight), 0)) }
+  let counts = _counted[weight, ignore, axis](log_p, hit, y)
   return sum(losses * counts) / sum(counts)
 }
 
 # cross entropy of logits with classes (i32), or with probabilities over classes (f32); `smoothing` mixes classes with
 # the uniform distribution
 fn cross_entropy[smoothing: float = 0, weight = none, ignore: int = none, axis: int = -1](logits: f32[..], y) -> f32 {
+  let smoothing = _require["smoothing", smoothing >= 0 and smoothing <= 1, "is a share, from 0 to 1"]
   let log_p = log_softmax[axis](logits)
   let classes = logits.shape[axis]
+  let weights = _class_weights[axis, weight](logits)
+  let weighted = if weights == none { log_p } else { log_p * weights }
   if _is_float(y) {
-    let q = y * (1 - smoothing) + smoothing / classes
-    let losses = if weight == none { q * log_p } else { q * log_p * _along[axis, len(logits.shape)](weight) }
-    return -mean(sum[axis](losses))
+    let ignore = _require["ignore", ignore == none, "is for labels that are classes, and these are probabilities"]
+    let q = _probabilities(logits, y) * (1 - smoothing) + smoothing / classes
+    return -mean(sum[axis](q * weighted))
   }
   let own = nll[weight, ignore, axis](log_p, y)
   if smoothing == 0 { return own }
-  let spread = if weight == none { -sum[axis](log_p) } else { -sum[axis](log_p * _along[axis, len(logits.shape)](weight)) }
-  let counts = f32(_counted[ignore](y))
-  let total = sum(counts)
-  if weight != none {
-    let hit = _is_class[classes, axis, ignore](y)
-    total = sum(counts * sum[axis](where(hit, _along[axis, len(logits.shape)](weight), 0)))
-  }
-  return (1 - smoothing) * own + smoothing / classes * (sum(spread * counts) / total)
+  let hit = _is_class[classes, axis, ignore](y)
+  let every = _counted[none, ignore, axis](log_p, hit, y)
+  let counts = _counted[weight, ignore, axis](log_p, hit, y)
+  let spread = -sum[axis](weighted)
+  return (1 - smoothing) * own + smoothing / classes * (sum(spread * every) / sum(counts))
 }
 
-# true for the elements that count
-fn _counted[ignore: int = none](y: i32[..]) -> bool[..] {
-  if ignore == none { return y == y }
-  return y != ignore
-}
-
-# a value for each class, along an axis of `rank`
-fn _along[axis: int, rank: int](weight) -> f32[..] {
-  let w = stack([weight])
-  let place = if axis < 0 { axis + rank } else { axis }
-  let w = reshape[-1](w)
-  for i in 0..rank - 1 - place { w = unsqueeze[-1](w) }
-  return w
+# what each label counts: 0 where it is left out, else the weight of its class
+fn _counted[weight, ignore, axis: int](logits: f32[..], hit: bool[..], y: i32[..]) -> f32[..] {
+  let counts = if ignore == none { f32(y == y) } else { f32(y != ignore) }
+  if weight == none { return counts }
+  return counts * sum[axis](where(hit, _class_weights[axis, weight](logits), 0))
 }
 
 # -(y log p + (1 - y) log(1 - p)) of probabilities; logarithms are cut at -100, as in PyTorch
@@ -60,7 +52,7 @@ fn bce_logits[pos_weight = none](x: f32[..], y: f32[..]) -> f32 {
   let t = _like(x, y)
   let tail = log(1 + exp(-abs(x))) + maximum(-x, 0)
   if pos_weight == none { return mean((1 - t) * x + tail) }
-  return mean((1 - t) * x + (1 + (_along[-1, len(x.shape)](pos_weight) - 1) * t) * tail)
+  return mean((1 - t) * x + (1 + (_class_weights[-1, pos_weight, "pos_weight", scalar=true](x) - 1) * t) * tail)
 }
 
 # (x - y)^2
@@ -71,6 +63,7 @@ fn mae(x: f32[..], y: f32[..]) -> f32 { return mean(abs(x - _like(x, y))) }
 
 # d^2 / 2 where |d| < delta, else delta (|d| - delta / 2)  (Huber 1964)
 fn huber[delta: float = 1.0](x: f32[..], y: f32[..]) -> f32 {
+  let delta = _require["delta", delta > 0, "is above 0"]
   let d = x - _like(x, y)
   let a = abs(d)
   return mean(where(a < delta, 0.5 * d * d, delta * (a - 0.5 * delta)))
@@ -92,6 +85,8 @@ fn hinge(x: f32[..], y: f32[..]) -> f32 { return mean(maximum(1 - x * _like(x, y
 # bce_logits that gives easy examples less weight  (Lin et al. 2017)
 fn focal[gamma: float = 2.0, alpha: float = 0.25](x: f32[..], y: f32[..]) -> f32 {
   let t = _like(x, y)
+  let gamma = _require["gamma", gamma >= 0, "is at least 0"]
+  let alpha = _require["alpha", alpha >= 0 and alpha <= 1, "is a share, from 0 to 1"]
   let p = sigmoid(x)
   let losses = (1 - t) * x + log(1 + exp(-abs(x))) + maximum(-x, 0)
   let miss = t * (1 - p) + (1 - t) * p

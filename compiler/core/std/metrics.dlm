@@ -2,18 +2,19 @@
 
 # the share of rows whose largest logit is the class
 fn accuracy[axis: int = -1](logits: f32[..], y: i32[..]) -> f32 {
-  return mean(f32(argmax[axis](logits) == _check_index[logits.shape[axis]](y)))
+  return mean(f32(argmax[axis](logits) == _check_index[logits.shape[axis]](_labels[axis](logits, y))))
 }
 
 # the share of rows whose class is among the k largest logits
 fn top_k[k: int = 5](logits: f32[.., n], y: i32[..]) -> f32 {
-  let own = sum[axis=-1, keep=true](where(_is_class[n, -1](y), logits, 0))
+  let k = _require["k", k >= 1 and k <= n, "is at least 1, and no more than there are classes"]
+  let own = sum[axis=-1, keep=true](where(_is_class[n, -1](_labels(logits, y)), logits, 0))
   return mean(f32(sum[axis=-1](f32(logits > own)) < k))
 }
 
 # how often class i (rows) is taken for class j (columns)
 fn confusion(logits: f32[.., n], y: i32[..]) -> i32[n, n] {
-  let is = f32(_is_class[n, -1](y))
+  let is = f32(_is_class[n, -1](_labels(logits, y)))
   let said = f32(_is_class[n, -1](argmax[-1](logits)))
   return i32(einsum[".. i, .. j -> i j"](is, said))
 }

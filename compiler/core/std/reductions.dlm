@@ -21,17 +21,24 @@ fn logsumexp[axis = none, keep: bool = false](x: f32[..]) -> f32[..] {
   return sum[axis](s)
 }
 
-# the k largest along an axis, largest first, and their positions
-fn topk[k: int, axis: int = -1](x: f32[..]) -> f32[..], i32[..] {
+# the k largest along an axis, largest first, and their positions; with axis=none of all elements. The axis stays, k long
+fn topk[k: int, axis = -1, keep: bool = true](x: f32[..]) -> f32[..], i32[..] {
+  let x = if axis == none { reshape[-1](x) } else { x }
+  let axis = if axis == none { 0 } else { axis }
+  let k = _require["k", k >= 1 and k <= x.shape[axis], "is at least 1, and no more than the axis has"]
   let values = []
   let places = []
   let rest = x
+  let free = x == x or x != x
   for i in 0..k {
-    let place = argmax[axis](rest)
+    let best = max[axis](rest)
+    # where only minus infinity is left, the first place that was not given yet
+    let place = where(best == -1e30 * 1e30, argmax[axis](f32(free)), argmax[axis](rest))
     let hit = _positions[axis](x) == unsqueeze[axis](place)
-    values = values + [max[axis](rest)]
+    values = values + [best]
     places = places + [place]
     rest = where(hit, -1e30 * 1e30, rest)
+    free = free and not hit
   }
   return stack[axis=axis](values), stack[axis=axis](places)
 }

@@ -3,26 +3,35 @@
 # i32[..] to f32[.., n]: 1 at the class, else 0
 fn one_hot[n: int](ids: i32[..]) -> f32[..] { return f32(_is_class[n, -1](ids)) }
 
-# [B, C, H, W] to [B, C, k H, k W], corners unaligned; mode "nearest" or "bilinear"; k for both axes, or (kh, kw)
-fn upsample[k, mode: str = "nearest"](x: f32[B, c, h, w]) -> f32[B, c, ..] {
-  let kh, kw = _each[k, 2]
-  if mode == "nearest" {
-    let wide = expand[-1, -1, -1, kh, -1, kw](unsqueeze[-1](unsqueeze[3](x)))
-    return reshape[B, c, h * kh, w * kw](wide)
-  }
-  return _stretch[kw](_stretch[kh](x) |> transpose[2, 3]) |> transpose[2, 3]
+# [B, C, ..] with one to three more axes, each k times as long: an int for all, or a tuple. Corners are unaligned; mode
+# "nearest", or "linear", "bilinear", "trilinear" for one, two, three axes
+fn upsample[k, mode: str = "nearest"](x: f32[B, c, ..]) -> f32[B, c, ..] {
+  let rank = len(x.shape) - 2
+  let k = _require["k", rank >= 1 and rank <= 3, "is for one to three axes after the channels"]
+  let linear = if rank == 1 { "linear" } else if rank == 2 { "bilinear" } else { "trilinear" }
+  let mode = _require["mode", mode == "nearest" or mode == linear, "is \"nearest\", or \"linear\", \"bilinear\", \"trilinear\" for one, two, three axes"]
+  let k = _require["k", min(_each[k, rank]) >= 1, "is at least 1"]
+  let factors = _each[k, rank]
+  let y = _stretched[factors[0], 2, mode](x)
+  if rank > 1 { y = _stretched[factors[1], 3, mode](y) }
+  if rank > 2 { y = _stretched[factors[2], 4, mode](y) }
+  return y
 }
 
-# linear interpolation along axis 2: a new position is a mix of two old ones
-fn _stretch[k: int](x: f32[B, c, h, w]) -> f32[B, c, ..] {
-  let before = concat[axis=2](x[:, :, 0:1], x[:, :, 0:h - 1])
-  let after = concat[axis=2](x[:, :, 1:h], x[:, :, h - 1:h])
+fn _stretched[k: int, axis: int, mode: str](x: f32[..]) -> f32[..] {
+  if mode == "nearest" { return _join[axis](repeat[k, axis + 1](unsqueeze[axis + 1](x))) }
+  let n = x.shape[axis]
+  let first, rest = split[axis, (1, n - 1)](x)
+  let most, last = split[axis, (n - 1, 1)](x)
+  let before = concat[axis](first, most)
+  let after = concat[axis](rest, last)
+  # a new position is a mix of two old ones
   let rows = []
   for i in 0..k {
     let at = (i + 0.5) / k - 0.5
     rows = rows + [if at < 0 { x * (1 + at) + before * -at } else { x * (1 - at) + after * at }]
   }
-  return reshape[B, c, h * k, w](stack[axis=3](rows))
+  return _join[axis](stack[axis=axis + 1](rows))
 }
 
 # [B, C r r, H, W] to [B, C, H r, W r]  (Shi et al. 2016)

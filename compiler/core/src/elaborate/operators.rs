@@ -95,6 +95,10 @@ impl Elaborator<'_> {
         let Some(operation) = graph_operator(op) else {
             return Err(self.does_not_apply(op, left, right, span));
         };
+        if operation == BinaryOp::Rem && !dtype.is_float() && right.as_int() == Some(0) {
+            let message = "nothing is left of whole numbers divided by 0";
+            return Err(self.report(error(codes::ARITHMETIC, spans[1], message)));
+        }
         let node = self.emit().binary(operation, a, b);
         Ok(self.tensor(node))
     }

@@ -19,7 +19,7 @@ use crate::graph::{
 };
 use cranelift_entity::EntitySet;
 use dlm_grammar::Span;
-use dlm_grammar::ast::{Body, Ident, StmtKind};
+use dlm_grammar::ast::{Body, Ident, Stmt, StmtKind};
 use indexmap::{IndexMap, IndexSet};
 use std::rc::Rc;
 
@@ -130,7 +130,7 @@ impl Elaborator<'_> {
         );
         let [name] = names else { return None };
         let rounds = last.checked_sub(first)?;
-        if !pure || rounds < FEWEST_ROUNDS || i32::try_from(rounds).is_err() {
+        if !pure || rounds < 1 || i32::try_from(rounds).is_err() {
             return None;
         }
         let mut rebound = IndexSet::new();
@@ -149,7 +149,12 @@ impl Elaborator<'_> {
             let before = self.saved();
             let attempt = self.attempt(name, (first, rounds), body, &carried, &grown, span);
             match attempt {
-                Ok(()) => return Some(()),
+                Ok(()) if rounds >= FEWEST_ROUNDS => return Some(()),
+                // Written out; what a counter may not do holds for any number of rounds.
+                Ok(()) => {
+                    self.put_back(before);
+                    return None;
+                }
                 Err(refusal) => {
                     self.put_back(before);
                     match refusal {
@@ -598,7 +603,12 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// Collects the names that a body gives new values; whether a scan can do all that its statements do.
 fn rebinds(body: &Body, names: &mut IndexSet<String>) -> bool {
-    body.statements.iter().all(|stmt| match &stmt.kind {
+    body.statements.iter().all(|stmt| rebound(stmt, names))
+}
+
+/// Adds the names that a statement gives a new value; whether it does nothing else, but for `let`s of its own.
+pub(super) fn rebound(stmt: &Stmt, names: &mut IndexSet<String>) -> bool {
+    match &stmt.kind {
         StmtKind::Let { .. } => true,
         StmtKind::Rebind { names: own, .. } => {
             names.extend(own.iter().map(|name| name.name.clone()));
@@ -613,7 +623,7 @@ fn rebinds(body: &Body, names: &mut IndexSet<String>) -> bool {
             bodies.into_iter().all(|body| rebinds(body, names))
         }
         _ => false,
-    })
+    }
 }
 
 /// The inputs of a scan under construction.

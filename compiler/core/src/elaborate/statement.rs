@@ -4,12 +4,13 @@ use super::codes;
 use super::context::{Elaborator, FrameKind};
 use super::diagnose::{Checked, Poison, error};
 use super::expr::Mention;
-use super::recurrence::Recurrence;
+use super::recurrence::{Recurrence, rebound};
 use super::scope::BindingKind;
 use super::value::Value;
 use crate::graph::InputKind;
 use dlm_grammar::Span;
 use dlm_grammar::ast::{Body, BranchBody, Expr, ExprKind, Ident, Stmt, StmtKind};
+use indexmap::IndexSet;
 
 /// The most rounds that a loop is written out for.
 const MOST_ROUNDS: i64 = 4096;
@@ -54,11 +55,27 @@ impl Elaborator<'_> {
             return Flow::Failed(poison);
         }
         let flow = self.statement(stmt);
+        if let Flow::Failed(poison) = flow {
+            self.forget_rebound(stmt, poison);
+        }
         let refusals = std::mem::take(&mut self.emit().refusals);
         for refusal in refusals {
             self.report(error(codes::SHAPE, stmt.span, refusal));
         }
         flow
+    }
+
+    /// What a statement that went wrong would have given a new value has none: what follows from that is no mistake more.
+    fn forget_rebound(&mut self, stmt: &Stmt, poison: Poison) {
+        let mut names = IndexSet::new();
+        rebound(stmt, &mut names);
+        for name in names {
+            if let Some(binding) = self.frame_mut().scopes.find_mut(&name)
+                && matches!(binding.kind, BindingKind::Let)
+            {
+                binding.value = Err(poison);
+            }
+        }
     }
 
     /// An error where a program is written out to more statements than any real one.

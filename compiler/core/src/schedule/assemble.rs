@@ -228,7 +228,8 @@ fn ready(
     target: &Target,
     attempt: &Attempt,
 ) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
-    let flat = written_out(graph, target).map_err(|error| nowhere(LowerError::Pass(error)))?;
+    let flat = written_out(graph, target, attempt.written_out)
+        .map_err(|error| nowhere(LowerError::Pass(error)))?;
     let graph = flat.as_ref().unwrap_or(graph);
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;

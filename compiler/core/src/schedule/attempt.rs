@@ -12,6 +12,8 @@ pub struct Attempt {
     pub plain: bool,
     /// Contractions that are stored by themselves.
     pub apart: BTreeSet<NodeId>,
+    /// Loops over time are written out round by round.
+    pub written_out: bool,
 }
 
 impl Attempt {
@@ -31,8 +33,9 @@ impl Attempt {
         }
     }
 
-    /// What to try after a refusal. A contraction whose reader asks for several of its elements at once is stored; where
-    /// samples read other samples, and how many there are is known, none are in lanes. `graph` is the one that was refused.
+    /// What to try after a refusal. A contraction whose reader asks for several of its elements at once is stored; loops
+    /// whose bodies have no kernel are written out, whose rounds are kernels like any other; where samples read other
+    /// samples, and how many there are is known, none are in lanes. `graph` is the one that was refused.
     pub fn next(&self, graph: &Graph, refusal: &LowerError) -> Option<Attempt> {
         let LowerError::Unsupported { node, .. } = refusal else {
             return None;
@@ -41,6 +44,13 @@ impl Attempt {
         let contraction = graph.nodes.get(*node).map(|node| &node.op);
         if matches!(contraction, Some(Op::Contract(_))) && next.apart.insert(*node) {
             return Some(next);
+        }
+        if !self.written_out && !graph.scans().is_empty() {
+            return Some(Attempt {
+                written_out: true,
+                plain: self.plain,
+                ..Attempt::default()
+            });
         }
         let known = Lanes::analyse(graph).extent?.known().is_some();
         (known && !self.plain).then(Attempt::plain)

@@ -52,11 +52,11 @@ pub fn loops(graph: &Graph, lanes: &Lanes, fusion: &Fusion, target: &Target) -> 
     plans.collect()
 }
 
-/// The graph with those loops written out that have no schedule.
+/// The graph with those loops written out that have no schedule, or with `all` of them.
 ///
 /// # Errors
 /// Where a pass goes wrong, which is a fault of the compiler.
-pub fn written_out(graph: &Graph, target: &Target) -> Result<Option<Graph>, PassError> {
+pub fn written_out(graph: &Graph, target: &Target, all: bool) -> Result<Option<Graph>, PassError> {
     if graph.scans().is_empty() {
         return Ok(None);
     }
@@ -66,7 +66,7 @@ pub fn written_out(graph: &Graph, target: &Target) -> Result<Option<Graph>, Pass
     for (first, _) in graph.scans() {
         let mut results = graph.results_of(first).into_iter().map(|result| result.1);
         let used = results.find(|&id| live.contains(id));
-        if used.is_some_and(|id| plan(graph, &lanes, id, target).is_none()) {
+        if used.is_some_and(|id| all || plan(graph, &lanes, id, target).is_none()) {
             odd.insert(first);
         }
     }

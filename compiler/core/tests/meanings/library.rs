@@ -515,3 +515,161 @@ fn a_mask_of_three_dimensions_is_of_samples() {
     assert_ne!(samples["out"].data, heads["out"].data);
     good(&with("first[0]"), &[X], false);
 }
+
+/// Labels that are one class for each row, and nothing that would broadcast to it.
+#[test]
+fn labels_have_the_shape_of_the_rows() {
+    let column: Given<'_> = ("y", DType::I32, &[2, 1], &[2.0, 1.0]);
+    let row: Given<'_> = ("y", DType::I32, &[1], &[2.0]);
+    for expr in [
+        "nll(log_softmax(x), y)",
+        "cross_entropy(x, y)",
+        "cross_entropy[smoothing=0.1, ignore=1](x, y)",
+        "accuracy(x, y)",
+        "top_k[2](x, y)",
+        "confusion(x, y)",
+        "precision(x, y)",
+        "recall(x, y)",
+        "f1(x, y)",
+        "perplexity(x, y)",
+    ] {
+        let case = format!("fn case(x: f32[2, 3], y: i32[..]) {{ return {expr} }}");
+        refused(&case, &[X, column], &["i32[2, 1]", "are i32[2]", "squeeze"]);
+        refused(&case, &[X, row], &["i32[1]", "are i32[2]"]);
+        good(&case, &[X, Y], true);
+    }
+    let floats: Given<'_> = ("y", DType::F32, &[2, 1], &[2.0, 1.0]);
+    let case = "fn case(x: f32[2, 3], y: f32[..]) { return cross_entropy(x, y) }";
+    refused(
+        case,
+        &[X, floats],
+        &["f32[2, 1]", "probabilities", "i32(…)"],
+    );
+    let case = "fn case(x: f32[2, 3], y: i32[2, 3]) { return cross_entropy(x, y) }";
+    let one_hot: Given<'_> = ("y", DType::I32, &[2, 3], &[0.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    refused(case, &[X, one_hot], &["i32[2, 3]", "argmax"]);
+}
+
+/// A weight by class is a value for each class.
+#[test]
+fn weights_of_classes_are_one_for_each() {
+    for weight in ["[1, 2]", "[1, 2, 3, 4]", "2", "[[1, 2, 3]]"] {
+        let expr = format!("cross_entropy[weight={weight}](x, y)");
+        refused(&with_labels(&expr), &[X, Y], &["`weight`", "each of the 3"]);
+    }
+    let expr = "bce_logits[pos_weight=[1, 2]](x, 1)";
+    refused(
+        &with_labels(expr),
+        &[X, Y],
+        &["`pos_weight`", "each of the 3"],
+    );
+}
+
+/// `topk` gives each place once, also where only minus infinity is left.
+#[test]
+fn topk_gives_each_place_once() {
+    let low = "where(x > -3, -1e30 * 1e30, x)";
+    gives(
+        &format!("topk[3]({low})[1]"),
+        &[0.0, 1.0, 2.0, 0.0, 2.0, 1.0],
+    );
+    gives("topk[3](x)[1]", &[2.0, 0.0, 1.0, 1.0, 0.0, 2.0]);
+    gives("topk[2, axis=none](x)[0]", &[5.0, 3.0]);
+    gives("topk[2, axis=none](x)[1]", &[4.0, 2.0]);
+    gives("topk[1, keep=true](x)[0]", &[3.0, 5.0]);
+}
+
+/// Without an axis all elements are rolled in their order, as by PyTorch.
+#[test]
+fn roll_without_an_axis_is_of_all_elements() {
+    gives("roll[1](x)", &[-6.0, 1.0, -2.0, 3.0, -4.0, 5.0]);
+    gives("roll[1, 1](x)", &[3.0, 1.0, -2.0, -6.0, -4.0, 5.0]);
+}
+
+/// NaN is beyond every number, as for PyTorch.
+#[test]
+fn the_extremum_is_where_the_first_nan_is() {
+    gives("argmax[-1](sqrt(x))", &[1.0, 0.0]);
+    gives("argmin[-1](sqrt(-x))", &[0.0, 1.0]);
+}
+
+/// Statics that no formula has a meaning for are refused where they stand, with what would have one.
+#[test]
+fn statics_out_of_range_are_refused() {
+    for (expr, says) in [
+        ("dropout[1.5](x)", "`p` is a probability, from 0 to 1"),
+        ("dropout2d[-0.1](i)", "`p` is a probability, from 0 to 1"),
+        (
+            "max_pool2d[2, pad=2](i)",
+            "`pad` is at most half of the window: 2 is too much for 2",
+        ),
+        ("avg_pool2d[(2, 3), pad=(1, 2)](i)", "2 is too much for 3"),
+        ("upsample[0](i)", "`k` is at least 1"),
+        ("upsample[2, mode=\"linear\"](i)", "\"bilinear\""),
+        ("upsample[2](x)", "one to three axes"),
+        (
+            "topk[4](x)",
+            "`k` is at least 1, and no more than the axis has",
+        ),
+        ("topk[0](x)", "`k` is at least 1"),
+        ("top_k[4](x, y)", "no more than there are classes"),
+        ("glu(x)", "3 elements of the axis do not divide into 2"),
+        ("gelu[approx=\"tan\"](x)", "\"none\" or \"tanh\""),
+        ("huber[0](x, 0)", "`delta` is above 0"),
+        ("focal[alpha=2](x, 0)", "`alpha` is a share"),
+        (
+            "cross_entropy[smoothing=-0.1](x, y)",
+            "`smoothing` is a share",
+        ),
+        (
+            "cross_entropy[ignore=1](x, x)",
+            "`ignore` is for labels that are classes",
+        ),
+        ("i32(x) % 0", "divided by 0"),
+    ] {
+        let case = format!(
+            "fn case(x: f32[2, 3], y: i32[2]) {{ let i = reshape[1, 1, 2, 3](x) return {expr} }}"
+        );
+        refused(&case, &[X, Y], &[says]);
+    }
+    let case =
+        "block Case(x: f32[1, 2, 3]) { return x |> ConvTranspose1d[1, 3, stride=2, output_pad=2] }";
+    let x: Given<'_> = ("x", DType::F32, &[1, 2, 3], &[0.0; 6]);
+    refused(case, &[x], &["`output_pad` is smaller than the stride"]);
+}
+
+/// `dropout` of everything leaves zeros, and gradients of zero.
+#[test]
+fn dropout_of_everything_leaves_zeros() {
+    gives("dropout[1](x)", &[0.0; 6]);
+    gives("grad(sum(dropout[1](x)), x)", &[0.0; 6]);
+}
+
+/// `upsample` is of images, sequences and volumes.
+#[test]
+fn upsample_takes_one_to_three_axes() {
+    let text = |expr: &str| format!("fn case(x: f32[2, 3]) {{ return {expr} }}");
+    let row = "unsqueeze[0](x[0:1])";
+    check(
+        &text(&format!("upsample[2]({row})")),
+        &[X],
+        &[1.0, 1.0, -2.0, -2.0, 3.0, 3.0],
+    );
+    check(
+        &text(&format!("upsample[2, mode=\"linear\"]({row})")),
+        &[X],
+        &[1.0, 0.25, -1.25, -0.75, 1.75, 3.0],
+    );
+    let volume = "reshape[1, 1, 1, 2, 3](x)";
+    let found = shape(
+        &text(&format!(
+            "upsample[(2, 1, 3), mode=\"trilinear\"]({volume})"
+        )),
+        &[X],
+    );
+    assert_eq!(found, [1, 1, 2, 2, 9]);
+    let same = format!(
+        "upsample[(2, 2), mode=\"bilinear\"]({volume}[:, 0]) - upsample[(1, 2, 2), mode=\"trilinear\"]({volume})[:, 0]"
+    );
+    check(&text(&same), &[X], &[0.0; 24]);
+}

@@ -97,6 +97,7 @@ pub const EXPRESSIONS: &[&str] = &[
     "squeeze(unsqueeze[0](x))",
     "expand[3, -1, -1, -1](unsqueeze[0](x))",
     "roll[1, 2](x)",
+    "roll[-5](x)",
     "flip[1](x)",
     "repeat[2, 1](x)",
     "arange[5]",
@@ -104,6 +105,10 @@ pub const EXPRESSIONS: &[&str] = &[
     "full[2.5, 3]",
     "cumsum(x)",
     "argmin[0](x)",
+    // Of what is no number, and of nothing but infinity.
+    "argmax[-1](sqrt(x - 1)) + argmin[-1](sqrt(x))",
+    "topk[3](where(x > -1.5, -1e30 * 1e30, x))[1]",
+    "topk[5, axis=none](x)[0]",
     "isnan(x)",
     "rearrange[\"a b c -> (c a) b\"](x)",
     "pow(p, 0.5)",

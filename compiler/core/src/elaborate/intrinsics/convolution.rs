@@ -102,6 +102,7 @@ fn windows(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let rank = kernel.unwrap_or(1);
     let kernel = each(e, a, "k", rank, 1, 1)?;
     let axes = axes(e, a, &kernel)?;
+    no_window_of_padding(e, a, &axes)?;
     let fill = a
         .given_static("fill")
         .and_then(|given| given.value.as_float())
@@ -113,6 +114,19 @@ fn windows(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         .window(x, &axes, Scalar::F32(fill as f32), place);
     let node = e.built(built, codes::SHAPE, a.span)?;
     Ok(e.tensor(node))
+}
+
+/// A window that lies in the padding alone would have no element, and a maximum of minus infinity.
+fn no_window_of_padding(e: &mut Elaborator<'_>, a: &Arguments, axes: &[WindowAxis]) -> Checked<()> {
+    let Some(axis) = axes.iter().find(|axis| 2 * axis.pad.0 > axis.kernel) else {
+        return Ok(());
+    };
+    let span = a.given_static("pad").map_or(a.span, |given| given.span);
+    let message = format!(
+        "`pad` is at most half of the window: {} is too much for {}",
+        axis.pad.0, axis.kernel
+    );
+    Err(e.report(error(codes::STATIC_RANGE, span, message)))
 }
 
 /// The windows and groups of a convolution with that weight.
@@ -148,6 +162,14 @@ fn convolve_transposed(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> 
     let (x, weight) = (a.tensor(e, 0)?, a.tensor(e, 1)?);
     let shape = shape(e, a)?;
     let output_pad = each(e, a, "output_pad", shape.axes.len(), 0, 0)?;
+    let wide = |(&pad, axis): (&i64, &WindowAxis)| pad >= axis.stride.max(axis.dilation);
+    if output_pad.iter().zip(&shape.axes).any(wide) {
+        let span = a
+            .given_static("output_pad")
+            .map_or(a.span, |given| given.span);
+        let message = "`output_pad` is smaller than the stride or the dilation";
+        return Err(e.report(error(codes::STATIC_RANGE, span, message)));
+    }
     let place = e.unit.emitter.span;
     let built = e
         .emit()

@@ -4,9 +4,11 @@ mod convolution;
 mod divided;
 mod elementwise;
 mod indices;
+mod labels;
 mod making;
 mod plateau;
 mod reductions;
+mod requirements;
 mod shapes;
 mod words;
 
@@ -84,7 +86,7 @@ impl Intrinsic {
     }
 }
 
-fn tables() -> [&'static [Intrinsic]; 9] {
+fn tables() -> [&'static [Intrinsic]; 11] {
     [
         elementwise::TABLE,
         reductions::TABLE,
@@ -93,8 +95,10 @@ fn tables() -> [&'static [Intrinsic]; 9] {
         words::TABLE,
         convolution::TABLE,
         indices::TABLE,
+        labels::TABLE,
         plateau::TABLE,
         divided::TABLE,
+        requirements::TABLE,
     ]
 }
 

@@ -23,19 +23,23 @@ pub(super) const TABLE: &[Intrinsic] = &[
         reduce(e, a, ReduceOp::ArgMin)
     }),
     Intrinsic::new("mean", STATICS, &["x"], mean),
-    Intrinsic::new("cumsum", &["axis"], &["x"], |e, a| {
-        let x = a.tensor(e, 0)?;
-        let rank = e.type_of(x).rank();
-        let axis = one_axis(e, a, "axis", -1, rank)?;
-        let node = e.emit().cumulative_sum(x, axis);
-        Ok(e.tensor(node))
-    }),
+    Intrinsic::new("cumsum", &["axis", "keep"], &["x"], cumulative_sum),
     Intrinsic::new("_count", STATICS, &["x"], |e, a| {
         let x = a.tensor(e, 0)?;
         let axes = axes(e, a, x)?;
         count(e, x, &axes)
     }),
 ];
+
+/// Sums up to each place of an axis. All axes are there afterwards: with `keep` it is the same.
+fn cumulative_sum(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
+    let x = number_tensor(e, a)?;
+    let rank = e.type_of(x).rank();
+    let axis = one_axis(e, a, "axis", -1, rank)?;
+    a.flag(e, "keep", true)?;
+    let node = e.emit().cumulative_sum(x, axis);
+    Ok(e.tensor(node))
+}
 
 fn reduce(e: &mut Elaborator<'_>, a: &Arguments, op: ReduceOp) -> Checked<Value> {
     if let Some(known) = folded(a, op) {

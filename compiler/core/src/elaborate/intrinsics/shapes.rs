@@ -24,6 +24,7 @@ pub(super) const TABLE: &[Intrinsic] = &[
     Intrinsic::new("flip", &["axis"], &["x"], flip),
     Intrinsic::new("roll", &["shift", "axis"], &["x"], roll),
     Intrinsic::new("repeat", &["count", "axis"], &["x"], repeat),
+    Intrinsic::new("_join", &["axis"], &["x"], join),
     Intrinsic::new("len", &[], &["xs"], length),
 ];
 
@@ -373,22 +374,37 @@ fn flip(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     view(e, x, own, index)
 }
 
-/// `roll[shift, axis]`: what leaves at one end enters at the other.
+/// `roll[shift, axis]`: what leaves at one end enters at the other; without an axis, of all elements in their order.
 fn roll(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let x = a.tensor(e, 0)?;
     let own = e.emit().shape(x);
     let shift = a.int(e, "shift", None)?;
-    let axis = one_axis(e, a, "axis", -1, own.len())?;
-    let Some(extent) = own[axis].known() else {
-        let node = e.batch_roll(
-            x,
-            axis,
-            shift.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
-        );
+    if a.given_static("axis").is_some() {
+        let axis = one_axis(e, a, "axis", -1, own.len())?;
+        let node = rolled(e, x, axis, shift);
         return Ok(e.tensor(node));
+    }
+    let Some(count) = quotient(&own, &[]) else {
+        let message = format!("`roll` of all elements of {}", e.type_of(x));
+        return Err(e.report(
+            error(codes::BATCH_DEPENDENT, a.span, message)
+                .help("`roll[shift, axis]` rolls one axis"),
+        ));
+    };
+    let flat = e.emit().reshape(x, vec![count]);
+    let node = rolled(e, flat, 0, shift);
+    let node = e.emit().reshape(node, own);
+    Ok(e.tensor(node))
+}
+
+fn rolled(e: &mut Elaborator<'_>, x: NodeId, axis: usize, shift: i64) -> NodeId {
+    let own = e.emit().shape(x);
+    let Some(extent) = own[axis].known() else {
+        let shift = shift.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        return e.batch_roll(x, axis, shift);
     };
     if extent == 0 {
-        return Ok(e.tensor(x));
+        return x;
     }
     let shift = shift.rem_euclid(extent);
     let mut parts = Vec::new();
@@ -402,8 +418,7 @@ fn roll(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         index[axis] = AxisIndex::affine(&[(axis, 1)], start, 1);
         parts.push(e.emit().view(x, shape, index));
     }
-    let node = e.emit().concat(axis, &parts);
-    Ok(e.tensor(node))
+    e.emit().concat(axis, &parts)
 }
 
 /// `repeat[count, axis]`: the tensor so many times, one after the other.
@@ -416,7 +431,32 @@ fn repeat(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
         let message = format!("{count} repetitions");
         return Err(e.report(error(codes::LARGE, a.span, message)));
     }
-    let node = e.emit().concat(axis, &vec![x; count as usize]);
+    let mut shape = e.emit().shape(x);
+    let node = if shape[axis] == Dim::fixed(1) {
+        shape[axis] = Dim::fixed(count);
+        e.emit().broadcast(x, &shape)
+    } else {
+        e.emit().concat(axis, &vec![x; count as usize])
+    };
+    Ok(e.tensor(node))
+}
+
+/// `_join[axis]`: the axis and the one after it as one.
+fn join(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
+    let x = a.tensor(e, 0)?;
+    let mut shape = e.emit().shape(x);
+    let axis = one_axis(e, a, "axis", 0, shape.len().saturating_sub(1))?;
+    let next = shape.remove(axis + 1);
+    let Some(factor) = next.known() else {
+        let message = format!("two axes of {} as one", e.type_of(x));
+        return Err(e.report(error(codes::BATCH_DEPENDENT, a.span, message)));
+    };
+    shape[axis] = Dim {
+        batch: shape[axis].batch * factor,
+        fixed: shape[axis].fixed * factor,
+    };
+    e.fits(&shape, a.span)?;
+    let node = e.emit().reshape(x, shape);
     Ok(e.tensor(node))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{LowerError, Lowering, Place, form};
 use crate::graph::{DType, NodeId, ReduceOp};
-use crate::loops::{Comparison, LoopKind, Value, VectorBinary};
+use crate::loops::{Comparison, LoopKind, Value, VectorBinary, VectorUnary};
 use crate::plan::ScalarArgument;
 use crate::schedule::affine::Affine;
 use crate::schedule::position::Position;
@@ -209,12 +209,7 @@ impl Lowering<'_> {
         place: Option<Value>,
     ) -> Running {
         if let (Some(old), Some(new)) = (running.place, place) {
-            let comparison = if op == ReduceOp::ArgMax {
-                Comparison::Gt
-            } else {
-                Comparison::Lt
-            };
-            let better = self.b.compare(comparison, element, running.best);
+            let better = self.comes_before(op, dtype, element, running.best);
             let best = self.b.select(better, element, running.best);
             return Running {
                 best,
@@ -237,6 +232,22 @@ impl Lowering<'_> {
             best: self.b.binary(op, running.best, element),
             place: None,
         }
+    }
+
+    /// Whether a later element is the extremum rather than the best of those before it: where it is beyond it, and where
+    /// it is the first NaN.
+    fn comes_before(&mut self, op: ReduceOp, dtype: DType, element: Value, best: Value) -> Value {
+        let (beyond, within) = match op {
+            ReduceOp::ArgMax => (Comparison::Gt, Comparison::Le),
+            _ => (Comparison::Lt, Comparison::Ge),
+        };
+        if !dtype.is_float() {
+            return self.b.compare(beyond, element, best);
+        }
+        let within = self.b.compare(within, element, best);
+        let other = self.b.unary(VectorUnary::Not, within);
+        let number = self.b.compare(Comparison::Eq, best, best);
+        self.b.binary(VectorBinary::MaskAnd, other, number)
     }
 
     /// The sum over tasks of an anchor's partials.
