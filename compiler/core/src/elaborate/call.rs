@@ -130,6 +130,8 @@ impl Elaborator<'_> {
             .filter(|given| given.name.is_none())
             .nth(position);
         if let Some(found) = by_name.or(by_position) {
+            let place = (param.name.name.clone(), found.span);
+            self.frame_mut().given.push(place);
             return self.coerce_static(found.value.clone(), param, found.span);
         }
         match &param.default {

@@ -18,6 +18,7 @@ dlm_grammar::codes! {
     MISSING_STATIC = "missing-static", "a compile-time parameter without a value";
     TWICE_GIVEN = "twice-given", "a value for one parameter given twice";
     STATIC_TYPE = "static-type", "a compile-time value of the wrong type";
+    STATIC_RANGE = "static-range", "a compile-time value outside of what is allowed";
     NOT_COMPILE_TIME = "not-compile-time", "a value that must be known when the program is compiled is not";
     UNKNOWN_ARGUMENT = "unknown-argument", "the callee has no tensor parameter of that name";
     TOO_MANY_ARGUMENTS = "too-many-arguments", "more tensors than the callee has parameters";
@@ -91,6 +92,7 @@ pub(super) const OF_GUESSES: &[dlm_grammar::Code] = &[
     BATCH_DEPENDENT,
     NOT_COMPILE_TIME,
     STATIC_TYPE,
+    STATIC_RANGE,
     FRACTION,
     UNPACK,
     NO_RESULT,

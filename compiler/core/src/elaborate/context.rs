@@ -166,6 +166,8 @@ pub(super) struct Frame {
     pub call: Span,
     /// For an init: the shape to fill.
     pub shape: Option<Vec<i64>>,
+    /// Where each static that the caller gives stands.
+    pub given: Vec<(String, Span)>,
 }
 
 impl Frame {
@@ -183,6 +185,7 @@ impl Frame {
             training: false,
             call,
             shape: None,
+            given: Vec::new(),
         }
     }
 

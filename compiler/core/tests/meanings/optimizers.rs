@@ -402,3 +402,39 @@ fn what_the_loss_does_not_depend_on_is_not_touched() {
     assert_eq!((run.value("net.w"), run.value("other.w")), (0.75, 2.0));
     assert_eq!(run.value("opt.other.w.velocity"), 0.0);
 }
+
+/// Statics out of range are refused where they stand, with what is allowed and what was given.
+#[test]
+fn statics_of_rules_have_ranges() {
+    for (optimizer, what) in [
+        ("sgd[lr=-0.1]", "`lr` is at least 0, and this is -0.1"),
+        ("adam[lr=1e-3 - 1]", "`lr` is at least 0"),
+        (
+            "sgd[momentum=-1]",
+            "`momentum` is at least 0, and this is -1",
+        ),
+        ("sgd[0.1, -1]", "`momentum` is at least 0, and this is -1"),
+        ("sgd[decay=-1]", "`decay` is at least 0, and this is -1"),
+        ("sgd[nesterov=true]", "`nesterov` needs `momentum` above 0"),
+        (
+            "rmsprop[alpha=1]",
+            "`alpha` is at least 0 and below 1, and this is 1",
+        ),
+        (
+            "adam[beta1=1.5]",
+            "`beta1` is at least 0 and below 1, and this is 1.5",
+        ),
+        (
+            "adamw[beta2=-0.1]",
+            "`beta2` is at least 0 and below 1, and this is -0.1",
+        ),
+        ("adamw[decay=-1]", "`decay` is at least 0"),
+        ("adadelta[rho=1]", "`rho` is at least 0 and below 1"),
+        ("nadam[momentum_decay=-1]", "`momentum_decay` is at least 0"),
+        ("lion[beta1=1]", "`beta1` is at least 0 and below 1"),
+        ("adagrad[eps=-1]", "`eps` is at least 0, and this is -1"),
+    ] {
+        let text = train_text(&format!("{optimizer}(net)"), "minimize net(x) ^ 2 with opt");
+        run_refused(&text, &[what, "run.dlm:8:"]);
+    }
+}

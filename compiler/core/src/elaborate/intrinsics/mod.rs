@@ -7,6 +7,7 @@ mod indices;
 mod making;
 mod plateau;
 mod reductions;
+mod requirements;
 mod shapes;
 mod words;
 
@@ -84,7 +85,7 @@ impl Intrinsic {
     }
 }
 
-fn tables() -> [&'static [Intrinsic]; 9] {
+fn tables() -> [&'static [Intrinsic]; 10] {
     [
         elementwise::TABLE,
         reductions::TABLE,
@@ -95,6 +96,7 @@ fn tables() -> [&'static [Intrinsic]; 9] {
         indices::TABLE,
         plateau::TABLE,
         divided::TABLE,
+        requirements::TABLE,
     ]
 }
 
