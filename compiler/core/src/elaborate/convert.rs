@@ -111,6 +111,7 @@ impl Elaborator<'_> {
 
     /// Nodes of one type joined along a new axis.
     pub fn stack_nodes(&mut self, nodes: &[NodeId], axis: usize, at: Span) -> Checked<NodeId> {
+        self.one_type(nodes, &[at])?;
         let first = self.type_of(nodes[0]).clone();
         for &node in &nodes[1..] {
             let other = self.type_of(node).clone();
@@ -151,20 +152,33 @@ impl Elaborator<'_> {
                 (a?, b?)
             }
         };
-        let (left, right) = (self.type_of(a).clone(), self.type_of(b).clone());
-        if left.dtype == right.dtype {
-            return Ok((a, b));
-        }
-        let message = format!("{} and {} do not mix", left.dtype, right.dtype);
-        Err(self.report(
-            error(codes::MIXED_TYPES, spans[0].to(spans[1]), message)
-                .label(spans[0], left.to_string())
-                .label(spans[1], right.to_string())
-                .help(format!(
-                    "`{}(…)` and `{}(…)` convert",
-                    left.dtype, right.dtype
-                )),
-        ))
+        self.one_type(&[a, b], &spans)?;
+        Ok((a, b))
+    }
+
+    /// An error where operands have not one element type; `spans` are theirs, or their call's alone.
+    pub fn one_type(&mut self, nodes: &[NodeId], spans: &[Span]) -> Checked<()> {
+        let first = self.type_of(nodes[0]).clone();
+        let mut types = nodes.iter().map(|&node| self.type_of(node).clone());
+        let Some(position) = types.position(|own| own.dtype != first.dtype) else {
+            return Ok(());
+        };
+        let other = self.type_of(nodes[position]).clone();
+        let message = format!("{} and {} do not mix", first.dtype, other.dtype);
+        let help = format!("`{}(…)` and `{}(…)` convert", first.dtype, other.dtype);
+        let report = match (spans.first(), spans.get(position)) {
+            (Some(&own), Some(&odd)) if own != odd => {
+                error(codes::MIXED_TYPES, own.to(odd), message)
+                    .label(own, first.to_string())
+                    .label(odd, other.to_string())
+            }
+            (own, _) => {
+                let own = own.copied().unwrap_or_default();
+                error(codes::MIXED_TYPES, own, message)
+                    .note(format!("the operands are {first} and {other}"))
+            }
+        };
+        Err(self.report(report.help(help)))
     }
 
     /// Two values as nodes of one type, by NumPy's broadcasting.

@@ -237,14 +237,25 @@ fn joined(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Vec<NodeId>> {
     Ok(nodes)
 }
 
+/// Where the operands of a join stand, or the join, where they are in lists.
+fn operand_places(a: &Arguments) -> Vec<dlm_grammar::Span> {
+    let mut positions = 0..a.tensors.len();
+    if positions.any(|position| a.value(position).as_elements().is_some()) {
+        return vec![a.span];
+    }
+    (0..a.tensors.len())
+        .map(|position| a.place(position))
+        .collect()
+}
+
 fn concat(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let nodes = joined(e, a)?;
+    e.one_type(&nodes, &operand_places(a))?;
     let first = e.type_of(nodes[0]).clone();
     let axis = one_axis(e, a, "axis", 0, first.rank())?;
     for &node in &nodes[1..] {
         let other = e.type_of(node).clone();
         let same = other.rank() == first.rank()
-            && other.dtype == first.dtype
             && (0..first.rank()).all(|own| {
                 own == axis || own >= other.rank() || other.shape[own] == first.shape[own]
             });
@@ -259,6 +270,7 @@ fn concat(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
 
 fn stack(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let nodes = joined(e, a)?;
+    e.one_type(&nodes, &operand_places(a))?;
     let rank = e.type_of(nodes[0]).rank();
     let axis = one_axis(e, a, "axis", 0, rank + 1)?;
     let node = e.stack_nodes(&nodes, axis, a.span)?;

@@ -37,6 +37,12 @@ fn einsum(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     for position in 0..a.tensors.len() {
         operands.push(a.tensor(e, position)?);
     }
+    if !operands.is_empty() {
+        let places: Vec<Span> = (0..operands.len())
+            .map(|position| a.place(position))
+            .collect();
+        e.one_type(&operands, &places)?;
+    }
     let types: Vec<String> = operands
         .iter()
         .map(|&node| e.type_of(node).to_string())
