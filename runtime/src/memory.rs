@@ -3,11 +3,15 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
+use memmap2::MmapMut;
+
 use crate::program::{ALIGNMENT, Program};
 
 mod element;
+mod pages;
 
 pub use element::{Element, cast_mut};
+use pages::MANY_PAGES;
 
 /// Why there is no memory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +26,16 @@ pub struct MemoryError {
 pub struct Buffer {
     pointer: NonNull<u8>,
     bytes: usize,
+    source: Source,
+}
+
+/// Where a buffer's memory is from.
+#[derive(Debug)]
+enum Source {
+    /// The allocator, with this layout.
+    Heap(Layout),
+    /// Pages of its own.
+    Pages(#[expect(dead_code, reason = "it holds the memory")] MmapMut),
 }
 
 // SAFETY: a `Buffer` owns its memory as a `Box<[u8]>` does; nothing else points into it beyond a borrow of it.
@@ -38,11 +52,15 @@ impl Buffer {
         let failure = MemoryError { bytes };
         let size = usize::try_from(bytes).map_err(|_| failure.clone())?;
         let layout = Buffer::allocation(size).ok_or_else(|| failure.clone())?;
+        if size >= MANY_PAGES {
+            return pages::zeroed(size).ok_or(failure);
+        }
         // SAFETY: `allocation` never has size 0.
         let pointer = unsafe { alloc_zeroed(layout) };
         Ok(Buffer {
             pointer: NonNull::new(pointer).ok_or(failure)?,
             bytes: size,
+            source: Source::Heap(layout),
         })
     }
 
@@ -119,7 +137,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(layout) = Buffer::allocation(self.bytes) {
+        if let Source::Heap(layout) = self.source {
             // SAFETY: allocated in `zeroed` with this very layout.
             unsafe { dealloc(self.pointer.as_ptr(), layout) }
         }
@@ -184,7 +202,7 @@ mod tests {
 
     #[test]
     fn buffers_are_zeroed_and_aligned() {
-        for bytes in [0, 1, 63, 64, 4097] {
+        for bytes in [0, 1, 63, 64, 4097, MANY_PAGES as u64 + 1] {
             let mut buffer = Buffer::zeroed(bytes).expect("small");
             assert_eq!(buffer.base() as u64 % ALIGNMENT, 0);
             assert_eq!(buffer.bytes(), vec![0; bytes as usize]);

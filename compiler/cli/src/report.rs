@@ -3,4 +3,3 @@
 pub mod kernels;
 pub mod layers;
 pub mod table;
-pub mod work;

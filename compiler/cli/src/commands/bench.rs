@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dlm_core::elaborate::TrainProgram;
+use dlm_core::plan::cost::Ports;
 use dlm_core::schedule::PersistentLayout;
 use dlm_runtime::team::Team;
 
@@ -122,6 +123,10 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
             threads,
         },
         measured,
+        ports: Ports {
+            register_lanes: lanes,
+            fma_instructions: frontend.machine.target().fma_instructions,
+        },
     };
     stages.show();
     let json = result.json(&step_plan);

@@ -2,6 +2,7 @@
 //!
 //! A plan is all a run needs beside the machine code of its kernels.
 
+pub mod cost;
 mod interpret;
 mod names;
 mod size;

@@ -1,13 +1,13 @@
 //! What was measured, as a table and as JSON.
 
 use dlm_core::plan::Plan;
+use dlm_core::plan::cost::{Cost, Ports, cost_of_site};
 use dlm_runtime::team::CallTime;
 use serde_json::{Value, json};
 
 use super::measure::Measured;
 use super::roofline::{Point, Roofline, bytes_of_site, picture};
 use crate::report::table::Table;
-use crate::report::work::flops_of_site;
 
 /// Everything that a benchmark found.
 pub struct BenchResult {
@@ -23,6 +23,8 @@ pub struct BenchResult {
     pub roof: Roofline,
     /// The times.
     pub measured: Measured,
+    /// The instruction set of the code.
+    pub ports: Ports,
 }
 
 /// One line of the table of kernels.
@@ -36,6 +38,8 @@ struct Row<'a> {
     gflops: Option<f64>,
     /// Of its buffers, each once.
     bytes: f64,
+    /// Microseconds by the model of the processor.
+    predicted: Option<f64>,
 }
 
 impl Row<'_> {
@@ -51,6 +55,12 @@ impl Row<'_> {
 }
 
 impl BenchResult {
+    /// Cycles of a nanosecond, as the peak was measured with: two vector multiply-adds in each.
+    fn gigahertz(&self) -> f64 {
+        let operations = 2.0 * 2.0 * self.ports.register_lanes as f64;
+        self.roof.gflops / self.roof.threads as f64 / operations
+    }
+
     fn gflops(&self) -> f64 {
         self.flops / self.measured.median() / 1e6
     }
@@ -63,6 +73,7 @@ impl BenchResult {
                 "group": row.call.group,
                 "kernel": row.call.kernel,
                 "microseconds": row.microseconds,
+                "predicted_microseconds": row.predicted,
                 "share": row.share,
                 "gflops": row.gflops,
                 "flops": row.gflops.map(|gflops| gflops * 1e3 * row.microseconds),
@@ -117,6 +128,7 @@ impl BenchResult {
             "<group",
             "<kernel",
             "us",
+            "predicted",
             "share",
             "GFLOP/s a thread",
             "FLOP/B",
@@ -128,6 +140,7 @@ impl BenchResult {
                 row.call.group.clone(),
                 row.call.kernel.clone(),
                 format!("{:.1}", row.microseconds),
+                shown(row.predicted, ""),
                 format!("{:.1} %", 100.0 * row.share),
                 row.gflops
                     .map_or_else(String::new, |gflops| format!("{gflops:.1}")),
@@ -162,25 +175,26 @@ impl BenchResult {
         let sites = plan.phases.iter().flat_map(|phase| &phase.groups);
         let sites = sites.flat_map(|group| (0..group.calls.len()).map(move |call| (group, call)));
         let work = sites.map(|(group, call)| {
-            let flops = flops_of_site(plan, group, call, self.batch);
-            (flops, bytes_of_site(plan, group, call, self.batch))
+            let cost = cost_of_site(plan, group, call, self.batch, &self.ports);
+            (cost, bytes_of_site(plan, group, call, self.batch))
         });
         // Copies at the end of a step stand after the plan's own calls, and do no arithmetic.
         let work = work.chain(std::iter::repeat((None, 0.0)));
         let calls = &self.measured.timing.calls;
         let total: u64 = calls.iter().map(|call| call.nanoseconds).sum();
         let steps = self.measured.timed_steps as f64;
-        let row = |(call, (flops, bytes)): (_, (Option<f64>, f64))| {
+        let row = |(call, (cost, bytes)): (_, (Option<Cost>, f64))| {
             let call: &CallTime = call;
             let nanoseconds = call.nanoseconds as f64 / steps;
             Row {
                 call,
                 microseconds: nanoseconds / 1e3,
                 share: call.nanoseconds as f64 / total.max(1) as f64,
-                gflops: flops
+                gflops: cost
                     .filter(|_| nanoseconds > 0.0)
-                    .map(|flops| flops / nanoseconds),
+                    .map(|cost| cost.flops / nanoseconds),
                 bytes,
+                predicted: cost.map(|cost| cost.cycles / self.gigahertz() / 1e3),
             }
         };
         let mut rows: Vec<Row<'_>> = calls.iter().zip(work).map(row).collect();
