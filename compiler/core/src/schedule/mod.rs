@@ -18,6 +18,7 @@ mod lower;
 mod memory;
 mod padded;
 mod position;
+mod sequences;
 mod symbols;
 mod target;
 mod unit_index;
