@@ -70,7 +70,7 @@ impl Elaborator<'_> {
             self.check_plateaus(evals);
         }
         if !self.reporter.has_errors() {
-            self.check_targets();
+            self.check_optimizers();
         }
         if self.reporter.has_errors() {
             return Err(super::diagnose::Poison);
