@@ -4,6 +4,7 @@
 
 mod interpret;
 mod names;
+mod one_size;
 mod size;
 mod text;
 mod verify;
