@@ -115,9 +115,11 @@ pub fn parse_readable(text: &str, file: FileId) -> Result<Readable, Vec<Diagnost
 
 /// Takes the items out that have statements in the wrong place.
 fn remove_misplaced(file: &mut File, misplaced: &[Diagnostic], broken: &mut Broken) {
+    let mut places: Vec<u32> = misplaced.iter().map(|each| each.span().start).collect();
+    places.sort_unstable();
     file.items.retain(|item| {
-        let inside = |place: Span| item.span.start <= place.start && place.start < item.span.end;
-        let is_right = !misplaced.iter().any(|each| inside(each.span()));
+        let before = |end: u32| places.partition_point(|place| *place < end);
+        let is_right = before(item.span.start) == before(item.span.end);
         if !is_right {
             broken.add(item);
         }

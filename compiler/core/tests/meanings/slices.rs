@@ -132,3 +132,26 @@ fn an_index_beyond_a_batch_says_which_is_too_small() {
     let zero = step("mean(x[::0])", "batch[8]");
     run_refused(&zero, &["a slice with step 0"]);
 }
+
+/// A metric of the whole set takes all samples.
+#[test]
+fn a_metric_of_the_whole_set_takes_no_part_of_a_batch() {
+    for slice in ["[1:]", "[::2]"] {
+        let text = format!(
+            "{HEAD}train run {{
+          let net = Linear[10]
+          let opt = sgd(net)
+          step (x, y) in numbers.train |> batch[64] {{
+            minimize cross_entropy(net(flatten(x)), y) with opt
+          }}
+          eval (x, y) in numbers.test |> batch[64] {{
+            report f1(net(flatten(x)){slice}, y{slice})
+          }}
+        }}"
+        );
+        run_refused(
+            &text,
+            &["a metric of the whole set takes a row for each sample"],
+        );
+    }
+}
