@@ -126,10 +126,12 @@ fn samples_read_those_of_their_batch() {
     }
 }
 
-/// A slice that a batch is too small for ends the run before it begins.
+/// An index that a batch is too small for ends the run before it begins; a slice of more than it has is all of it.
 #[test]
-fn a_slice_of_more_than_the_last_batch_is_an_error() {
-    let program = NEIGHBOURS.replace("v[:2]", "v[:3]");
+fn an_index_beyond_the_last_batch_is_an_error() {
+    let clipped = NEIGHBOURS.replace("v[:2]", "v[:3]");
+    run(&place(&clipped), &[]);
+    let program = NEIGHBOURS.replace("v[:2]", "v[2]");
     let place = place(&program);
     let failed = place.dlmc(&["run", "p.dlm", "--out", "out"]).bad(1).stderr;
     assert!(
