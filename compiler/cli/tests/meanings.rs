@@ -639,6 +639,48 @@ fn slices_of_a_batch_are_compiled_for_each_size() {
     assert_eq!(named(&rows, "full,sum"), [6.0]);
 }
 
+/// Gradients go back through them to the samples that they take.
+#[test]
+fn gradients_go_through_slices_of_a_batch() {
+    let place = place(
+        "block Scale(x: f32[B, n]) -> f32[B, n] {
+  param factor: f32 = constant[1]
+  return x * factor
+}
+train t[epochs=1] {
+  let net = Scale
+  let opt = sgd[lr=0.001](net)
+  step (x, y) in line.train |> batch[4] {
+    let z = net(x)
+    minimize sum(z[1::2]) + 10 * sum(z[1:]) + 100 * sum(z[::-1][:1]) with opt
+    report w = net.factor
+  }
+}
+train u[epochs=1] {
+  let net = Scale
+  let opt = sgd[lr=0.001](net)
+  step (x, y) in line.train |> batch[4] {
+    minimize 10 * sum(net(x)[1:]) with opt
+    report w = net.factor
+  }
+}",
+    );
+    let near_all = |found: Vec<f64>, wanted: [f64; 3]| {
+        assert_eq!(found.len(), 3);
+        for (got, want) in found.into_iter().zip(wanted) {
+            assert!(near(got, want), "{got} {want}");
+        }
+    };
+    let rows = run(&place, &[]);
+    near_all(named(&rows, "train,w"), [0.636, -0.256, -1.255]);
+    let arguments = ["run", "p.dlm", "u", "--out", "out", "--quiet"];
+    place.dlmc(&arguments).good();
+    near_all(
+        named(&rows_of(&place, "out"), "train,w"),
+        [0.94, 0.76, 0.67],
+    );
+}
+
 /// `predict` takes the table that was learnt from: its labels are left out.
 #[test]
 fn predict_ignores_the_column_of_labels() {

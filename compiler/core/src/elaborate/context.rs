@@ -288,6 +288,9 @@ impl<'w> Elaborator<'w> {
         if !codes::OF_SIZES.contains(&diagnostic.code) {
             return diagnostic;
         }
+        if let Some(size) = self.unit.batch {
+            diagnostic = diagnostic.note(format!("where a batch has {size} samples"));
+        }
         for frame in self.frames.iter().rev() {
             let Some(definition) = &frame.definition else {
                 continue;

@@ -129,6 +129,8 @@ fn an_index_beyond_a_batch_says_which_is_too_small() {
             "drop=true",
         ],
     );
+    let odd = step("mean(x[::5] - x[4::5])", "batch[64]");
+    run_refused(&odd, &["do not broadcast", "where a batch has 64 samples"]);
     let zero = step("mean(x[::0])", "batch[8]");
     run_refused(&zero, &["a slice with step 0"]);
 }
