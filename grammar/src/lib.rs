@@ -18,7 +18,7 @@ mod windows;
 pub use diagnostic::{Code, Diagnostic, Label, Severity};
 pub use format::format;
 pub use lexer::KEYWORDS;
-pub use parse::{MAX_FILE_SIZE, parse, parse_expression};
+pub use parse::{Broken, MAX_FILE_SIZE, Readable, parse, parse_expression, parse_readable};
 pub use source_map::{Position, SourceMap};
 pub use span::{FileId, Span};
 pub use suggest::suggest;

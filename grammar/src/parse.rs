@@ -11,7 +11,7 @@ mod message;
 mod recovery;
 mod tree;
 
-use crate::ast::{Expr, File, Item};
+use crate::ast::{Expr, File, Item, ItemKind};
 use crate::lexer::{Lexed, lex};
 use crate::{Diagnostic, FileId, MOST_DIAGNOSTICS, Span, placement};
 use message::Trouble;
@@ -46,22 +46,85 @@ pub(crate) struct Source<'a> {
 /// Every error that the text's form has: of characters, of syntax, of statements that stand where they have
 /// no meaning. At least one is an error; in textual order.
 pub fn parse(text: &str, file: FileId) -> Result<File, Vec<Diagnostic>> {
+    let readable = parse_readable(text, file)?;
+    match readable.diagnostics.is_empty() {
+        true => Ok(readable.file),
+        false => Err(readable.diagnostics),
+    }
+}
+
+/// What can be read of a file that may have errors.
+#[derive(Clone, Debug)]
+pub struct Readable {
+    /// The items without errors.
+    pub file: File,
+    /// The others.
+    pub broken: Broken,
+    /// Every error that the text's form has, as of [`parse`]; none where nothing is broken.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The names of items that have errors.
+#[derive(Clone, Debug, Default)]
+pub struct Broken {
+    /// Those that an expression may name.
+    pub names: Vec<String>,
+    /// Those of runs, which nothing names.
+    pub trains: Vec<String>,
+}
+
+impl Broken {
+    fn add(&mut self, item: &Item) {
+        match &item.kind {
+            ItemKind::Train(train) => self.trains.push(train.name.name.clone()),
+            ItemKind::Definition(definition) => self.names.push(definition.name.name.clone()),
+            ItemKind::Let { name, .. }
+            | ItemKind::Data { name, .. }
+            | ItemKind::Import { name, .. } => self.names.push(name.name.clone()),
+        }
+    }
+}
+
+/// As [`parse`], but an error in one item does not keep the others from being read.
+///
+/// # Errors
+///
+/// Where a limit is exceeded, so that nothing is read.
+pub fn parse_readable(text: &str, file: FileId) -> Result<Readable, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     let Some(source) = prepare(text, file, &mut diagnostics) else {
         return Err(diagnostics);
     };
-    let items = parse_items(&source, &mut diagnostics);
-    let file = File {
+    let (items, mut broken) = parse_items(&source, &mut diagnostics);
+    let mut file = File {
         items,
         span: Span::new(file, 0, text.len()),
     };
-    placement::check(&file, &mut diagnostics);
-    if diagnostics.is_empty() {
-        return Ok(file);
-    }
+    let mut misplaced = Vec::new();
+    placement::check(&file, &mut misplaced);
+    remove_misplaced(&mut file, &misplaced, &mut broken);
+    diagnostics.append(&mut misplaced);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().start);
     diagnostics.truncate(MOST_DIAGNOSTICS);
-    Err(diagnostics)
+    Ok(Readable {
+        file,
+        broken,
+        diagnostics,
+    })
+}
+
+/// Takes the items out that have statements in the wrong place.
+fn remove_misplaced(file: &mut File, misplaced: &[Diagnostic], broken: &mut Broken) {
+    let mut places: Vec<u32> = misplaced.iter().map(|each| each.span().start).collect();
+    places.sort_unstable();
+    file.items.retain(|item| {
+        let before = |end: u32| places.partition_point(|place| *place < end);
+        let is_right = before(item.span.start) == before(item.span.end);
+        if !is_right {
+            broken.add(item);
+        }
+        is_right
+    });
 }
 
 /// Parses an expression that stands by itself, such as a value on the command line.
@@ -115,32 +178,40 @@ fn prepare<'a>(
 }
 
 /// Parses item after item; after an error goes on with the next one that begins a line.
-fn parse_items(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item> {
+/// Also gives the names of those with errors.
+fn parse_items(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> (Vec<Item>, Broken) {
     pest::set_call_limit(Some(CALL_LIMIT));
-    let mut items = Vec::new();
+    let (mut items, mut broken) = (Vec::new(), Broken::default());
     let mut next = 0;
     while let Some(token) = source.lexed.tokens.get(next) {
+        let first = next;
         if diagnostics.len() >= MOST_DIAGNOSTICS {
+            recovery::add_names(source, first..source.lexed.tokens.len(), &mut broken);
             break;
         }
-        let end = recovery::extent(source, next);
-        if let Some(at) = recovery::invalid_token(source, next, end) {
-            next = recovery::next_item(source, next, at);
+        let end = recovery::extent(source, first);
+        if let Some(at) = recovery::invalid_token(source, first, end) {
+            next = recovery::next_item(source, first, at);
+            recovery::add_names(source, first..next, &mut broken);
             continue;
         }
         match parse_item(source, token.start, end) {
             Ok((item, found)) => {
                 next = recovery::token_at(source, item.span.end as usize);
+                match found.is_empty() {
+                    true => items.push(item),
+                    false => broken.add(&item),
+                }
                 diagnostics.extend(found);
-                items.push(item);
             }
             Err(failure) => {
-                diagnostics.push(Trouble::new(source, next, &failure).diagnose());
-                next = recovery::next_item(source, next, failure.at);
+                diagnostics.push(Trouble::new(source, first, &failure).diagnose());
+                next = recovery::next_item(source, first, failure.at);
+                recovery::add_names(source, first..next, &mut broken);
             }
         }
     }
-    items
+    (items, broken)
 }
 
 /// Parses the item that begins at the byte `start` and has ended before `end`. The diagnostics are those of

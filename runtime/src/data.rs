@@ -14,7 +14,7 @@ pub use arguments::{Argument, Arguments, Invocation, SampleFunction, Value};
 pub use error::DataError;
 pub use gather::{Gather, IndexBound};
 pub use source::{
-    PartDescription, SourceDescription, SplitDescription, append_image, describe, load,
+    PartDescription, SourceDescription, SplitDescription, append_image, count, describe, load,
     source_names, vocabulary,
 };
 pub use stage::{apply_stages, check_stage, stage_names};

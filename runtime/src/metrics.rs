@@ -76,7 +76,7 @@ impl Metrics {
         self.length
     }
 
-    /// Adds a row. `value` is written with as many digits as tell it from its neighbours.
+    /// Adds a row. `value` is written with as many digits as tell an f32 from its neighbours.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -89,12 +89,11 @@ impl Metrics {
         value: f64,
     ) -> Result<(), MetricsError> {
         let (split, metric) = (quoted(split), quoted(metric));
-        if value == f64::from(value as f32) {
-            return self.write(format_args!(
-                "{epoch},{iter},{split},{metric},{}\n",
-                value as f32
-            ));
+        // Counts have all of their digits.
+        if value.fract() == 0.0 {
+            return self.write(format_args!("{epoch},{iter},{split},{metric},{value}\n"));
         }
+        let value = value as f32;
         self.write(format_args!("{epoch},{iter},{split},{metric},{value}\n"))
     }
 

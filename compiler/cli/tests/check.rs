@@ -60,6 +60,46 @@ fn far(x: f32[n], y: f32[m]) -> f32[n] { return x + y }
     ));
 }
 
+/// An item that cannot be read hides no mistake of another, and what names it is no mistake.
+#[test]
+fn every_mistake_is_said_at_once() {
+    insta::assert_snapshot!(checked(
+        "\
+fn broken(x: f33[B, 3]) -> f32[B, 3] { return x }
+fn cut(x: f32[B; 3]) -> f32[B, 3] { return x }
+let width = 3 +
+data images = digits[] |> resize[
+fn right(x: f32[B, width]) -> f32[B, 3] { return broken(x) + cut(x) + nothing }
+block Short(x: f32[B, 3]) -> f32[B, 4] { return x |> Linear[5] }
+train t[steps=1, sed=3] {
+  let net = Short
+  let opt = sgd[lr=-1](net)
+  step (x, y) in images.train |> batch[8] { minimize mean(net(x)) with opt }
+}
+train u[steps=] { let net = Short }
+"
+    ));
+}
+
+/// Sizes cannot cause two things of one path.
+#[test]
+fn equal_paths_of_an_unused_block_are_an_error() {
+    insta::assert_snapshot!(checked(
+        "\
+block Twice(x: f32[B, n]) -> f32[B, n] {
+  let a = Linear[n]
+  let a = Linear[n]
+  return a(x)
+}
+block Thrice(x: f32[B, n]) -> f32[B, n] {
+  param w: f32[n] = zeros
+  param w: f32[n] = ones
+  return x * w
+}
+"
+    ));
+}
+
 const RUN: &str = "
 block Net(x: f32[B, 1, 8, 8]) -> f32[B, CLASSES] { return x |> flatten |> Linear[CLASSES] }
 train t[steps=1] {

@@ -126,10 +126,12 @@ fn samples_read_those_of_their_batch() {
     }
 }
 
-/// A slice that a batch is too small for ends the run before it begins.
+/// An index that a batch is too small for ends the run before it begins; a slice of more than it has is all of it.
 #[test]
-fn a_slice_of_more_than_the_last_batch_is_an_error() {
-    let program = NEIGHBOURS.replace("v[:2]", "v[:3]");
+fn an_index_beyond_the_last_batch_is_an_error() {
+    let clipped = NEIGHBOURS.replace("v[:2]", "v[:3]");
+    run(&place(&clipped), &[]);
+    let program = NEIGHBOURS.replace("v[:2]", "v[2]");
     let place = place(&program);
     let failed = place.dlmc(&["run", "p.dlm", "--out", "out"]).bad(1).stderr;
     assert!(
@@ -554,4 +556,148 @@ train t[steps=30] {
     let place = Place::new().with("p.dlm", program);
     let losses = named(&run(&place, &[]), ",train,loss");
     assert!(losses[29] < 0.5 * losses[0], "{losses:?}");
+}
+
+/// "`d.train.count .classes .class_counts .shape .vocab` are compile-time": counts are those of the samples that the run
+/// reads, whatever has chosen them.
+#[test]
+fn counts_are_those_of_the_samples_that_are_read() {
+    for stages in [
+        "split[0.8]",
+        "take[700]",
+        "split[0.3, seed=5] |> take[200]",
+        "filter_class[3, 5] |> split[0.5]",
+        "split[0.5] |> filter_class[3, 4, 5] |> balance",
+        "split[0.8] |> one_hot |> noise[1]",
+        "take[500] |> split[0.6]",
+    ] {
+        let label = if stages.contains("one_hot") {
+            "y[:, 3]"
+        } else {
+            "y == 3"
+        };
+        let program = format!(
+            "data d = digits[] |> {stages}
+train t[steps=1] {{
+  let net = Net
+  let opt = sgd[lr=0.01](net)
+  let part = d.train |> take[150]
+  step (x, y) in d.train |> batch[64] {{
+    minimize net(flatten(x)) / d.train.class_counts[3] with opt
+  }}
+  eval all (x, y) in d.train |> batch[2000] {{
+    report off = sum(f32({label})) - d.train.class_counts[3], less = B - d.train.count + 0 * mean(x)
+  }}
+  eval part (x, y) in part |> batch[2000] {{
+    report off = sum(f32({label})) - part.class_counts[3], less = B - part.count + 0 * mean(x)
+  }}
+}}"
+        );
+        let place = place(&program);
+        let rows = run(&place, &[]);
+        for name in [",all,off", ",all,less", ",part,off", ",part,less"] {
+            assert_eq!(named(&rows, name), [0.0], "{stages}{name}");
+        }
+        // The folder of the run knows them too.
+        assert!(
+            place
+                .dlmc(&["eval", "out"])
+                .good()
+                .stdout
+                .contains("all off 0\n")
+        );
+    }
+}
+
+/// Slices of the batch are Python's for each size of a batch, in machine code too.
+#[test]
+fn slices_of_a_batch_are_compiled_for_each_size() {
+    let place = place(
+        "train t[epochs=1] {
+  let net = Net
+  let opt = sgd[lr=0.01](net)
+  step (x, y) in line.train |> batch[4] {
+    let odd = x[1::2]
+    minimize net(x) * mean(odd) with opt
+    report odd = sum(odd), clipped = sum(x[:3]), back = sum(x[::-3]), w = net.w
+  }
+  eval (x, y) in line.train |> batch[4] { report sum(x[::2]) }
+  eval full (x, y) in line.train |> batch[4, drop=true] { report sum(x[::2]) }
+}",
+    );
+    let rows = run(&place, &[]);
+    // Batches 0 1 2 3, 4 5 6 7, 8 9.
+    assert_eq!(named(&rows, "train,odd"), [4.0, 12.0, 9.0]);
+    assert_eq!(named(&rows, "train,clipped"), [3.0, 15.0, 17.0]);
+    assert_eq!(named(&rows, "train,back"), [3.0, 11.0, 9.0]);
+    let w = [2.0 - 0.02, 2.0 - 0.08, 2.0 - 0.17];
+    for (got, want) in named(&rows, "train,w").into_iter().zip(w) {
+        assert!(near(got, want), "{got} {want}");
+    }
+    // A mean weighted by samples: 2, 10 and 8 of 4, 4 and 2; of full batches alone 2 and 10.
+    assert_eq!(named(&rows, "eval,sum"), [6.4]);
+    assert_eq!(named(&rows, "full,sum"), [6.0]);
+}
+
+/// Gradients go back through them to the samples that they take.
+#[test]
+fn gradients_go_through_slices_of_a_batch() {
+    let place = place(
+        "block Scale(x: f32[B, n]) -> f32[B, n] {
+  param factor: f32 = constant[1]
+  return x * factor
+}
+train t[epochs=1] {
+  let net = Scale
+  let opt = sgd[lr=0.001](net)
+  step (x, y) in line.train |> batch[4] {
+    let z = net(x)
+    minimize sum(z[1::2]) + 10 * sum(z[1:]) + 100 * sum(z[::-1][:1]) with opt
+    report w = net.factor
+  }
+}
+train u[epochs=1] {
+  let net = Scale
+  let opt = sgd[lr=0.001](net)
+  step (x, y) in line.train |> batch[4] {
+    minimize 10 * sum(net(x)[1:]) with opt
+    report w = net.factor
+  }
+}",
+    );
+    let near_all = |found: Vec<f64>, wanted: [f64; 3]| {
+        assert_eq!(found.len(), 3);
+        for (got, want) in found.into_iter().zip(wanted) {
+            assert!(near(got, want), "{got} {want}");
+        }
+    };
+    let rows = run(&place, &[]);
+    near_all(named(&rows, "train,w"), [0.636, -0.256, -1.255]);
+    let arguments = ["run", "p.dlm", "u", "--out", "out", "--quiet"];
+    place.dlmc(&arguments).good();
+    near_all(
+        named(&rows_of(&place, "out"), "train,w"),
+        [0.94, 0.76, 0.67],
+    );
+}
+
+/// `predict` takes the table that was learnt from: its labels are left out.
+#[test]
+fn predict_ignores_the_column_of_labels() {
+    let place = place(
+        "train t[steps=1] {
+  let net = Linear[1]
+  let opt = sgd[lr=0.01](net)
+  step (x, y) in line.train |> batch[4] { minimize mean(net(x)) with opt }
+}",
+    )
+    .with("new.csv", "x\n0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+    run(&place, &[]);
+    let numbers = |file: &str| -> Vec<String> {
+        let printed = place.dlmc(&["predict", "out", file]).good().stdout;
+        let line = |line: &str| line.rsplit(' ').next().unwrap_or("").to_owned();
+        printed.lines().map(line).collect()
+    };
+    assert_eq!(numbers("line.csv").len(), 10);
+    assert_eq!(numbers("line.csv"), numbers("new.csv"));
 }

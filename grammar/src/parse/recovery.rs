@@ -1,7 +1,8 @@
 //! Where items end, and where to go on after one that cannot be parsed.
 
-use super::Source;
+use super::{Broken, Source};
 use crate::lexer::{ITEM_KEYWORDS, Token, TokenKind};
+use std::ops::Range;
 
 /// The index of the first token that begins at or after a byte.
 pub(super) fn token_at(source: &Source, byte: usize) -> usize {
@@ -42,6 +43,31 @@ pub(super) fn next_item(source: &Source, first: usize, at: usize) -> usize {
     (first + 1..tokens.len())
         .find(resumes)
         .unwrap_or(tokens.len())
+}
+
+/// Adds the names of the items among those tokens, of which none has to be right.
+pub(super) fn add_names(source: &Source, tokens: Range<usize>, broken: &mut Broken) {
+    let first = tokens.start;
+    let all = &source.lexed.tokens;
+    for index in tokens.clone() {
+        if index != first && !begins_item(source, &all[index]) {
+            continue;
+        }
+        let keyword = all[index].text(source.text);
+        // An import is named at its end.
+        let before = match keyword {
+            "import" => (index..tokens.end).find(|&at| all[at].text(source.text) == "as"),
+            _ => Some(index),
+        };
+        let name = before.and_then(|before| all.get(before + 1));
+        if let Some(name) = name.filter(|name| name.kind == TokenKind::Name) {
+            let names = match keyword {
+                "train" => &mut broken.trains,
+                _ => &mut broken.names,
+            };
+            names.push(name.text(source.text).to_owned());
+        }
+    }
 }
 
 /// The place of the first token between the token `first` and the byte `end` that is none. It has a message

@@ -93,6 +93,8 @@ pub struct Arguments<'a> {
     rest: Vec<&'a Value>,
     /// Whether any number of values may follow those with names.
     open: bool,
+    /// How it is written, where the names alone do not show it.
+    form: Option<&'static str>,
 }
 
 impl<'a> Arguments<'a> {
@@ -101,11 +103,30 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// When there are more than names, an unknown one, or one twice.
     pub fn new(invocation: &'a Invocation, names: &[&'a str]) -> Result<Arguments<'a>, DataError> {
-        let arguments = Arguments::matched(invocation, names, false)?;
+        let arguments = Arguments::matched(invocation, names, false, None)?;
+        arguments.closed()
+    }
+
+    /// As [`Arguments::new`], for what is written in that form.
+    ///
+    /// # Errors
+    /// As [`Arguments::new`].
+    pub fn in_form(
+        invocation: &'a Invocation,
+        names: &[&'a str],
+        form: &'static str,
+    ) -> Result<Arguments<'a>, DataError> {
+        let arguments = Arguments::matched(invocation, names, false, Some(form))?;
+        arguments.closed()
+    }
+
+    /// An error where there are more arguments than names.
+    fn closed(self) -> Result<Arguments<'a>, DataError> {
+        let (arguments, names) = (&self, &self.values);
         let found = names.len() + arguments.rest.len();
         let usage = arguments.usage();
         match (arguments.rest.is_empty(), found) {
-            (true, _) => Ok(arguments),
+            (true, _) => Ok(self),
             (false, 1) => {
                 Err(arguments.error(format!("1 value in square brackets; it takes {usage}")))
             }
@@ -123,13 +144,14 @@ impl<'a> Arguments<'a> {
         invocation: &'a Invocation,
         names: &[&'a str],
     ) -> Result<Arguments<'a>, DataError> {
-        Arguments::matched(invocation, names, true)
+        Arguments::matched(invocation, names, true, None)
     }
 
     fn matched(
         invocation: &'a Invocation,
         names: &[&'a str],
         open: bool,
+        form: Option<&'static str>,
     ) -> Result<Arguments<'a>, DataError> {
         let values = names.iter().map(|name| (*name, None)).collect();
         let mut arguments = Arguments {
@@ -137,6 +159,7 @@ impl<'a> Arguments<'a> {
             values,
             rest: Vec::new(),
             open,
+            form,
         };
         let mut position = 0;
         for argument in &invocation.arguments {
@@ -164,6 +187,9 @@ impl<'a> Arguments<'a> {
 
     /// What it takes in square brackets.
     fn usage(&self) -> String {
+        if let Some(form) = self.form {
+            return form.to_string();
+        }
         let names: Vec<&str> = self.values.iter().map(|value| value.0).collect();
         match (names.is_empty(), self.open) {
             (true, true) => "values without names".to_string(),

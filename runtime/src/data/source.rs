@@ -119,7 +119,7 @@ pub struct PartDescription {
 }
 
 /// One split.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SplitDescription {
     /// `train`, `test` …
     pub name: String,
@@ -200,6 +200,30 @@ fn describe_loaded(dataset: &Dataset) -> SourceDescription {
         parts: parts.unwrap_or_default(),
         splits: dataset.splits.iter().map(split).collect(),
     }
+}
+
+/// How many samples a split has, of each class too, where its labels are classes.
+pub fn count(name: &str, split: &Split) -> SplitDescription {
+    SplitDescription {
+        name: name.to_string(),
+        count: u64::from(split.count()),
+        class_counts: counts_of_rows(split).unwrap_or_default(),
+        vocab: None,
+    }
+}
+
+fn counts_of_rows(split: &Split) -> Option<Vec<u64>> {
+    let is_label = |field: &&Field| field.classes.is_some() && field.shape.is_empty();
+    let field = split.fields.iter().find(is_label)?;
+    let Values::Integers(labels) = &field.values else {
+        return None;
+    };
+    let mut counts = vec![0; usize::try_from(field.classes?).ok()?];
+    for index in 0..split.count() {
+        let label = labels[split.rows.get(index) as usize];
+        *counts.get_mut(usize::try_from(label).ok()?)? += 1;
+    }
+    Some(counts)
 }
 
 /// How many samples there are of each class, if the field is a label.

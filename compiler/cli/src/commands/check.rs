@@ -118,7 +118,7 @@ fn check(
 
 fn of_definition(definition: &SizedDefinition, frontend: &Frontend) -> (String, Value) {
     let graph = &definition.callable.graph;
-    let rows = layers(graph, &frontend.source.map);
+    let rows = layers(graph, &frontend.source.map, &definition.callable.parameters);
     let (name, sizes) = (&graph.name, &definition.sizes);
     let mut value = json!({ "name": name, "layers": rows_json(&rows) });
     if !sizes.is_empty() {
@@ -155,7 +155,7 @@ fn of_train(
     shared: &Shared,
     stages: &mut Stages,
 ) -> Result<(String, Value), Failure> {
-    let rows = layers(forward(train), &frontend.source.map);
+    let rows = layers(forward(train), &frontend.source.map, &train.parameters);
     let part = Part::step(train);
     let graph = optimise(part.graph, stages, |_, _| {})?;
     let plan = plan(
@@ -193,13 +193,18 @@ fn forward(train: &TrainProgram) -> &Graph {
 }
 
 fn table(rows: &[Layer]) -> String {
-    let mut table = Table::new(&["<layer", "<gives", "parameters", "FLOPs a sample"]);
+    let mut table = Table::new(&[
+        "<layer",
+        "<gives",
+        "parameters",
+        "FLOPs of products, a sample",
+    ]);
     for row in rows {
         table.row([
             row.text.clone(),
             row.output.to_string(),
-            grouped(row.parameters),
-            grouped(row.flops),
+            or_none(row.parameters),
+            or_none(row.flops),
         ]);
     }
     let (parameters, flops) = rows.iter().fold((0, 0), |sum, row| {
@@ -212,6 +217,14 @@ fn table(rows: &[Layer]) -> String {
         grouped(flops),
     ]);
     table.render()
+}
+
+/// A count; a row without any has none, which is not the same as one of little.
+fn or_none(count: i64) -> String {
+    match count {
+        0 => "–".to_owned(),
+        count => grouped(count),
+    }
 }
 
 fn rows_json(rows: &[Layer]) -> Vec<Value> {

@@ -55,12 +55,20 @@ pub fn run(arguments: &EvalArguments, shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A value with the digits that f32 has; a count with all of its own.
+fn shown(value: f64) -> String {
+    match value.fract() == 0.0 {
+        true => value.to_string(),
+        false => (value as f32).to_string(),
+    }
+}
+
 struct Print;
 
 impl Observer for Print {
     fn evaluated(&mut self, evaluation: &Evaluation) {
         for (name, value) in &evaluation.values {
-            println!("{} {name} {value}", evaluation.split);
+            println!("{} {name} {}", evaluation.split, shown(*value));
         }
     }
 }

@@ -79,10 +79,64 @@ impl DataCatalog for Catalog {
         Ok(description)
     }
 
+    fn count(
+        &self,
+        source: &SourceSpec,
+        whole: &[StageSpec],
+        split: &str,
+        own: &[StageSpec],
+    ) -> Result<SplitDescription, String> {
+        let stages = |specs: &[StageSpec]| -> Vec<Invocation> {
+            specs.iter().map(stage_invocation).collect()
+        };
+        let (whole, own) = (stages(whole), stages(own));
+        let key = format!(
+            "{}{:?} {whole:?} {split} {own:?}",
+            source.name, source.arguments
+        );
+        let known = self.found().get(&key).cloned();
+        if let Some(known) = known.and_then(|known| known.splits.into_iter().next()) {
+            return Ok(known);
+        }
+        let counted = counted(
+            &source_invocation(source),
+            self.base(source),
+            &whole,
+            split,
+            &own,
+        )
+        .map_err(|error| error.to_string())?;
+        let counted = split_description(&counted);
+        let description = SourceDescription {
+            parts: Vec::new(),
+            splits: vec![counted.clone()],
+        };
+        self.found().insert(key, description);
+        Ok(counted)
+    }
+
     fn check_stage(&self, stage: &StageSpec, parts: &[PartDescription]) -> Result<(), String> {
         let parts: Vec<data::PartDescription> = parts.iter().map(runtime_part).collect();
         data::check_stage(&stage_invocation(stage), &parts).map_err(|error| error.to_string())
     }
+}
+
+/// What a split holds once the stages have chosen its samples.
+fn counted(
+    source: &Invocation,
+    base: &Path,
+    whole: &[Invocation],
+    split: &str,
+    own: &[Invocation],
+) -> Result<data::SplitDescription, data::DataError> {
+    let mut dataset = data::load(source, base)?;
+    data::apply_stages(&mut dataset, whole)?;
+    dataset.splits.retain(|name, _| name == split);
+    data::apply_stages(&mut dataset, own)?;
+    let found = dataset.splits.get(split);
+    Ok(found
+        .map(|found| data::count(split, found))
+        .unwrap_or_default())
 }
 
 fn part_description(part: &data::PartDescription) -> PartDescription {

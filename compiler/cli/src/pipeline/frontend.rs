@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dlm_core::elaborate::program::{Feed, Precision};
+use dlm_core::elaborate::program::{Feed, Precision, SizedGraph};
 use dlm_core::elaborate::{
     self, CallRequest, Callable, Elaborated, FileReport, Settings, TrainProgram, World, codes,
 };
@@ -134,8 +134,9 @@ impl Frontend {
         let elaborated = stages.time("elaborate", || self.elaborate_train(name));
         let mut train = self.accept(elaborated)?;
         if train.settings.precision == Precision::Bf16 {
-            let evals = train.evals.iter_mut().map(|eval| &mut eval.graph);
-            for graph in std::iter::once(&mut train.step).chain(evals) {
+            let evals = train.evals.iter_mut();
+            let evals = evals.flat_map(|eval| sized_graphs(&mut eval.graph, &mut eval.sized));
+            for graph in sized_graphs(&mut train.step, &mut train.sized).chain(evals) {
                 *graph = run_passes(graph, OPTIONAL, |_, _| {}).map_err(Failure::internal)?;
             }
         }
@@ -278,10 +279,20 @@ pub fn persistent_layout(train: &TrainProgram) -> PersistentLayout {
     PersistentLayout::new(parameters.chain(states))
 }
 
+/// A part's graph, and those for each size of its batches.
+fn sized_graphs<'a>(
+    graph: &'a mut Graph,
+    sized: &'a mut [SizedGraph],
+) -> impl Iterator<Item = &'a mut Graph> {
+    std::iter::once(graph).chain(sized.iter_mut().map(|sized| &mut sized.graph))
+}
+
 /// One of a run's programs.
 pub struct Part<'a> {
     /// What it computes, before any pass.
     pub graph: &'a Graph,
+    /// The same for each size of its batches, where it differs by size.
+    pub sized: &'a [SizedGraph],
     /// The largest batch it is compiled for.
     pub batch: usize,
     /// Where its batches come from.
@@ -289,17 +300,36 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// What is compiled for batches of so many samples: the graph, the size, and whether it is for that size alone.
+    ///
+    /// # Errors
+    /// Where the data has batches of a size that it did not have when the program was elaborated.
+    pub fn for_size(&self, batch: usize) -> Result<(&'a Graph, usize, bool), Failure> {
+        if self.sized.is_empty() {
+            return Ok((self.graph, batch, false));
+        }
+        let own = self.sized.iter().find(|own| own.batch == batch as i64);
+        let own = own.ok_or_else(|| {
+            Failure::data(format!(
+                "the data has a batch of {batch} samples, for which the program has not been elaborated"
+            ))
+        })?;
+        Ok((&own.graph, batch, true))
+    }
+
     /// The training step, or the first evaluation of a run that has none.
     pub fn step(train: &'a TrainProgram) -> Part<'a> {
         if let (false, Some(eval)) = (train.trains(), train.evals.first()) {
             return Part {
                 graph: &eval.graph,
+                sized: &eval.sized,
                 batch: batch_size(&eval.feeds),
                 feeds: &eval.feeds,
             };
         }
         Part {
             graph: &train.step,
+            sized: &train.sized,
             batch: batch_size(&train.feeds),
             feeds: &train.feeds,
         }
@@ -315,11 +345,13 @@ impl<'a> Part<'a> {
             ("step", _) => Ok(Part::step(train)),
             ("init", _) => Ok(Part {
                 graph: &train.init,
+                sized: &[],
                 batch: 1,
                 feeds: &[],
             }),
             (_, Some(eval)) => Ok(Part {
                 graph: &eval.graph,
+                sized: &eval.sized,
                 batch: batch_size(&eval.feeds),
                 feeds: &eval.feeds,
             }),

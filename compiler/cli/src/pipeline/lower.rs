@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dlm_core::graph::Graph;
 use dlm_core::loops::{Kernel, expand_math};
-use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::passes::{PASSES, of_batch, run_passes};
 use dlm_core::plan::Plan;
 use dlm_core::schedule::{Choices, LowerError, PersistentLayout, ScheduleError, Target, schedule};
 use dlm_grammar::Diagnostic;
@@ -97,6 +97,23 @@ pub fn plan(
         LowerError::Choice { .. } => Failure::command_line(format!("--plan: {error}")),
         _ => source.failure(&[unsupported(&error)]),
     })
+}
+
+/// As [`plan`], of a graph that is right for batches of `batch` samples alone.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_alone(
+    graph: &Graph,
+    batch: usize,
+    persistent: &PersistentLayout,
+    place: (&Machine, &Source),
+    stages: &mut Stages,
+) -> Result<Plan, Failure> {
+    let sized = of_batch(graph, batch as i64).map_err(Failure::internal)?;
+    let mut planned = plan(&sized, batch, persistent, place, stages)?;
+    planned.for_one_size(graph, batch);
+    Ok(planned)
 }
 
 fn unsupported(error: &ScheduleError) -> Diagnostic {

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use dlm_core::elaborate::program::ParameterInfo;
 use dlm_core::graph::{Graph, InputKind, Node, NodeId, Op, TensorType};
 use dlm_grammar::{SourceMap, Span};
+
+/// What the names of the library's files begin with.
+const LIBRARY: &str = "<library>";
 
 /// What one place of the source computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +27,9 @@ pub struct Layer {
     pub flops: i64,
 }
 
-/// The layers of a graph before any pass, in the order of computation.
-pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
+/// The layers of a graph before any pass, in the order of computation. A parameter that a block of the program has by itself
+/// is a row too: it belongs to no call.
+pub fn layers(graph: &Graph, sources: &SourceMap, parameters: &[ParameterInfo]) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut paths: Vec<String> = Vec::new();
     let (flowing, live) = (flowing(graph), live(graph));
@@ -32,6 +37,13 @@ pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
         flowing.contains(id) && live.contains(id) && !is_outside(&node.op)
     };
     for (id, node) in graph.nodes.iter().filter(is_work) {
+        if let Some(own) = own_parameter(&node.op, sources, parameters) {
+            // The row under way may go on after it.
+            let same = |layer: &Layer| layer.span == node.span;
+            let place = layers.len() - usize::from(layers.last().is_some_and(same));
+            layers.insert(place, own);
+            continue;
+        }
         if layers.last().is_none_or(|layer| layer.span != node.span) {
             layers.push(Layer {
                 span: node.span,
@@ -57,6 +69,30 @@ pub fn layers(graph: &Graph, sources: &SourceMap) -> Vec<Layer> {
         }
     }
     layers
+}
+
+/// The row of a parameter whose `param` stands in the program and not in the library.
+fn own_parameter(op: &Op, sources: &SourceMap, parameters: &[ParameterInfo]) -> Option<Layer> {
+    let Op::Input {
+        kind: InputKind::Parameter,
+        name,
+        ty,
+    } = op
+    else {
+        return None;
+    };
+    let own = parameters.iter().find(|own| own.path == *name)?;
+    if sources.name(own.span.file).starts_with(LIBRARY) {
+        return None;
+    }
+    Some(Layer {
+        span: own.span,
+        text: format!("param {}", excerpt(sources, own.span)),
+        path: common_path(std::slice::from_ref(name)),
+        output: ty.clone(),
+        parameters: ty.elements(1),
+        flops: 0,
+    })
 }
 
 /// The floating-point operations of a node's products: two for each multiply-add. Sums and elementwise arithmetic do

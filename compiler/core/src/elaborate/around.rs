@@ -4,6 +4,7 @@ use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
 use super::glob::matches_any;
+use super::ranges::range_of;
 use super::value::{Applied, GivenStatic, Value};
 use crate::graph::{BinaryOp, NodeId, ReduceOp, UnaryOp};
 
@@ -70,41 +71,55 @@ impl Around {
 }
 
 impl Elaborator<'_> {
-    /// The universal statics of an optimizer.
+    /// The universal statics of an optimizer; every mistake in them is reported.
     pub fn around(&mut self, rule: &Applied) -> Checked<Around> {
         let mut around = Around::default();
+        let mut failed = Ok(());
         for given in &rule.statics {
-            let Some(name) = given
-                .name
-                .as_deref()
-                .filter(|name| is_universal(rule, name))
-            else {
-                continue;
-            };
-            if given.value.is_none() {
+            let name = given.name.as_deref().unwrap_or("");
+            if !is_universal(rule, name) || given.value.is_none() {
                 continue;
             }
-            let number = given.value.as_float();
-            match (name, number) {
-                ("clip_value", Some(limit)) => around.clip_value = Some(limit),
-                ("clip_norm", Some(limit)) => around.clip_norm = Some(limit),
-                ("ema", Some(decay)) => around.ema = Some(decay),
-                ("accumulate", Some(count)) if count >= 1.0 && count.fract() == 0.0 => {
-                    around.accumulate = (count > 1.0).then_some(count as i64);
-                }
-                ("freeze", _) => around.freeze = self.patterns(given)?,
-                ("no_decay", _) => around.no_decay = self.patterns(given)?,
-                _ => {
-                    let message =
-                        format!("`{name}` is a number, and this is {}", given.value.kind());
-                    return Err(self.report(error(codes::STATIC_TYPE, given.span, message)));
-                }
-            }
+            let set = self.set_around(&mut around, name, given);
+            failed = failed.and(set);
         }
-        Ok(around)
+        failed.map(|()| around)
     }
 
-    fn patterns(&mut self, given: &GivenStatic) -> Checked<Vec<String>> {
+    fn set_around(&mut self, around: &mut Around, name: &str, given: &GivenStatic) -> Checked<()> {
+        match name {
+            "freeze" => around.freeze = self.patterns(given)?,
+            "no_decay" => around.no_decay = self.patterns(given)?,
+            "clip_value" => around.clip_value = Some(self.in_range(name, given)?),
+            "clip_norm" => around.clip_norm = Some(self.in_range(name, given)?),
+            "ema" => around.ema = Some(self.in_range(name, given)?),
+            _ => {
+                let count = self.in_range(name, given)?;
+                around.accumulate = (count > 1.0).then_some(count as i64);
+            }
+        }
+        Ok(())
+    }
+
+    /// A number that every optimizer takes, which must be one of those that it may be.
+    fn in_range(&mut self, name: &str, given: &GivenStatic) -> Checked<f64> {
+        let range = range_of(name);
+        match given.value.as_float() {
+            Some(number) if (range.holds)(number) => Ok(number),
+            found => {
+                let code = match found {
+                    Some(_) => codes::STATIC_RANGE,
+                    None => codes::STATIC_TYPE,
+                };
+                let shown = given.value.described();
+                let message = format!("`{name}` {}, and this is {shown}", range.wanted);
+                Err(self.report(error(code, given.span, message)))
+            }
+        }
+    }
+
+    /// The patterns that a static gives.
+    pub fn patterns(&mut self, given: &GivenStatic) -> Checked<Vec<String>> {
         let texts: Option<Vec<String>> = match given.value.as_elements() {
             Some(items) => items
                 .iter()

@@ -89,6 +89,9 @@ impl Elaborator<'_> {
         {
             return Ok(definition);
         }
+        if let Some(ItemRef::Broken) = self.item(0, name) {
+            return Err(Poison);
+        }
         let names = self.files[0].items.keys().map(String::as_str);
         let near = suggest(name, names).map(str::to_owned);
         let message = format!("the file has no function or block `{name}`");

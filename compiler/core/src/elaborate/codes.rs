@@ -98,7 +98,6 @@ pub(super) const OF_GUESSES: &[dlm_grammar::Code] = &[
     NO_RESULT,
     RESULT_COUNT,
     PARAMETER_TYPE,
-    SAME_PATH,
     INIT,
     RECURSION,
     TOO_MANY_ROUNDS,

@@ -74,6 +74,10 @@ pub(super) struct Elaborator<'w> {
     pub reached: std::collections::BTreeSet<Span>,
     /// The values reported in the body under way.
     pub reported: Vec<MetricSpec>,
+    /// How many mistakes of the texts' form were found, which leave other items to be read.
+    pub unreadable: usize,
+    /// The sizes of batches that the body under way is to be elaborated for one by one.
+    pub differing: Vec<i64>,
     /// The data sets that were described, by file and name.
     pub described: IndexMap<(usize, String), Checked<Rc<DataValue>>>,
     pub datasets: Vec<DataSpec>,
@@ -116,6 +120,12 @@ pub(super) struct Unit {
     pub bounds: Vec<(NodeId, IndexBound)>,
     /// The smallest batch that its indices allow, where that is more than one sample.
     pub least_batch: Option<LeastBatch>,
+    /// The sizes that its batches have, the full one first; none where nothing tells.
+    pub batches: Vec<i64>,
+    /// The one size that it is for, where it differs by size.
+    pub batch: Option<i64>,
+    /// Whether a slice of the batch is not the same for all sizes.
+    pub differs: bool,
 }
 
 /// What a body is, which decides what may happen in it.
@@ -237,6 +247,8 @@ impl<'w> Elaborator<'w> {
             calls: IndexMap::new(),
             reached: std::collections::BTreeSet::new(),
             reported: Vec::new(),
+            unreadable: 0,
+            differing: Vec::new(),
             described: IndexMap::new(),
             datasets: Vec::new(),
             computing: Vec::new(),
@@ -275,6 +287,9 @@ impl<'w> Elaborator<'w> {
     fn with_callers(&self, mut diagnostic: Diagnostic) -> Diagnostic {
         if !codes::OF_SIZES.contains(&diagnostic.code) {
             return diagnostic;
+        }
+        if let Some(size) = self.unit.batch {
+            diagnostic = diagnostic.note(format!("where a batch has {size} samples"));
         }
         for frame in self.frames.iter().rev() {
             let Some(definition) = &frame.definition else {

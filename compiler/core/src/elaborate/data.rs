@@ -53,9 +53,48 @@ pub(super) struct DataValue {
     pub zipped: Vec<Rc<DataValue>>,
     /// Where it is named.
     pub span: Span,
+    /// Whether each epoch has an order of its own.
+    pub shuffled: bool,
+    /// Why nobody can tell how many samples there are of each class, where that is so.
+    pub uncounted: Option<&'static str>,
+    /// The same without the augmentation of its `data` item, which evaluations read in its place, where there is any.
+    pub plain: Option<Rc<DataValue>>,
 }
 
 impl DataValue {
+    /// What an evaluation reads: samples as they are, unless its own stages change them.
+    pub fn unaugmented(self: &Rc<DataValue>) -> Rc<DataValue> {
+        if self.zipped.is_empty() {
+            return self.plain.as_ref().unwrap_or(self).clone();
+        }
+        let mut value = (**self).clone();
+        value
+            .zipped
+            .iter_mut()
+            .for_each(|data| *data = data.unaugmented());
+        Rc::new(value)
+    }
+
+    /// How many samples a batch has that is not what is left of an epoch; fewer where there are no more.
+    pub fn full_batch(&self) -> Option<i64> {
+        let first = self.zipped.first().map_or(self, |first| first);
+        let (batch, count) = (first.batch?, first.splits.get(first.split?)?.count);
+        Some(match count {
+            UNKNOWN_COUNT => batch,
+            count => batch.min(count),
+        })
+    }
+
+    /// The sizes of its batches, the full one first; none where only reading the data tells.
+    pub fn batch_sizes(&self) -> Vec<i64> {
+        let (Some(full), Some((smallest, _))) = (self.full_batch(), self.smallest_batch()) else {
+            return Vec::new();
+        };
+        let mut sizes = vec![full, smallest];
+        sizes.dedup();
+        sizes
+    }
+
     /// How many samples the smallest batch has, and whether that is what is left after full ones; `None` where only
     /// reading the data tells. Sets after the first of a `zip` cycle, and give as many.
     pub fn smallest_batch(&self) -> Option<(i64, bool)> {
@@ -117,13 +156,37 @@ impl Elaborator<'_> {
             _ => (expr, &[][..]),
         };
         let mut value = self.source(name, source, outside)?;
+        let mut plain = value.plain.take().map(|plain| (*plain).clone());
         for stage in stages {
+            let augments = stage_name(stage).is_some_and(stages::augments);
+            plain = match (plain, augments) {
+                (None, true) => Some(self.fork(&value, name)),
+                (Some(plain), false) => Some(self.stage(plain, stage)?),
+                (plain, _) => plain,
+            };
             value = self.stage(value, stage)?;
         }
-        let dataset = value.dataset;
-        let stages = std::mem::take(&mut value.stages);
-        self.datasets[dataset].stages.extend(stages);
+        let plain = plain.map(|plain| Rc::new(self.settled(plain)));
+        let mut value = self.settled(value);
+        value.plain = plain;
         Ok(Rc::new(value))
+    }
+
+    /// Makes the stages so far those of the data set itself.
+    fn settled(&mut self, mut value: DataValue) -> DataValue {
+        let stages = std::mem::take(&mut value.stages);
+        self.datasets[value.dataset].stages.extend(stages);
+        value
+    }
+
+    /// The same data in a data set of its own, with that name.
+    fn fork(&mut self, value: &DataValue, name: &str) -> DataValue {
+        let mut copy = value.clone();
+        let mut spec = self.datasets[copy.dataset].clone();
+        spec.name = name.to_owned();
+        self.datasets.push(spec);
+        copy.dataset = self.datasets.len() - 1;
+        copy
     }
 
     /// A source, or another data set to build on.
@@ -171,6 +234,9 @@ impl Elaborator<'_> {
             drop_last: false,
             zipped: Vec::new(),
             span: expr.span,
+            shuffled: false,
+            uncounted: None,
+            plain: None,
         })
     }
 
@@ -187,11 +253,11 @@ impl Elaborator<'_> {
         let file = self.frame().file;
         let known = self.item(file, word).is_some() && self.frame().hidden.as_deref() != Some(word);
         if known && let Value::Data(data) = self.lookup(word, span)? {
-            let mut copy = (*data).clone();
-            let mut spec = self.datasets[copy.dataset].clone();
-            spec.name = name.to_owned();
-            self.datasets.push(spec);
-            copy.dataset = self.datasets.len() - 1;
+            let mut copy = self.fork(&data, name);
+            copy.plain = data
+                .plain
+                .as_ref()
+                .map(|plain| Rc::new(self.fork(plain, name)));
             return Ok(copy);
         }
         let near = suggest(word, SOURCES.iter().copied()).map(str::to_owned);
@@ -209,17 +275,32 @@ impl Elaborator<'_> {
             return Err(super::diagnose::Poison);
         };
         let mut value = (*data).clone();
+        let mut plain = value.plain.take();
         for stage in stages {
+            self.not_a_split(stage)?;
             value = self.stage(value, stage)?;
+            if let Some(own) = plain.take() {
+                plain = Some(Rc::new(self.stage((*own).clone(), stage)?));
+            }
         }
+        value.plain = plain;
         Ok(Value::Data(Rc::new(value)))
     }
 
+    /// An error for `split` outside of a `data` item: there only one part of the data is read.
+    fn not_a_split(&mut self, stage: &Expr) -> Checked<()> {
+        if stage_name(stage) != Some("split") {
+            return Ok(());
+        }
+        let message = "`split` stands in the `data` item, before a split is taken";
+        Err(self.report(error(codes::DATA_STAGE, stage.span, message)))
+    }
+
     fn stage(&mut self, value: DataValue, stage: &Expr) -> Checked<DataValue> {
-        let (word, items) = match &stage.unparenthesized().kind {
-            ExprKind::Name(word) => (Some(word.as_str()), &[][..]),
-            ExprKind::Bracket { base, items } => (base.as_name(), items.as_slice()),
-            _ => (None, &[][..]),
+        let word = stage_name(stage);
+        let items = match &stage.unparenthesized().kind {
+            ExprKind::Bracket { items, .. } => items.as_slice(),
+            _ => &[][..],
         };
         let known = word.and_then(stages::find);
         let Some(kind) = known else {
@@ -293,9 +374,13 @@ impl Elaborator<'_> {
         }
         let found = data.splits.iter().position(|split| split.name == name.name);
         if let Some(split) = found {
-            let mut value = (**data).clone();
-            value.split = Some(split);
-            value.span = name.span;
+            let take = |data: &DataValue| DataValue {
+                split: Some(split),
+                span: name.span,
+                ..data.clone()
+            };
+            let mut value = take(data);
+            value.plain = data.plain.as_ref().map(|plain| Rc::new(take(plain)));
             return Ok(Value::Data(Rc::new(value)));
         }
         let names: Vec<&str> = data
@@ -310,28 +395,6 @@ impl Elaborator<'_> {
                 .did_you_mean(near.as_deref())
                 .note(format!("its splits are {}", names.join(", "))),
         ))
-    }
-
-    fn split_member(&mut self, data: &DataValue, split: usize, name: &Ident) -> Checked<Value> {
-        let split = &data.splits[split];
-        let classes = data.parts.iter().find_map(|part| part.classes);
-        let value = match name.name.as_str() {
-            "count" if split.count != UNKNOWN_COUNT => Some(Value::Int(split.count)),
-            "classes" => classes.map(Value::Int),
-            "class_counts" if !split.class_counts.is_empty() => {
-                Some(Value::ints(&split.class_counts))
-            }
-            "shape" => data.parts.first().map(|part| Value::ints(&part.shape)),
-            "vocab" => split.vocab.map(Value::Int),
-            _ => None,
-        };
-        value.ok_or_else(|| {
-            let message = format!("this data has no `.{}`", name.name);
-            self.report(
-                error(codes::UNKNOWN_MEMBER, name.span, message)
-                    .note("a split has `count`, `shape`, and where they are known `classes`, `class_counts`, `vocab`"),
-            )
-        })
     }
 
     /// `zip(a, b)`: data sets side by side.
@@ -359,6 +422,15 @@ impl Elaborator<'_> {
         self.report(
             error(codes::NOT_DATA, at, message).help("`data images = digits[]` defines some"),
         )
+    }
+}
+
+/// The word that a stage begins with.
+fn stage_name(stage: &Expr) -> Option<&str> {
+    match &stage.unparenthesized().kind {
+        ExprKind::Name(word) => Some(word),
+        ExprKind::Bracket { base, .. } => base.as_name(),
+        _ => None,
     }
 }
 

@@ -82,7 +82,12 @@ impl Reporter {
 
     /// Whether any error was found.
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(Diagnostic::is_error)
+        self.errors() > 0
+    }
+
+    /// How many errors were found.
+    pub fn errors(&self) -> usize {
+        self.found.iter().filter(|each| each.is_error()).count()
     }
 
     /// Every diagnostic, by file and place; errors that follow from nothing else come in textual order.

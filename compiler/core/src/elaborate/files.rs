@@ -6,7 +6,7 @@ use super::diagnose::{Checked, error};
 use dlm_grammar::ast::{
     Definition, DefinitionKind, Expr, File, Ident, ItemKind, StringLiteral, Train,
 };
-use dlm_grammar::{FileId, Span};
+use dlm_grammar::{Broken, FileId, Span};
 use indexmap::IndexMap;
 use std::rc::Rc;
 
@@ -23,6 +23,8 @@ pub(super) struct SourceFile {
     pub modules: IndexMap<String, Checked<usize>>,
     /// Whether it is of the standard library.
     pub library: bool,
+    /// The items that could not be read, which has been reported.
+    pub broken: Broken,
 }
 
 /// A definition: a place in a file's tree.
@@ -66,6 +68,8 @@ pub(super) enum ItemRef {
     Data(Rc<File>, usize),
     /// An imported file.
     Module(Checked<usize>),
+    /// What could not be read.
+    Broken,
 }
 
 /// The expression of a `let` or `data` item.
@@ -93,26 +97,36 @@ impl Elaborator<'_> {
         if library {
             self.reporter.add_library_file(id);
         }
-        let tree = self.parsed(text, id);
-        self.add_tree(tree, folder, library)
+        let (tree, broken) = self.parsed(text, id);
+        self.add_tree(tree, broken, folder, library)
     }
 
-    /// A text's tree; an empty one where the text has errors, which are reported.
-    fn parsed(&mut self, text: &str, id: FileId) -> Rc<File> {
-        let tree = dlm_grammar::parse(text, id).unwrap_or_else(|diagnostics| {
-            for diagnostic in diagnostics {
-                self.reporter.report(diagnostic, &[]);
+    /// What can be read of a text, and what cannot, which is reported.
+    fn parsed(&mut self, text: &str, id: FileId) -> (Rc<File>, Broken) {
+        match dlm_grammar::parse_readable(text, id) {
+            Ok(readable) => {
+                let before = self.reporter.errors();
+                for diagnostic in readable.diagnostics {
+                    self.reporter.report(diagnostic, &[]);
+                }
+                self.unreadable += self.reporter.errors() - before;
+                (Rc::new(readable.file), readable.broken)
             }
-            File {
-                items: Vec::new(),
-                span: Span::new(id, 0, 0),
+            Err(diagnostics) => {
+                for diagnostic in diagnostics {
+                    self.reporter.report(diagnostic, &[]);
+                }
+                let nothing = File {
+                    items: Vec::new(),
+                    span: Span::new(id, 0, 0),
+                };
+                (Rc::new(nothing), Broken::default())
             }
-        });
-        Rc::new(tree)
+        }
     }
 
     /// Notes what a parsed file defines and loads what it imports.
-    pub fn add_tree(&mut self, tree: Rc<File>, folder: String, library: bool) -> usize {
+    fn add_tree(&mut self, tree: Rc<File>, broken: Broken, folder: String, library: bool) -> usize {
         let items = self.item_table(&tree);
         self.check_cases(&tree);
         let index = self.files.len();
@@ -122,6 +136,7 @@ impl Elaborator<'_> {
             items,
             modules: IndexMap::new(),
             library,
+            broken,
         });
         for item in &tree.items {
             if let ItemKind::Import { path, name } = &item.kind {
@@ -177,9 +192,9 @@ impl Elaborator<'_> {
         let folder = folder_of(&resolved);
         let shown = format!("{}{resolved}", self.shown_folder);
         let id = self.sources.add(shown, text.as_str());
-        let tree = self.parsed(&text, id);
+        let (tree, broken) = self.parsed(&text, id);
         self.loading.push(resolved.clone());
-        let index = self.add_tree(tree, folder, false);
+        let index = self.add_tree(tree, broken, folder, false);
         self.loading.pop();
         self.imported.insert(resolved, index);
         Ok(index)
@@ -188,7 +203,10 @@ impl Elaborator<'_> {
     /// The item of that name in a file.
     pub fn item(&self, file: usize, name: &str) -> Option<ItemRef> {
         let source = &self.files[file];
-        let &index = source.items.get(name)?;
+        let Some(&index) = source.items.get(name) else {
+            let is_broken = source.broken.names.iter().any(|own| own == name);
+            return is_broken.then_some(ItemRef::Broken);
+        };
         Some(match &source.tree.items[index].kind {
             ItemKind::Let { .. } => ItemRef::Let(source.tree.clone(), index),
             ItemKind::Data { .. } => ItemRef::Data(source.tree.clone(), index),

@@ -1,5 +1,8 @@
 //! Patterns on paths: `*` stands for any text, dots included, `?` for any one character.
 
+use dlm_grammar::suggest;
+use std::collections::BTreeSet;
+
 /// Whether any of the patterns matches the whole path.
 pub fn matches_any(patterns: &[String], path: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, path))
@@ -35,9 +38,57 @@ pub fn matches(pattern: &str, path: &str) -> bool {
     pattern[at..].iter().all(|&own| own == '*')
 }
 
+/// A pattern that fits some of the paths, and is near one that fits none.
+pub fn near_pattern(pattern: &str, paths: &[String]) -> Option<String> {
+    let fits = |near: &String| paths.iter().any(|path| matches(near, path));
+    let wider = [
+        format!("{pattern}.*"),
+        format!("*.{pattern}"),
+        format!("*.{pattern}.*"),
+        format!("*{pattern}*"),
+    ];
+    wider
+        .into_iter()
+        .find(fits)
+        .or_else(|| respelt(pattern, paths).filter(fits))
+}
+
+/// The pattern with each of its words that no path has spelt as the nearest word of a path.
+fn respelt(pattern: &str, paths: &[String]) -> Option<String> {
+    let known: BTreeSet<&str> = paths.iter().flat_map(|path| path.split('.')).collect();
+    let mut changed = false;
+    let words = pattern.split('.').map(|word| {
+        let plain = word.trim_matches('*');
+        if plain.is_empty() || known.iter().any(|own| own.contains(plain)) {
+            return word.to_owned();
+        }
+        match suggest(plain, known.iter().copied()) {
+            Some(near) => {
+                changed = true;
+                word.replace(plain, near)
+            }
+            None => word.to_owned(),
+        }
+    });
+    let words: Vec<String> = words.collect();
+    changed.then(|| words.join("."))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, near_pattern};
+
+    #[test]
+    fn patterns_that_fit_nothing_have_near_ones() {
+        let paths = ["net.conv2d_1.weight", "net.conv2d_1.bias"].map(str::to_owned);
+        let near = |pattern| near_pattern(pattern, &paths);
+        assert_eq!(near("*.bais").as_deref(), Some("*.bias"));
+        assert_eq!(near("conv2d_1.*").as_deref(), Some("*.conv2d_1.*"));
+        assert_eq!(near("net.conv2d_1").as_deref(), Some("net.conv2d_1.*"));
+        assert_eq!(near("bias").as_deref(), Some("*.bias"));
+        assert_eq!(near("net.conv1d_1.*").as_deref(), Some("net.conv2d_1.*"));
+        assert_eq!(near("*norm*"), None);
+    }
 
     #[test]
     fn stars_cross_dots() {

@@ -127,7 +127,10 @@ impl Elaborator<'_> {
                     shape.push(Dim::fixed(extent));
                 }
                 Step::Rows { positions, is_one } => {
-                    node = self.batch_rows(node, index.len(), positions, item.span)?;
+                    node = match is_one {
+                        true => self.batch_rows(node, index.len(), positions, item.span)?,
+                        false => self.rows_at(node, index.len(), positions),
+                    };
                     index.push(Place::Fixed(match is_one {
                         true => AxisIndex::constant(0),
                         false => AxisIndex::variable(shape.len()),

@@ -124,6 +124,7 @@ impl Elaborator<'_> {
     ) -> Checked<Value> {
         match item {
             ItemRef::Module(module) => module.map(Value::Module),
+            ItemRef::Broken => Err(super::diagnose::Poison),
             ItemRef::Definition(definition) => {
                 let kind = definition.kind();
                 let applied = Rc::new(Applied {

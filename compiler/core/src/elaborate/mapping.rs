@@ -55,6 +55,12 @@ impl Elaborator<'_> {
                     .help("random changes belong in the `step`"),
             ));
         }
+        if value.parts[..count]
+            .iter()
+            .any(|part| part.classes.is_some())
+        {
+            value.uncounted = Some("`map` may give other labels");
+        }
         value.parts.splice(..count, parts);
         let program = self.map_number(unit.emitter.graph);
         Ok(StageSpec {

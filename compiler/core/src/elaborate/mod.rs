@@ -15,6 +15,7 @@ mod check;
 pub mod codes;
 mod context;
 mod convert;
+mod counts;
 mod data;
 mod decision;
 mod diagnose;
@@ -39,7 +40,9 @@ mod name_case;
 mod numbers;
 mod operators;
 mod optimizer;
+mod owners;
 pub mod program;
+mod ranges;
 mod reach;
 mod recurrence;
 mod report;
@@ -148,8 +151,8 @@ fn elaborate<T>(
     elaborator.shown_folder = files::folder_of(main.name);
     elaborator.add_file(main.name, String::new(), main.text, false);
     elaborator.check_overrides();
-    let value = match elaborator.reporter.has_errors() {
-        // What follows from a file that cannot be read would only hide why.
+    // What follows from imports and names that mean nothing would only hide why.
+    let value = match elaborator.reporter.errors() > elaborator.unreadable {
         true => None,
         false => action(&mut elaborator).ok(),
     };

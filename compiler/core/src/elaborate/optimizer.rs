@@ -14,11 +14,11 @@ use super::sites::snake_case;
 use super::statement::Flow;
 use super::value::{Applied, InstanceRef, Value};
 use crate::graph::{BinaryOp, DType, InputKind, NodeId, TensorType};
+use dlm_grammar::Span;
 use dlm_grammar::ast::{Argument, Expr, Ident, Type};
-use dlm_grammar::{Diagnostic, Span};
 
 /// Whether a path is another or lies in it; everything lies in the empty one.
-fn inside(outer: &str, path: &str) -> bool {
+pub(super) fn inside(outer: &str, path: &str) -> bool {
     let rest = path.strip_prefix(outer);
     rest.is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with('.'))
 }
@@ -56,6 +56,7 @@ impl Elaborator<'_> {
             let message = "an optimizer needs what it updates: `adam[…](net)`";
             return Err(self.report(error(codes::OPTIMIZER_TARGET, span, message)));
         }
+        self.around(rule)?;
         let name = match mention {
             Mention::Named(name) => name.to_owned(),
             _ => snake_case(rule.definition.name()),
@@ -181,33 +182,6 @@ impl Elaborator<'_> {
         Ok(owned)
     }
 
-    /// Errors for what optimizers update and has no parameters, and warnings where it is merely not called: what an
-    /// instance is made of is known once all of the run has been elaborated.
-    pub fn check_targets(&mut self) {
-        let targets = self.optimizers.iter().flat_map(|record| &record.targets);
-        let empty = |(target, _): &&(String, Span)| {
-            !self.parameters.keys().any(|path| inside(target, path))
-        };
-        let found: Vec<(String, Span)> = targets.filter(empty).cloned().collect();
-        for (target, span) in found {
-            let mut instances = self.instances.iter().filter(|each| each.recipe.is_some());
-            let uncalled = instances
-                .find(|each| inside(&each.path, &target) && each.first_call.is_none())
-                .map(|each| (each.path.clone(), each.span));
-            let diagnostic = match uncalled {
-                Some((path, made)) => {
-                    let message = format!("no loss reaches `{target}`: nothing calls `{path}`");
-                    Diagnostic::warning(codes::UNTRAINED, span, message).label(made, "made here")
-                }
-                None => {
-                    let message = format!("`{target}` has no parameters");
-                    error(codes::OPTIMIZER_TARGET, span, message)
-                }
-            };
-            self.reporter_only(diagnostic);
-        }
-    }
-
     fn own(&mut self, index: usize, path: &str, span: Span) -> Checked<()> {
         let Some(parameter) = self.parameters.get_mut(path) else {
             return Ok(());
@@ -216,9 +190,8 @@ impl Elaborator<'_> {
         if other == index {
             return Ok(());
         }
-        let other = self.optimizers[other].span;
-        let message = format!("`{path}` is in two optimizers");
-        Err(self.report(error(codes::TWO_OPTIMIZERS, span, message).label(other, "the other one")))
+        let diagnostic = self.in_two(path, other, span);
+        Err(self.report(diagnostic))
     }
 
     /// Updates each parameter with its gradient.

@@ -116,6 +116,9 @@ pub struct TrainProgram {
     pub name: String,
     /// One training step: a pure function. Without outputs where the run only evaluates.
     pub step: Graph,
+    /// Where the step differs by the size of a batch: itself for each size that its batches have, for that size alone.
+    /// `step` is then that of full batches.
+    pub sized: Vec<SizedGraph>,
     /// What feeds the step's `Data` inputs; the first sets the epoch, others cycle.
     pub feeds: Vec<Feed>,
     /// What the step reports, in order.
@@ -149,6 +152,15 @@ impl TrainProgram {
     }
 }
 
+/// A graph that is right for batches of one size alone.
+#[derive(Clone, Debug)]
+pub struct SizedGraph {
+    /// The size.
+    pub batch: i64,
+    /// The graph.
+    pub graph: Graph,
+}
+
 /// One `eval`.
 #[derive(Clone, Debug)]
 pub struct EvalProgram {
@@ -156,6 +168,8 @@ pub struct EvalProgram {
     pub split: String,
     /// The values of one batch. Changes nothing.
     pub graph: Graph,
+    /// As the step's: the graph for each size of a batch, where it differs by size.
+    pub sized: Vec<SizedGraph>,
     /// What feeds the graph's `Data` inputs.
     pub feeds: Vec<Feed>,
     /// What is reported, in order.

@@ -8,6 +8,7 @@ use super::feeds::origin;
 use super::program::{IndexBound, MetricKind, MetricSpec};
 use super::value::{Applied, Value};
 use crate::graph::{DType, Dim, InputKind, NodeId, Op, OutputKind, TensorType};
+use dlm_grammar::Span;
 use dlm_grammar::ast::{Expr, ExprKind, ReportEntry, StaticType};
 use std::rc::Rc;
 
@@ -138,6 +139,7 @@ impl Elaborator<'_> {
         for (index, argument) in given.iter().enumerate() {
             if let Value::Tensor(_) = argument.value {
                 let node = self.tensor_of(&argument.value, argument.span)?;
+                self.for_each_sample(node, argument.span)?;
                 let output = format!("{name}#{index}");
                 self.emit()
                     .graph
@@ -181,6 +183,21 @@ impl Elaborator<'_> {
         };
         self.reported.push(MetricSpec { name, ty, kind });
         Ok(())
+    }
+
+    /// An error for an argument of a whole set's metric that a slice of the batch has made: joined over all batches, it
+    /// has not as many rows as the set has samples.
+    fn for_each_sample(&mut self, node: NodeId, span: Span) -> Checked<()> {
+        let ty = self.type_of(node).clone();
+        let sliced =
+            |rows: &Dim| *rows != Dim::BATCH && (rows.is_dynamic() || self.unit.batch.is_some());
+        if !ty.shape.first().is_some_and(sliced) {
+            return Ok(());
+        }
+        let message =
+            format!("a metric of the whole set takes a row for each sample, this is {ty}");
+        let help = "a `step`, or an ordinary function, takes part of a batch";
+        Err(self.report(error(codes::REPORT, span, message).help(help)))
     }
 
     /// What the metric's graph asks of its inputs, as of the nodes that they are joined from.

@@ -70,12 +70,17 @@ impl Elaborator<'_> {
                 _ => {}
             }
         }
+        let broken = &self.files[0].broken;
+        constants.extend(broken.names.iter().cloned());
+        data.extend(broken.names.iter().cloned());
+        let settings = broken.trains.iter();
+        let of_broken = |name: &str| settings.clone().any(|train| inside_train(train, name));
         for (given, known, option) in [
             (&self.settings.values, constants, "--set"),
             (&self.settings.data, data, "--data"),
         ] {
             for (name, _) in given {
-                if known.contains(name) {
+                if known.contains(name) || of_broken(name) {
                     continue;
                 }
                 let near = suggest(name, known.iter().map(String::as_str));
@@ -272,6 +277,11 @@ fn bytes(text: &str) -> Option<i64> {
         count.checked_mul(*size).filter(|&bytes| bytes > 0)
     };
     UNITS.iter().find_map(of_unit)
+}
+
+/// Whether a name on the command line is of a static of that run.
+fn inside_train(train: &str, name: &str) -> bool {
+    name.split_once('.').is_some_and(|(own, _)| own == train)
 }
 
 fn setting_names(train: &Train) -> Vec<String> {

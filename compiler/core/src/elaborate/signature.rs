@@ -245,7 +245,10 @@ impl Elaborator<'_> {
         if let Some(binding) = self.frame().scopes.find(name) {
             return !matches!(binding.kind, BindingKind::Argument | BindingKind::Updated);
         }
-        matches!(self.item(self.frame().file, name), Some(ItemRef::Let(..)))
+        matches!(
+            self.item(self.frame().file, name),
+            Some(ItemRef::Let(..) | ItemRef::Broken)
+        )
     }
 
     /// The first name in an expression that does not count as bound.

@@ -141,7 +141,9 @@ impl Elaborator<'_> {
         let (unsure, sure): (Vec<Diagnostic>, Vec<Diagnostic>) =
             common.into_iter().partition(of_a_guess);
         let found = !sure.is_empty() || !unsure.is_empty();
-        if let (true, Some(mut first)) = (sure.is_empty(), unsure.into_iter().next()) {
+        // What calls it, and says its sizes, may be among what could not be read.
+        let is_all = sure.is_empty() && self.unreadable == 0;
+        if let (true, Some(mut first)) = (is_all, unsure.into_iter().next()) {
             let name = &definition.name.name;
             first.severity = Severity::Warning;
             first.message = format!("no sizes were found that `{name}` fits: {}", first.message);
@@ -211,7 +213,7 @@ impl Elaborator<'_> {
 
     fn is_known(&self, definition: &Definition, name: &str) -> bool {
         definition.statics.iter().any(|own| own.name.name == name)
-            || matches!(self.item(0, name), Some(ItemRef::Let(..)))
+            || matches!(self.item(0, name), Some(ItemRef::Let(..) | ItemRef::Broken))
     }
 
     /// The types of a definition's required arguments, with guessed sizes.

@@ -1,6 +1,6 @@
 //! The stages of data pipelines, and what each does to the type and the count of samples.
 
-use super::data::DataValue;
+use super::data::{DataValue, UNKNOWN_COUNT};
 use super::program::{StageSpec, StaticArgument, StaticValue};
 use super::world::SplitDescription;
 use crate::graph::DType;
@@ -79,15 +79,18 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "mixup",
-        effect: soft_labels,
+        effect: mixed_labels,
     },
     Stage {
         name: "cutmix",
-        effect: soft_labels,
+        effect: mixed_labels,
     },
     Stage {
         name: "shuffle",
-        effect: |_, _| Ok(()),
+        effect: |_, value| {
+            value.shuffled = true;
+            Ok(())
+        },
     },
     Stage {
         name: "batch",
@@ -118,6 +121,26 @@ const STAGES: &[Stage] = &[
         effect: filter_class,
     },
 ];
+
+/// The stages that change samples at random, anew in each epoch: they help training, and in an evaluation would only blur
+/// what is measured.
+const AUGMENTATION: &[&str] = &[
+    "random_crop",
+    "flip_horizontal",
+    "rotate",
+    "affine",
+    "brightness",
+    "contrast",
+    "erase",
+    "noise",
+    "mixup",
+    "cutmix",
+];
+
+/// Whether the stage of that name is augmentation.
+pub(super) fn augments(name: &str) -> bool {
+    AUGMENTATION.contains(&name)
+}
 
 /// The stage of that name.
 pub(super) fn find(name: &str) -> Option<&'static Stage> {
@@ -199,6 +222,13 @@ fn soft_labels(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     }
 }
 
+/// Labels become f32 over classes, and a sample is of several.
+fn mixed_labels(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
+    soft_labels(spec, value)?;
+    value.uncounted = Some("`mixup` and `cutmix` make samples that are of several classes");
+    Ok(())
+}
+
 /// Each class equally often; how often exactly depends on the data.
 fn balance(_: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     value
@@ -223,18 +253,25 @@ fn filter_class(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     if classes.is_empty() {
         return Err("takes classes: `filter_class[3, 5]`".to_owned());
     }
-    for split in &mut value.splits {
-        let counts = (0..).zip(&mut split.class_counts);
-        let mut total = None;
-        for (class, count) in counts {
-            if !classes.contains(&class) {
-                *count = 0;
-            }
-            total = Some(total.unwrap_or(0) + *count);
-        }
-        split.count = total.unwrap_or(super::data::UNKNOWN_COUNT);
-    }
+    value
+        .splits
+        .iter_mut()
+        .for_each(|split| keep(split, &classes));
     Ok(())
+}
+
+/// Leaves a split with the samples of these classes.
+fn keep(split: &mut SplitDescription, classes: &[i64]) {
+    if split.class_counts.is_empty() {
+        split.count = UNKNOWN_COUNT;
+        return;
+    }
+    for (class, count) in (0..).zip(&mut split.class_counts) {
+        if !classes.contains(&class) {
+            *count = 0;
+        }
+    }
+    split.count = split.class_counts.iter().sum();
 }
 
 fn batch(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
@@ -263,8 +300,13 @@ fn take(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
         .filter(|&count| count > 0)
         .ok_or("needs a whole number of samples")?;
     for split in &mut value.splits {
+        let takes_all = (0..=count).contains(&split.count);
         split.count = split.count.min(count);
-        split.class_counts.clear();
+        if !takes_all {
+            split.class_counts.clear();
+            let varies = Some("`take` after `shuffle` takes other samples in each epoch");
+            value.uncounted = value.uncounted.or(varies.filter(|_| value.shuffled));
+        }
     }
     Ok(())
 }
@@ -276,19 +318,21 @@ fn split(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     let fraction = fraction
         .filter(|fraction| *fraction > 0.0 && *fraction < 1.0)
         .ok_or("needs the fraction of training samples, between 0 and 1")?;
-    let total: i64 = match value.split {
-        Some(_) => return Err("stands in the `data` item, before a split is taken".to_owned()),
-        None => value.splits.iter().map(|split| split.count).sum(),
+    let counts = value.splits.iter().map(|split| split.count);
+    let total = match counts.clone().any(|count| count == UNKNOWN_COUNT) {
+        true => None,
+        false => Some(counts.sum::<i64>()),
     };
-    let train = (total as f64 * fraction).round() as i64;
+    let train = total.map(|total| (total as f64 * fraction).round() as i64);
+    let test = total.zip(train).map(|(total, train)| total - train);
     let vocab = value.splits.first().and_then(|split| split.vocab);
-    let part = |name: &str, count: i64| SplitDescription {
+    let part = |name: &str, count: Option<i64>| SplitDescription {
         name: name.to_owned(),
-        count,
+        count: count.unwrap_or(UNKNOWN_COUNT),
         class_counts: Vec::new(),
         vocab,
     };
-    value.splits = vec![part("train", train), part("test", total - train)];
+    value.splits = vec![part("train", train), part("test", test)];
     Ok(())
 }
 
@@ -304,7 +348,10 @@ fn window(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     part.shape.insert(0, size);
     value.parts = vec![part.clone(), part];
     for split in &mut value.splits {
-        split.count = (split.count - size).max(0);
+        split.class_counts.clear();
+        if split.count != UNKNOWN_COUNT {
+            split.count = (split.count - size).max(0);
+        }
     }
     Ok(())
 }

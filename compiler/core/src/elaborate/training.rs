@@ -8,11 +8,11 @@ use super::feeds::Bound;
 use super::files::train_at;
 use super::instance::StateRecord;
 use super::program::{
-    EvalProgram, OptimizerInfo, ParameterInfo, RunSettings, StateInfo, TrainProgram,
+    EvalProgram, OptimizerInfo, ParameterInfo, RunSettings, SizedGraph, StateInfo, TrainProgram,
 };
 use super::statement::Flow;
 use super::value::Value;
-use crate::graph::{InputKind, OutputKind};
+use crate::graph::{Graph, InputKind, OutputKind};
 use dlm_grammar::ast::{Body, Expr, File, Ident, Pattern, Stmt, StmtKind, Train};
 use dlm_grammar::{Diagnostic, Span, suggest};
 use indexmap::IndexMap;
@@ -23,6 +23,13 @@ use std::rc::Rc;
 enum Phase {
     Step,
     Eval(usize),
+}
+
+/// A part of a run with the units of each size of its batches, where it differs by size; the full size comes first.
+#[derive(Default)]
+struct SizedPhase {
+    result: PhaseResult,
+    sizes: Vec<(i64, Unit)>,
 }
 
 /// What a phase leaves behind.
@@ -48,8 +55,8 @@ impl Elaborator<'_> {
             .clone()
             .any(|stmt| matches!(stmt.kind, StmtKind::Step { .. }));
         let result = match trains {
-            true => self.phase(train, root, Phase::Step),
-            false => Ok(PhaseResult::default()),
+            true => self.sized_phase(train, root, Phase::Step),
+            false => Ok(SizedPhase::default()),
         };
         let mut evals = Vec::new();
         let count = train
@@ -70,7 +77,7 @@ impl Elaborator<'_> {
             self.check_plateaus(evals);
         }
         if !self.reporter.has_errors() {
-            self.check_targets();
+            self.check_optimizers();
         }
         if self.reporter.has_errors() {
             return Err(super::diagnose::Poison);
@@ -95,6 +102,10 @@ impl Elaborator<'_> {
         if let Some(found) = found {
             return Ok(found.clone());
         }
+        let broken = &self.files[0].broken.trains;
+        if broken.iter().any(|own| name.is_none_or(|name| name == own)) {
+            return Err(super::diagnose::Poison);
+        }
         let names: Vec<String> = trains.iter().map(named).collect();
         let span = self.main_span();
         let diagnostic: Diagnostic = match name {
@@ -118,13 +129,37 @@ impl Elaborator<'_> {
         self.reporter.report(diagnostic, &[])
     }
 
-    /// Runs the `let`s of a run and one of its bodies, in a graph of its own.
-    fn phase(&mut self, train: &Train, root: usize, phase: Phase) -> Checked<PhaseResult> {
+    /// Runs a part of a run, for each size of its batches by itself where it differs by size.
+    fn sized_phase(&mut self, train: &Train, root: usize, phase: Phase) -> Checked<SizedPhase> {
+        self.differing.clear();
+        let result = self.phase(train, root, phase, None);
+        let mut sizes = Vec::new();
+        let mut first = None;
+        for size in std::mem::take(&mut self.differing) {
+            let mut result = self.phase(train, root, phase, Some(size))?;
+            sizes.push((size, std::mem::take(&mut result.unit)));
+            first.get_or_insert(result);
+        }
+        Ok(SizedPhase {
+            result: first.map_or(result, Ok)?,
+            sizes,
+        })
+    }
+
+    /// Runs the `let`s of a run and one of its bodies, in a graph of its own; for batches of one size where that is given.
+    fn phase(
+        &mut self,
+        train: &Train,
+        root: usize,
+        phase: Phase,
+        batch: Option<i64>,
+    ) -> Checked<PhaseResult> {
         let name = match phase {
             Phase::Step => "step".to_owned(),
             Phase::Eval(index) => format!("eval_{index}"),
         };
         self.unit = self.new_unit(&name);
+        self.unit.batch = batch;
         self.reported.clear();
         let mut frame: Frame = self.frame_of(root, FrameKind::Train, 0, train.name.span);
         frame.random_owner = match phase {
@@ -135,6 +170,9 @@ impl Elaborator<'_> {
             this.bind_run_statics(train)?;
             this.run_train_body(&train.body, phase)
         });
+        if self.unit.differs {
+            self.differing = self.unit.batches.clone();
+        }
         let bound = bound?;
         self.guard_indices();
         let unit = std::mem::take(&mut self.unit);
@@ -190,12 +228,18 @@ impl Elaborator<'_> {
         source: &Expr,
         body: &Body,
     ) -> Checked<Bound> {
-        let data = self.batches(source);
+        let data = self.batches(source).map(|data| match kind {
+            FrameKind::Eval => data.unaugmented(),
+            _ => data,
+        });
         let mark = self.frame().scopes.mark();
         let frame = self.frame_mut();
         let outer = (frame.kind, frame.instance);
         (frame.kind, frame.instance) = (kind, None);
         frame.training = kind == FrameKind::Step;
+        self.unit.batches = data
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |data| data.batch_sizes());
         let bound = match &data {
             Ok(data) => self.bind_batch(pattern, data, source.span),
             Err(poison) => {
@@ -223,7 +267,7 @@ impl Elaborator<'_> {
     }
 
     fn eval_program(&mut self, train: &Train, root: usize, index: usize) -> Checked<EvalProgram> {
-        let result = self.phase(train, root, Phase::Eval(index))?;
+        let SizedPhase { result, sizes } = self.sized_phase(train, root, Phase::Eval(index))?;
         let stmt = train
             .body
             .statements
@@ -234,9 +278,11 @@ impl Elaborator<'_> {
             Some(StmtKind::Eval { split, .. }) => split.as_ref(),
             _ => None,
         };
+        let sized: Vec<SizedGraph> = sizes.into_iter().map(sized_graph).collect();
         Ok(EvalProgram {
             split: split.map_or_else(|| "eval".to_owned(), |split| split.name.clone()),
-            graph: result.unit.emitter.graph,
+            graph: full_graph(result.unit, &sized),
+            sized,
             feeds: result.feeds,
             metrics: result.metrics,
         })
@@ -315,12 +361,14 @@ impl Elaborator<'_> {
     fn assemble(
         &mut self,
         train: &Train,
-        result: PhaseResult,
+        SizedPhase { result, mut sizes }: SizedPhase,
         evals: Vec<EvalProgram>,
         settings: RunSettings,
     ) -> TrainProgram {
         let mut unit = result.unit;
         output_versions(&mut unit);
+        sizes.iter_mut().for_each(|(_, unit)| output_versions(unit));
+        let sized: Vec<SizedGraph> = sizes.into_iter().map(sized_graph).collect();
         let optimizers = self
             .optimizers
             .iter()
@@ -337,7 +385,8 @@ impl Elaborator<'_> {
             });
         TrainProgram {
             name: train.name.name.clone(),
-            step: unit.emitter.graph,
+            step: full_graph(unit, &sized),
+            sized,
             feeds: result.feeds,
             metrics: result.metrics,
             evals,
@@ -389,6 +438,20 @@ pub(super) fn output_versions(unit: &mut Unit) {
             unit.emitter.graph.output(kind, path.clone(), node);
         }
     }
+}
+
+fn sized_graph((batch, unit): (i64, Unit)) -> SizedGraph {
+    SizedGraph {
+        batch,
+        graph: unit.emitter.graph,
+    }
+}
+
+/// The graph for full batches.
+fn full_graph(unit: Unit, sized: &[SizedGraph]) -> Graph {
+    sized
+        .first()
+        .map_or(unit.emitter.graph, |full| full.graph.clone())
 }
 
 fn is_eval(stmt: &Stmt) -> bool {

@@ -11,6 +11,21 @@ pub trait DataCatalog {
     /// One sentence for the user: the file that is missing, or the argument that is wrong.
     fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String>;
 
+    /// How many samples a split has, of each class too, after stages that choose among them: `whole` of the whole data set,
+    /// `own` of the split alone.
+    ///
+    /// # Errors
+    /// One clause for the user: why it is not known.
+    fn count(
+        &self,
+        _source: &SourceSpec,
+        _whole: &[StageSpec],
+        _split: &str,
+        _own: &[StageSpec],
+    ) -> Result<SplitDescription, String> {
+        Err("only reading the data tells".to_owned())
+    }
+
     /// Whether a stage takes its arguments, and samples of these parts.
     ///
     /// # Errors

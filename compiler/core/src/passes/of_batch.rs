@@ -1,13 +1,19 @@
 //! A graph for one batch size.
 
+use super::primitives;
 use super::rewrite::Rewrite;
 use crate::graph::{Dim, Graph, Op, Region, Scalar, Scan, TensorType, TypeError};
 
-/// The same graph for batches of `batch` samples alone: no extent depends on the batch.
+/// The same graph for batches of `batch` samples alone: no extent depends on the batch. Joins along it and scatters into a
+/// row for each sample, whose sizes are then known, are said by operations that kernels are made for.
 ///
 /// # Errors
 /// Where an operation does not type with that size.
 pub fn of_batch(graph: &Graph, batch: i64) -> Result<Graph, TypeError> {
+    primitives::run(&with_size(graph, batch)?)
+}
+
+fn with_size(graph: &Graph, batch: i64) -> Result<Graph, TypeError> {
     let mut rewrite = Rewrite::new(graph);
     for (id, node) in graph.nodes.iter() {
         let inputs = rewrite.inputs(id)?;

@@ -5,6 +5,7 @@
 pub mod cost;
 mod interpret;
 mod names;
+mod one_size;
 mod size;
 mod text;
 mod verify;

@@ -119,3 +119,82 @@ fn labels_are_ints_and_mixup_makes_them_floats_over_classes() {
         assert!((loss - 10.0_f64.ln()).abs() < 1e-6, "{stage}: {loss}");
     }
 }
+
+/// Augmentation in a `data` item is for training: an `eval` reads samples, and labels, as they are.
+#[test]
+fn augmentation_is_for_steps() {
+    let text = HEAD.replace(
+        "mnist[\"\"]",
+        "mnist[\"\"] |> noise[5] |> mixup |> cutmix |> scale[2, 0]",
+    );
+    let text = format!(
+        "{text}train run {{
+          let net = Net
+          let opt = sgd(net)
+          step (x, y) in numbers.train |> batch[2] {{ minimize net(x) + mean(y) with opt }}
+          eval (x, y) in numbers.test |> batch[2] {{ report mean(x), classes = mean(f32(one_hot[10](y))) }}
+          eval own (x, y) in numbers.test |> noise[1] |> mixup |> batch[2] {{ report mean(x), soft = mean(y) }}
+        }}"
+    );
+    let program = programs::train_ok("run.dlm", &text);
+    let stages = |feed: &dlm_core::elaborate::program::Feed| -> Vec<String> {
+        let whole = program.datasets[feed.dataset].stages.iter();
+        whole
+            .chain(&feed.stages)
+            .map(|stage| stage.name.clone())
+            .collect()
+    };
+    assert_eq!(
+        stages(&program.feeds[0]),
+        ["noise", "mixup", "cutmix", "scale"]
+    );
+    assert_eq!(stages(&program.evals[0].feeds[0]), ["scale"]);
+    assert_eq!(
+        stages(&program.evals[1].feeds[0]),
+        ["scale", "noise", "mixup"]
+    );
+    let types = |feed: &dlm_core::elaborate::program::Feed| feed.inputs[1].ty.to_string();
+    assert_eq!(types(&program.feeds[0]), "f32[B, 10]");
+    assert_eq!(types(&program.evals[0].feeds[0]), "i32[B]");
+    assert_eq!(types(&program.evals[1].feeds[0]), "f32[B, 10]");
+}
+
+/// Counts of classes that nobody can tell are refused with the reason.
+#[test]
+fn counts_that_cannot_be_known_say_why() {
+    for (stages, why) in [
+        (
+            "mixup",
+            "`mixup` and `cutmix` make samples that are of several classes",
+        ),
+        (
+            "shuffle |> take[100]",
+            "`take` after `shuffle` takes other samples in each epoch",
+        ),
+        ("map[other]", "`map` may give other labels"),
+    ] {
+        let head = HEAD.replace("mnist[\"\"]", &format!("mnist[\"\"] |> {stages}"));
+        let head = format!(
+            "fn other(x: f32[..], y: i32) -> f32[..], i32 {{ return x, (y + 1) % 10 }}\n{head}"
+        );
+        let text = format!(
+            "{head}train run {{
+              let net = Net
+              let opt = sgd(net)
+              step (x, y) in numbers.train |> batch[2] {{
+                minimize net(x) * numbers.train.class_counts[0] with opt
+              }}
+            }}"
+        );
+        run_refused(&text, &["`.class_counts` of this data is not known", why]);
+    }
+    // All samples are still all, one hot or not.
+    for stages in ["take[100000]", "one_hot", "normalize[0.5, 0.5]", "noise[1]"] {
+        let head = HEAD.replace("mnist[\"\"]", &format!("mnist[\"\"] |> {stages}"));
+        let body = "minimize net(x) * numbers.train.class_counts[0] with opt";
+        programs::train_ok(
+            "run.dlm",
+            &train_text("sgd(net)", body).replace(HEAD, &head),
+        );
+    }
+}

@@ -17,6 +17,7 @@ mod random;
 mod reports;
 mod results;
 mod schedules;
+mod slices;
 mod state;
 mod training;
 mod weights;

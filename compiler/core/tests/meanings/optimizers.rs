@@ -227,8 +227,6 @@ fn every_optimizer_takes_the_common_statics() {
     agree("freeze", &frozen, &[2.0, 0.5, 3.0, 4.0]);
     let frozen = after(&format!("{rule}, freeze=[\"n*s\"]](net)"), 1);
     agree("a star crosses dots", &frozen, &[1.0, 1.0, 1.5, 4.0]);
-    let frozen = after(&format!("{rule}, freeze=[\"bias\"]](net)"), 1);
-    agree("full paths", &frozen, &p.map(|p| p * 0.5));
 }
 
 /// "… `clip_norm` (over all its parameters together)."
@@ -437,4 +435,93 @@ fn statics_of_rules_have_ranges() {
         let text = train_text(&format!("{optimizer}(net)"), "minimize net(x) ^ 2 with opt");
         run_refused(&text, &[what, "run.dlm:8:"]);
     }
+}
+
+/// So are those that every optimizer takes, whether or not a `minimize` uses it.
+#[test]
+fn universal_statics_have_ranges() {
+    for (given, what) in [
+        (
+            "clip_norm=0",
+            "`clip_norm` is a number above 0, and this is 0",
+        ),
+        (
+            "clip_value=-1",
+            "`clip_value` is a number above 0, and this is -1",
+        ),
+        (
+            "ema=1",
+            "`ema` is a number above 0 and below 1, and this is 1",
+        ),
+        (
+            "ema=0",
+            "`ema` is a number above 0 and below 1, and this is 0",
+        ),
+        (
+            "accumulate=0",
+            "`accumulate` is a whole number of steps, at least 1, and this is 0",
+        ),
+        ("accumulate=2.5", "at least 1, and this is 2.5"),
+        ("accumulate=true", "at least 1, and this is a bool"),
+    ] {
+        let text = train_text(
+            &format!("sgd[{given}](net)"),
+            "minimize net(x) ^ 2 with opt",
+        );
+        run_refused(&text, &[what, "run.dlm:8:17"]);
+        let unused = train_text(
+            &format!("sgd(net)\n  let other = sgd[{given}](net)"),
+            "minimize net(x) ^ 2 with opt",
+        );
+        run_refused(&unused, &[what, "run.dlm:9:19"]);
+    }
+}
+
+/// A pattern that fits no parameter of its optimizer would silently freeze nothing.
+#[test]
+fn patterns_fit_a_parameter() {
+    for (given, parts) in [
+        (
+            "freeze=[\"net.c.*\"]",
+            vec![
+                "no parameter of this optimizer fits \"net.c.*\"",
+                "net.a.weight",
+            ],
+        ),
+        (
+            "freeze=[\"net.a.wieght\"]",
+            vec!["did you mean `net.a.weight`"],
+        ),
+        (
+            "no_decay=\"a.bias\"",
+            vec!["`no_decay`", "did you mean `*.a.bias`"],
+        ),
+        ("freeze=[\"bias\"]", vec!["did you mean `*.bias`"]),
+    ] {
+        let opt = format!("let opt = sgd[{given}](net)");
+        run_refused(&parts_text(&opt, "minimize net(x) with opt"), &parts);
+    }
+}
+
+/// "A parameter in two is an error", also where no `minimize` uses the second.
+#[test]
+fn an_unused_optimizer_shares_nothing() {
+    let text = parts_text(
+        "let one = sgd(net)\n let two = sgd(net.b)",
+        "minimize net(x) with one",
+    );
+    run_refused(
+        &text,
+        &[
+            "run.dlm:15:16",
+            "net.b.weight",
+            "two optimizers",
+            "the other one",
+        ],
+    );
+    let text = parts_text(
+        "let one = sgd(net.b)\n let two = sgd(net)\n let three = sgd(net.a)",
+        "minimize net(x) with three",
+    );
+    run_refused(&text, &["run.dlm:15:16", "net.a.weight", "two optimizers"]);
 }

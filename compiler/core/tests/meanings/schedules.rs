@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::support::{Run, agree, run_of, train_text};
+use crate::support::{Run, agree, run_of, run_refused, train_text};
 
 /// What a schedule's rate comes to at each of the twelve steps of four epochs: with a constant gradient of 1, plain sgd
 /// moves by just that.
@@ -172,4 +172,46 @@ fn under_accumulate_they_are_read_at_the_update() {
         })
         .collect();
     agree("accumulate", &rates_of(&mut run), &expected);
+}
+
+/// Statics of schedules out of range are refused where they stand.
+#[test]
+fn statics_of_schedules_have_ranges() {
+    for (schedule, what) in [
+        ("staircase[0, 0.5]", "`every` is at least 1, and this is 0"),
+        (
+            "staircase[every=2, gamma=-1]",
+            "`gamma` is at least 0, and this is -1",
+        ),
+        ("multistep[[2], gamma=-1]", "`gamma` is at least 0"),
+        (
+            "exponential[-0.5]",
+            "`gamma` is at least 0, and this is -0.5",
+        ),
+        ("inverse[gamma=-1]", "`gamma` is at least 0"),
+        ("polynomial[power=-1]", "`power` is at least 0"),
+        ("polynomial[total=0]", "`total` is above 0, and this is 0"),
+        ("cosine[total=0]", "`total` is above 0, and this is 0"),
+        (
+            "cosine[per=\"epochs\"]",
+            "`per` is \"iter\" or \"epoch\", and this is \"epochs\"",
+        ),
+        (
+            "cosine_restarts[0]",
+            "`period` is at least 1, and this is 0",
+        ),
+        ("warmup[0]", "`n` is at least 1, and this is 0"),
+        ("one_cycle[total=-5]", "`total` is above 0, and this is -5"),
+        (
+            "plateau[\"loss\", factor=2]",
+            "`factor` is above 0 and below 1, and this is 2",
+        ),
+        ("plateau[\"loss\", patience=-1]", "`patience` is at least 0"),
+    ] {
+        let text = train_text(
+            &format!("sgd[lr=0.1 * {schedule}](net)"),
+            "minimize net(x) with opt",
+        );
+        run_refused(&text, &[what, "run.dlm:8:"]);
+    }
 }

@@ -12,6 +12,9 @@ use crate::tensor::DataType;
 /// The most elements a split may take: more is a slip of the pen.
 const MAX_ELEMENTS: u64 = 1 << 32;
 
+/// How it is written: a type for each part of a sample.
+const FORM: &str = "`synthetic[count, \"TYPE[sizes] LOW..HIGH\", …, seed=0]`, as `synthetic[64, \"f32[3, 32, 32]\", \"i32 0..10\"]`";
+
 struct Part {
     dtype: DataType,
     shape: Vec<u64>,
@@ -93,7 +96,7 @@ fn plan(source: &Invocation) -> Result<Plan, DataError> {
             }
             _ => true,
         });
-    let arguments = Arguments::new(&head, &["count", "seed"])?;
+    let arguments = Arguments::in_form(&head, &["count", "seed"], FORM)?;
     let count = arguments.required_integer("count", 1)?.unsigned_abs();
     let seed = arguments.integer("seed", 0)?.unwrap_or(0).unsigned_abs();
     let expected =

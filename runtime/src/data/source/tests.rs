@@ -388,3 +388,15 @@ fn bad_arguments() {
     ];
     insta::assert_snapshot!(cases.map(|case| errors(&case, &directory)).join("\n"));
 }
+
+#[test]
+fn synthetic_says_how_it_is_written() {
+    for arguments in [vec![], vec![text("f32[3]")]] {
+        let error = load(&Invocation::new("synthetic", arguments), Path::new("."));
+        let error = error.expect_err("no count").to_string();
+        assert!(
+            error.contains("synthetic[64, \"f32[3, 32, 32]\", \"i32 0..10\"]"),
+            "{error}"
+        );
+    }
+}

@@ -67,13 +67,12 @@ fn field(model: &Model, input: &str) -> Result<Field, Failure> {
     let ending = path
         .extension()
         .map(|ending| ending.to_string_lossy().to_lowercase());
-    let text = || Value::Text(input.to_string());
     let split = match ending.as_deref() {
         Some("png" | "jpg" | "jpeg") => Split::new(vec![image(model, path)?]),
-        Some("csv") => source(Invocation::new("csv", [text()]).with("label", Value::None))?,
-        Some("parquet") => source(Invocation::new("parquet", [text()]).with("label", Value::None))?,
-        Some("npy") => source(Invocation::new("npy", [text()]))?,
-        Some("safetensors") => source(Invocation::new("safetensors", [text()]))?,
+        Some("csv") => table(model, "csv", input)?,
+        Some("parquet") => table(model, "parquet", input)?,
+        Some("npy") => source(Invocation::new("npy", [text(input)]))?,
+        Some("safetensors") => source(Invocation::new("safetensors", [text(input)]))?,
         _ => {
             return Err(Failure::command_line(format!(
                 "`{input}` is no png, jpg, csv, parquet, npy or safetensors file"
@@ -92,6 +91,30 @@ fn field(model: &Model, input: &str) -> Result<Field, Failure> {
     split
         .and_then(|split| split.fields.into_iter().next())
         .ok_or_else(|| Failure::data(format!("`{input}` has no samples")))
+}
+
+fn text(input: &str) -> Value {
+    Value::Text(input.to_string())
+}
+
+/// A table of what the model takes, or of that with the labels that the run's table had, which are left out.
+fn table(model: &Model, kind: &str, input: &str) -> Result<Split, Failure> {
+    let all = Invocation::new(kind, [text(input)]);
+    let unlabeled = source(all.clone().with("label", Value::None));
+    let columns = model.source_shape.iter().product::<i64>() as usize;
+    if let Ok(split) = &unlabeled
+        && split.fields.first().map(Field::elements) == Some(columns)
+    {
+        return unlabeled;
+    }
+    let labeled = match &model.label {
+        Some(label) => all.with("label", label.clone()),
+        None => all,
+    };
+    match source(labeled) {
+        Ok(split) if split.fields.first().map(Field::elements) == Some(columns) => Ok(split),
+        _ => unlabeled,
+    }
 }
 
 fn source(invocation: Invocation) -> Result<Split, Failure> {

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dlm_core::elaborate::program::{Feed, StageSpec};
+use dlm_core::elaborate::program::{Feed, SourceSpec, StageSpec};
 use dlm_core::elaborate::{CallRequest, TrainProgram};
 use dlm_core::graph::{Dim, TensorType};
 use dlm_core::schedule::PersistentLayout;
 use dlm_grammar::ast::{File, ItemKind, StmtKind, Train};
 use dlm_runtime::call::{CallError, call};
 use dlm_runtime::checkpoint::{self, Tensors};
+use dlm_runtime::data::{Argument, Value};
 use dlm_runtime::program::Executable;
 use dlm_runtime::team::Team;
 use dlm_runtime::tensor::Tensor;
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
+use crate::pipeline::catalog::source_invocation;
 use crate::pipeline::frontend::Frontend;
 use crate::pipeline::lower::{link, optimise, plan};
 use crate::pipeline::mapping::Mappings;
@@ -39,6 +41,8 @@ pub struct Model {
     pub mappings: Mappings,
     /// The shape of the source's samples, before any stage.
     pub source_shape: Vec<i64>,
+    /// The column that the run's table had its labels in, where it said so.
+    pub label: Option<Value>,
     /// The characters of a text by their numbers; empty for other data.
     pub vocabulary: Vec<char>,
 }
@@ -86,6 +90,7 @@ impl Model {
                 .first()
                 .map(|part| part.shape.clone())
                 .unwrap_or_default(),
+            label: label(&dataset.source),
             vocabulary: saved.vocabulary(),
         })
     }
@@ -124,6 +129,23 @@ impl Model {
         }
         Tensor::new(dtype, shape, bytes).map_err(|error| wrong(&error))
     }
+}
+
+/// The column of a table's labels, as its source says it.
+fn label(source: &SourceSpec) -> Option<Value> {
+    let source = source_invocation(source);
+    let named = |argument: &&Argument| argument.name.as_deref() == Some("label");
+    let given = source.arguments.iter().find(named);
+    let unnamed = || {
+        source
+            .arguments
+            .iter()
+            .filter(|each| each.name.is_none())
+            .nth(1)
+    };
+    given
+        .or_else(unnamed)
+        .map(|argument| argument.value.clone())
 }
 
 fn compile(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::elaborate::program::{
-    DataSpec, EvalProgram, Feed, FeedInput, MetricKind, PlateauSpec, StageSpec, StateOwner,
+    EvalProgram, Feed, FeedInput, MetricKind, PlateauSpec, SourceSpec, StageSpec, StateOwner,
 };
 use dlm_core::graph::Graph;
 use dlm_core::schedule::PersistentLayout;
@@ -17,7 +17,7 @@ use dlm_runtime::session::{self, EvaluationPlan, JoinedMetric, PlateauPlan, Sess
 use crate::failure::Failure;
 use crate::pipeline::catalog::{Catalog, data_type, source_invocation};
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
-use crate::pipeline::lower::{link, optimise, plan as schedule};
+use crate::pipeline::lower::{link, optimise, plan as schedule, plan_alone};
 use crate::pipeline::mapping::Mappings;
 use crate::pipeline::source::Source;
 use crate::stages::Stages;
@@ -119,7 +119,7 @@ fn programs(
     layout: &PersistentLayout,
     stages: &mut Stages,
 ) -> Result<Vec<Executable>, Failure> {
-    let mut parts: Vec<(&Graph, usize)> = Vec::new();
+    let mut parts = Vec::new();
     let names: &[&str] = if train.trains() {
         &["init", "step"]
     } else {
@@ -127,32 +127,37 @@ fn programs(
     };
     for name in names {
         let part = Part::find(train, name)?;
-        parts.push((part.graph, part.batch));
+        parts.push(first(&part)?);
     }
     for eval in &train.evals {
         let part = Part::find(train, &eval.split)?;
-        parts.push((part.graph, part.batch));
+        parts.push(first(&part)?);
     }
     compiled(&parts, frontend, layout, stages)
 }
 
-/// A program of each graph for batches of up to so many samples.
+/// The part for its full batches, which are the first of those that it is for one by one.
+fn first<'a>(part: &Part<'a>) -> Result<Sized<'a>, Failure> {
+    let full = part.sized.first().map(|own| own.batch as usize);
+    part.for_size(full.unwrap_or(part.batch))
+}
+
+/// A graph, the size of a batch, and whether it is for that size alone.
+type Sized<'a> = (&'a Graph, usize, bool);
+
+/// A program of each graph for batches of up to so many samples, or of exactly so many.
 fn compiled(
-    parts: &[(&Graph, usize)],
+    parts: &[Sized],
     frontend: &Frontend,
     layout: &PersistentLayout,
     stages: &mut Stages,
 ) -> Result<Vec<Executable>, Failure> {
     let mut plans = Vec::with_capacity(parts.len());
-    for &(graph, batch) in parts {
+    let place = (&frontend.machine, &frontend.source);
+    for &(graph, batch, alone) in parts {
         let graph = optimise(graph, stages, |_, _| {})?;
-        plans.push(schedule(
-            &graph,
-            batch,
-            layout,
-            (&frontend.machine, &frontend.source),
-            stages,
-        )?);
+        let plan = if alone { plan_alone } else { schedule };
+        plans.push(plan(&graph, batch, layout, place, stages)?);
     }
     link(&plans.iter().collect::<Vec<_>>(), &frontend.machine, stages)
 }
@@ -184,8 +189,9 @@ impl Sizes<'_> {
             .map(|size| size as usize)
             .collect();
         if !missing.is_empty() {
-            let graph = Part::find(self.train, name)?.graph;
-            let parts: Vec<(&Graph, usize)> = missing.iter().map(|&size| (graph, size)).collect();
+            let part = Part::find(self.train, name)?;
+            let parts = missing.iter().map(|&size| part.for_size(size));
+            let parts = parts.collect::<Result<Vec<Sized>, Failure>>()?;
             programs.extend(compiled(&parts, self.frontend, self.layout, stages)?);
         }
         Ok(programs)
@@ -207,15 +213,33 @@ struct Data<'a> {
 
 impl Data<'_> {
     fn sets(&self, catalog: &Catalog) -> Result<Vec<Dataset>, Failure> {
-        let set = |spec: &DataSpec| {
-            let base: &Path = catalog.base(&spec.source);
-            let loaded = load(&source_invocation(&spec.source), base);
-            let mut dataset =
-                loaded.map_err(|error| self.source.bad_data(error, spec.source.span))?;
+        // Data sets of one source share its values.
+        let sources = self.train.datasets.iter().map(|spec| &spec.source);
+        let mut loaded: Vec<(&SourceSpec, Dataset)> = Vec::new();
+        let mut sets = Vec::with_capacity(self.train.datasets.len());
+        for spec in &self.train.datasets {
+            let known = loaded.iter().find(|(source, _)| **source == spec.source);
+            let mut dataset = match known {
+                Some((_, dataset)) => dataset.clone(),
+                None => {
+                    let dataset = self.load(&spec.source, catalog)?;
+                    let same = sources.clone().filter(|source| **source == spec.source);
+                    if same.count() > 1 {
+                        loaded.push((&spec.source, dataset.clone()));
+                    }
+                    dataset
+                }
+            };
             self.apply(&mut dataset, &spec.stages)?;
-            Ok(dataset)
-        };
-        self.train.datasets.iter().map(set).collect()
+            sets.push(dataset);
+        }
+        Ok(sets)
+    }
+
+    fn load(&self, source: &SourceSpec, catalog: &Catalog) -> Result<Dataset, Failure> {
+        let base: &Path = catalog.base(source);
+        let loaded = load(&source_invocation(source), base);
+        loaded.map_err(|error| self.source.bad_data(error, source.span))
     }
 
     /// Applies stages, each of whose mistakes is shown where it stands.

@@ -19,13 +19,18 @@ fn require(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     if !matches!(condition(a), Value::Bool(false)) {
         return Ok(value);
     }
-    let found = match value.as_float() {
-        Some(_) => format!(", and this is {}", value.described()),
-        None => String::new(),
-    };
     let place = place(e, &name, a.span);
-    let message = format!("`{name}` {wanted}{found}");
+    let message = format!("`{name}` {wanted}{}", found(&value));
     Err(e.report(error(codes::STATIC_RANGE, place, message)))
+}
+
+/// What was given instead, where it can be said in a word.
+fn found(value: &Value) -> String {
+    match (value.as_float(), value.as_text()) {
+        (Some(_), _) => format!(", and this is {}", value.described()),
+        (None, Some(text)) => format!(", and this is \"{text}\""),
+        (None, None) => String::new(),
+    }
 }
 
 fn condition(a: &Arguments) -> &Value {
