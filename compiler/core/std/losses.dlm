@@ -40,10 +40,15 @@ fn _counted[weight, ignore, axis: int](logits: f32[..], hit: bool[..], y: i32[..
   return counts * sum[axis](where(hit, _class_weights[axis, weight](logits), 0))
 }
 
-# -(y log p + (1 - y) log(1 - p)) of probabilities; logarithms are cut at -100, as in PyTorch
+# -(y log p + (1 - y) log(1 - p)) of probabilities; logarithms are cut at -100, as in PyTorch, and have no gradient there
 fn bce(p: f32[..], y: f32[..]) -> f32 {
   let t = _like(p, y)
-  return -mean(t * maximum(log(p), -100) + (1 - t) * maximum(log(1 - p), -100))
+  return -mean(t * _cut_log(p) + (1 - t) * _cut_log(1 - p))
+}
+
+# log(p), at least -100; a saturated sigmoid gives 0, whose logarithm has neither a value nor a gradient
+fn _cut_log(p: f32[..]) -> f32[..] {
+  return where(p > 0, maximum(log(where(p > 0, p, 1)), -100), -100 + 0 * p)
 }
 
 # bce(sigmoid(x), y) without overflow; `pos_weight` multiplies the losses of positives,

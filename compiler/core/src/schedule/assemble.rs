@@ -7,6 +7,7 @@ use super::copies;
 use super::fuse::{Fusion, Group, fuse};
 use super::lanes::Lanes;
 use super::layout::channels_inside;
+use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
 use super::padded::padded;
@@ -235,6 +236,8 @@ fn ready(
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;
     let graph = copied.as_ref().unwrap_or(graph);
+    let short = long_sums(graph, &attempt.lanes(graph)).map_err(fault)?;
+    let graph = short.as_ref().unwrap_or(graph);
     let (graph, kept) = copies::arranged(graph, &attempt.lanes(graph)).map_err(fault)?;
     let (graph, mut kept) = match attempt.plain {
         true => padded(&graph, &attempt.lanes(&graph), &kept).map_err(fault)?,

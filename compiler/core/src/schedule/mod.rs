@@ -13,6 +13,7 @@ mod forming;
 mod fuse;
 mod lanes;
 mod layout;
+mod long_sums;
 mod loops;
 mod lower;
 mod memory;

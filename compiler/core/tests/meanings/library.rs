@@ -673,3 +673,18 @@ fn upsample_takes_one_to_three_axes() {
     );
     check(&text(&same), &[X], &[0.0; 24]);
 }
+
+/// What a saturated sigmoid gives has a loss of at most 100, and no gradient.
+#[test]
+fn bce_of_a_saturated_sigmoid_has_a_gradient() {
+    let x: Given<'_> = ("x", DType::F32, &[4], &[400.0, -400.0, 400.0, 0.0]);
+    let y: Given<'_> = ("y", DType::F32, &[4], &[1.0, 0.0, 0.0, 1.0]);
+    let case = |expr: &str| format!("fn case(x: f32[4], y: f32[4]) {{ return {expr} }}");
+    let value = (0.0 + 0.0 + 100.0 + 2.0_f64.ln()) / 4.0;
+    check(&case("bce(sigmoid(x), y)"), &[x, y], &[value]);
+    check(
+        &case("grad(bce(sigmoid(x), y), x)"),
+        &[x, y],
+        &[0.0, 0.0, 0.0, -0.125],
+    );
+}

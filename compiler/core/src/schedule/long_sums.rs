@@ -1,0 +1,179 @@
+//! Long sums in two stages. One accumulator that takes hundreds of thousands of values loses digits with each, and at 2^24
+//! takes no ones any more; it is also one lane of one thread. The first stage adds up columns, side by side in vectors, the
+//! second the columns' sums: neither adds more than about the root of all (blocked summation; Higham 1993).
+
+use super::lanes::Lanes;
+use crate::graph::{
+    AxisIndex, Contraction, DType, Dim, Graph, NodeId, Op, ReduceOp, Scalar, TypeError, View,
+};
+use crate::passes::Rewrite;
+use dlm_grammar::Span;
+
+/// Values that one accumulator takes at most.
+const MOST: i64 = 1 << 12;
+/// The fewest columns.
+const COLUMNS: i64 = 16;
+
+/// The graph with long sums in two stages; none where there is none.
+///
+/// # Errors
+/// None in truth.
+pub fn long_sums(graph: &Graph, lanes: &Lanes) -> Result<Option<Graph>, TypeError> {
+    let is_long = |(id, _): (NodeId, _)| {
+        long_reduce(graph, lanes, id).is_some() || long_product(graph, lanes, id).is_some()
+    };
+    if !graph.nodes.iter().any(is_long) {
+        return Ok(None);
+    }
+    let mut rewrite = Rewrite::new(graph);
+    for (id, node) in graph.nodes.iter() {
+        let inputs = rewrite.inputs(id)?;
+        if let Some(axes) = long_reduce(graph, lanes, id) {
+            let lane = lanes.axis(node.inputs[0]);
+            let new = in_stages(&mut rewrite.new, inputs[0], axes, lane, node.span)?;
+            rewrite.set(id, new);
+        } else if let Some((contraction, variable)) = long_product(graph, lanes, id) {
+            let new = by_columns(&mut rewrite.new, contraction, variable, &inputs, node.span)?;
+            rewrite.set(id, new);
+        } else {
+            rewrite.copy(id)?;
+        }
+    }
+    rewrite.finish().map(Some)
+}
+
+/// The axes of a sum of floats that one accumulator would take too many values of.
+fn long_reduce<'g>(graph: &'g Graph, lanes: &Lanes, id: NodeId) -> Option<&'g [usize]> {
+    let node = &graph.nodes[id];
+    let Op::Reduce {
+        op: ReduceOp::Sum,
+        axes,
+    } = &node.op
+    else {
+        return None;
+    };
+    let input = node.inputs[0];
+    let lane = lanes.axis(input);
+    let long = node.ty.dtype == DType::F32 && count(graph.shape(input), axes, lane)? > MOST;
+    long.then_some(axes)
+}
+
+/// How many values an accumulator takes; samples in lanes have one each.
+fn count(shape: &[Dim], axes: &[usize], lane: Option<usize>) -> Option<i64> {
+    let own = axes.iter().filter(|&&axis| Some(axis) != lane);
+    own.map(|&axis| shape[axis].known()).product()
+}
+
+/// The sum over columns, then of the columns' sums.
+fn in_stages(
+    graph: &mut Graph,
+    x: NodeId,
+    axes: &[usize],
+    lane: Option<usize>,
+    span: Span,
+) -> Result<NodeId, TypeError> {
+    let shape = graph.shape(x).to_vec();
+    if count(&shape, axes, lane).is_none_or(|count| count <= MOST) {
+        return graph.reduce(ReduceOp::Sum, x, axes, span);
+    }
+    let extent = |axis: usize| shape[axis].known().unwrap_or(1);
+    let own = axes.iter().copied().filter(|&axis| Some(axis) != lane);
+    let Some(last) = own.max_by_key(|&axis| (extent(axis) >= COLUMNS, axis)) else {
+        return graph.reduce(ReduceOp::Sum, x, axes, span);
+    };
+    if extent(last) > MOST {
+        let split = split(graph, x, last, span)?;
+        let later = |axis: usize| axis + usize::from(axis > last);
+        let mut axes: Vec<usize> = axes.iter().map(|&axis| later(axis)).collect();
+        axes.push(last + 1);
+        let lane = lane.map(later);
+        return in_stages(graph, split, &axes, lane, span);
+    }
+    let first: Vec<usize> = axes
+        .iter()
+        .copied()
+        .filter(|&axis| axis != last && Some(axis) != lane)
+        .collect();
+    let columns = in_stages(graph, x, &first, lane, span)?;
+    let place = |axis: usize| axis - first.iter().filter(|&&gone| gone < axis).count();
+    let rest = axes.iter().copied().filter(|axis| !first.contains(axis));
+    let rest: Vec<usize> = rest.map(place).collect();
+    graph.reduce(ReduceOp::Sum, columns, &rest, span)
+}
+
+/// Columns into which so many values are laid out.
+fn columns(extent: i64) -> i64 {
+    (extent as f64)
+        .sqrt()
+        .ceil()
+        .max(COLUMNS as f64)
+        .min(MOST as f64) as i64
+}
+
+/// An axis as rows and columns; behind its end there are zeros.
+fn split(graph: &mut Graph, x: NodeId, axis: usize, span: Span) -> Result<NodeId, TypeError> {
+    let mut shape = graph.shape(x).to_vec();
+    let extent = shape[axis].known().unwrap_or(1);
+    let columns = (columns(extent) as u64).next_multiple_of(COLUMNS as u64) as i64;
+    shape[axis] = Dim::fixed((extent as u64).div_ceil(columns as u64) as i64);
+    shape.insert(axis + 1, Dim::fixed(columns));
+    let later = |own: usize| AxisIndex::variable(own + usize::from(own > axis));
+    let mut index: Vec<AxisIndex> = (0..shape.len() - 1).map(later).collect();
+    index[axis] = AxisIndex::affine(&[(axis, columns), (axis + 1, 1)], 0, 1);
+    let view = View {
+        shape,
+        index,
+        fill: Scalar::zero(DType::F32),
+    };
+    graph.view(x, view, span)
+}
+
+/// A product that sums over one long axis alone, with its reduced variable.
+fn long_product<'g>(
+    graph: &'g Graph,
+    lanes: &Lanes,
+    id: NodeId,
+) -> Option<(&'g Contraction, usize)> {
+    let node = &graph.nodes[id];
+    let Op::Contract(contraction) = &node.op else {
+        return None;
+    };
+    let [only] = contraction.reduced.as_slice() else {
+        return None;
+    };
+    let variable = contraction.shape.len();
+    let in_lanes = |(axes, &input): (&Vec<AxisIndex>, &NodeId)| {
+        lanes
+            .axis(input)
+            .is_some_and(|lane| axes[lane].coefficient(variable) != 0)
+    };
+    let mut operands = contraction.operands.iter().zip(&node.inputs);
+    let simple = |axis: &AxisIndex| axis.coefficient(variable) == 0 || axis.as_variable().is_some();
+    let long = node.ty.dtype == DType::F32
+        && only.known()? > MOST
+        && contraction.operands.iter().flatten().all(simple)
+        && !operands.any(in_lanes);
+    long.then_some((contraction, variable))
+}
+
+/// The product of each column of what is summed over, then the sum of these.
+fn by_columns(
+    graph: &mut Graph,
+    contraction: &Contraction,
+    variable: usize,
+    inputs: &[NodeId],
+    span: Span,
+) -> Result<NodeId, TypeError> {
+    let extent = contraction.reduced[0].known().unwrap_or(1);
+    let columns = columns(extent);
+    let mut new = contraction.clone();
+    new.shape.push(Dim::fixed(columns));
+    new.reduced[0] = Dim::fixed((extent as u64).div_ceil(columns as u64) as i64);
+    for axis in new.operands.iter_mut().flatten() {
+        if axis.coefficient(variable) != 0 {
+            *axis = AxisIndex::affine(&[(variable, 1), (variable + 1, columns)], 0, 1);
+        }
+    }
+    let parts = graph.add(Op::Contract(new), inputs, span)?;
+    graph.reduce(ReduceOp::Sum, parts, &[variable], span)
+}
