@@ -16,6 +16,7 @@ mod layout;
 mod loops;
 mod lower;
 mod memory;
+mod outer;
 mod padded;
 mod position;
 mod symbols;
