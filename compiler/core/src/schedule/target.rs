@@ -88,6 +88,8 @@ impl Target {
             0 | 1 => 1,
             2..=4 => 4,
             5..=8 => 8,
+            // One whole block would leave all workers but one without work.
+            _ if batch < 2 * self.block => self.block.min(8),
             _ => self.block,
         }
     }

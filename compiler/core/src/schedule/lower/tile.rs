@@ -68,6 +68,8 @@ struct Shape {
     along_last: bool,
     /// Whether vectors run along what is summed over.
     across: bool,
+    /// Whether vectors run along the channels of a turned operand: many sums of a rest are as fast as a whole tile's.
+    along_channels: bool,
     /// The axis whose range tasks divide, where they do.
     ranged: usize,
 }
@@ -79,6 +81,7 @@ impl Shape {
         for (single, &edged) in self.single.iter_mut().zip(&self.edged) {
             *single |= edged;
         }
+        self.along_channels = true;
         self.extents[outer.axis] /= outer.width as i64;
         self.single[outer.axis] = true;
         self.vector = [0, 1].map(|operand| operand == outer.operand);
@@ -231,6 +234,7 @@ fn describe(
         block: cx.block,
         along_last: false,
         across: false,
+        along_channels: false,
         ranged: 0,
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
@@ -531,6 +535,9 @@ fn stream_cycles(cx: &Context<'_>, shape: &Shape, parts: usize, loads: &[usize])
     bytes as f64 / SECOND_CACHE
 }
 
+/// Cycles until a sum can be added to again.
+const LATENCY: usize = 4;
+
 /// Bytes a cycle that the second cache gives.
 const SECOND_CACHE: f64 = 20.0;
 
@@ -585,7 +592,7 @@ fn cost(
     let cycles = [
         sums as f64 / 2.0,
         load as f64 / 2.0,
-        4.0,
+        LATENCY as f64,
         (cx.target.fma_instructions * sums + load + 3) as f64 / 6.0,
         stream_cycles(cx, shape, parts, &loads),
     ];
@@ -602,6 +609,10 @@ fn cost(
     let cycles = cycles.into_iter().fold(0.0, f64::max) + missed;
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
+        let rest = extent as usize % factor;
+        if shape.along_channels && rest * sums / factor >= 2 * LATENCY {
+            continue;
+        }
         let tiles = extent.max(1) as usize / factor
             + usize::from(!(extent as usize).is_multiple_of(factor));
         useful *= extent as f64 / (tiles * factor) as f64;
