@@ -13,26 +13,27 @@ use dlm_core::schedule::{PersistentLayout, Target, schedule};
 #[path = "programs/library.rs"]
 mod library;
 
-/// Bodies over `x: f32[B, 16, 6, 5]`, and whether a weight gradient is a sum of outer products with AVX2.
+/// Bodies over `x: f32[B, 16, 8, 9]`, and whether a weight gradient is a sum of outer products with AVX2.
 const BODIES: &[(&str, bool)] = &[
     ("x |> Conv2d[8, 3, pad=1]", true),
     ("x |> Conv2d[6, 3, pad=1, stride=2] |> relu", true),
-    ("x |> Conv2d[16, 5, pad=2, stride=3]", true),
     ("x |> Conv2d[24, 2, stride=2]", true),
     ("x |> Conv2d[5, 3, pad=2, dilation=2]", true),
     ("x |> Conv2d[8, 1, stride=2]", false),
     (
         "x |> ConvTranspose2d[8, 3, stride=2, pad=1, output_pad=1]",
-        true,
+        false,
     ),
-    ("x |> relu |> max_pool2d[2] |> Conv2d[12, 2]", true),
+    ("x |> relu |> max_pool2d[2] |> Conv2d[12, 2, pad=1]", true),
     ("x |> Conv2d[16, 3, groups=16]", false),
-    ("x |> Conv2d[40, 1] |> relu |> Conv2d[32, 3]", true),
+    ("x |> Conv2d[24, 1] |> relu |> Conv2d[8, 3]", true),
+    // Weights that are copied for the order of their sums.
+    ("x |> Conv2d[128, 3]", true),
 ];
 
 fn callable(body: &str, samples: i64) -> Result<Callable, String> {
-    let text = format!("block Case(x: f32[B, 16, 6, 5]) {{ return {body} }}");
-    let dims = [samples, 16, 6, 5].map(Dim::fixed);
+    let text = format!("block Case(x: f32[B, 16, 8, 9]) {{ return {body} }}");
+    let dims = [samples, 16, 8, 9].map(Dim::fixed);
     let x = TensorType::new(DType::F32, dims.to_vec());
     library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]))
 }
@@ -45,7 +46,7 @@ fn planned(body: &str, samples: i64, target: &Target) -> Result<Plan, String> {
     given.insert("seed".into(), Tensor::scalar(0.0));
     let initial = eval::evaluate_single(&callable.init, 1, &given).expect("initial values");
     given.extend(initial);
-    given.insert("x".into(), library::values("x", &[samples, 16, 6, 5], 1));
+    given.insert("x".into(), library::values("x", &[samples, 16, 8, 9], 1));
     let dims = callable.results[0].shape.iter();
     let shape: Vec<i64> = dims.map(|dim| dim.at(1)).collect();
     given.insert("cotangent".into(), library::values("cotangent", &shape, 2));
@@ -71,20 +72,13 @@ fn has(plan: &Plan, name: &str) -> bool {
 fn gradients_of_convolutions_are_those_of_the_graph() {
     let mut failures = Vec::new();
     for &(body, turned) in BODIES {
-        for samples in [19, 35] {
-            for target in [Target::avx2(), Target::vector128()] {
-                match planned(body, samples, &target) {
-                    Ok(plan) if target == Target::avx2() && has(&plan, "turned") != turned => {
-                        failures.push(format!("{body}: turned is not {turned}"));
-                    }
-                    Ok(_) => {}
-                    Err(reason) => {
-                        failures.push(format!(
-                            "{body}, {samples} samples, {}: {reason}",
-                            target.name
-                        ));
-                    }
+        for target in [Target::avx2(), Target::vector128()] {
+            match planned(body, 19, &target) {
+                Ok(plan) if target == Target::avx2() && has(&plan, "turned") != turned => {
+                    failures.push(format!("{body}: turned is not {turned}"));
                 }
+                Ok(_) => {}
+                Err(reason) => failures.push(format!("{body}, {}: {reason}", target.name)),
             }
         }
     }
