@@ -9,13 +9,13 @@ use super::lanes::Lanes;
 use super::layout::channels_inside;
 use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
-use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout};
+use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout, lower_turn};
 use super::padded::padded;
 use super::sequences::of_sequences;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
-use crate::graph::{Graph, NodeId, Op, TypeError};
+use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
 use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
@@ -119,7 +119,7 @@ fn attempted(
 ) -> Result<Plan, ScheduleError> {
     let mut attempt = first;
     loop {
-        let (ready, kept) = ready(graph, target, &attempt)?;
+        let (ready, kept) = ready(graph, (target, batch), &attempt)?;
         let planned = plan(
             &ready,
             &attempt.lanes(&ready),
@@ -149,13 +149,9 @@ fn plan(
 ) -> Result<Plan, ScheduleError> {
     let fusion = fuse(graph, lanes, target, kept);
     let loops = loops(graph, lanes, &fusion, target);
-    let units = units(graph, lanes, &fusion, &loops);
+    let (batch, block) = batch_and_block(lanes, target, batch);
+    let units = units(graph, lanes, &fusion, &loops, (target, block));
     let index = UnitIndex::new(graph, &fusion, &units);
-    let batch = lanes
-        .extent
-        .map_or(1, |extent| extent.known().map_or(batch, |n| n as usize))
-        .max(1);
-    let block = target.block_lanes(batch);
     let sources = Sources {
         graph,
         lanes,
@@ -197,6 +193,7 @@ fn plan(
         buffer_of: &buffers.of,
         partial_of: &buffers.partials,
         relayout_of: &buffers.relayouts,
+        turned_of: &buffers.turned,
         buffers: &buffers.all,
         channels_inside: &inside,
         plan: &graph.name,
@@ -216,6 +213,13 @@ fn plan(
     as_chosen(plan, target)
 }
 
+/// The largest batch, and the samples of a block.
+fn batch_and_block(lanes: &Lanes, target: &Target, batch: usize) -> (usize, usize) {
+    let known = |extent: Dim| extent.known().map_or(batch, |known| known as usize);
+    let batch = lanes.extent.map_or(1, known).max(1);
+    (batch, target.block_lanes(batch))
+}
+
 fn nowhere(error: LowerError) -> ScheduleError {
     ScheduleError {
         error,
@@ -227,7 +231,7 @@ fn nowhere(error: LowerError) -> ScheduleError {
 /// and the copies among its nodes.
 fn ready(
     graph: &Graph,
-    target: &Target,
+    (target, batch): (&Target, usize),
     attempt: &Attempt,
 ) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
     let flat = written_out(graph, target, attempt.written_out)
@@ -238,7 +242,9 @@ fn ready(
     let graph = copied.as_ref().unwrap_or(graph);
     let short = long_sums(graph, &attempt.lanes(graph)).map_err(fault)?;
     let graph = short.as_ref().unwrap_or(graph);
-    let (graph, kept) = copies::arranged(graph, &attempt.lanes(graph)).map_err(fault)?;
+    let lanes = attempt.lanes(graph);
+    let (_, block) = batch_and_block(&lanes, target, batch);
+    let (graph, kept) = copies::arranged(graph, &lanes, (target, block)).map_err(fault)?;
     let (graph, mut kept) = match attempt.plain {
         true => padded(&graph, &attempt.lanes(&graph), &kept).map_err(fault)?,
         false => (graph, kept),
@@ -392,6 +398,13 @@ impl<'a> Assembler<'a> {
                 what: "a loop here".into(),
                 node: self.fusion.groups[*number].outputs[0],
             }),
+            Work::Turn(anchor) => match context.turned(*anchor) {
+                Some((outer, to)) => lower_turn(context, *anchor, outer, to),
+                None => Err(LowerError::Unsupported {
+                    what: "a turned operand here".into(),
+                    node: *anchor,
+                }),
+            },
             Work::Relayout(node) => lower_relayout(
                 context,
                 *node,
@@ -411,7 +424,7 @@ impl<'a> Assembler<'a> {
             (_, Work::Group(number) | Work::Partial(number) | Work::Loop(number)) => {
                 self.fusion.groups[*number].outputs[0]
             }
-            (_, Work::Relayout(node)) => *node,
+            (_, Work::Relayout(node) | Work::Turn(node)) => *node,
         };
         self.graph.nodes[node].span
     }

@@ -4,6 +4,7 @@ use super::fuse::{Fusion, root};
 use super::lanes::Lanes;
 use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
+use super::outer::outer;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
@@ -89,6 +90,8 @@ pub struct Buffers {
     pub partials: IndexMap<NodeId, BufferId>,
     /// Of each plain copy.
     pub relayouts: IndexMap<NodeId, BufferId>,
+    /// Of each turned operand, by anchor.
+    pub turned: IndexMap<NodeId, BufferId>,
     /// What enters.
     pub inputs: Vec<Port<InputKind>>,
     /// What leaves.
@@ -384,6 +387,14 @@ impl Buffers {
                 self.relayouts.insert(node, id);
                 uses.insert(id, by(&|unit| unit.reads.contains(&node)));
             }
+            Work::Turn(anchor) => {
+                let id = self.turned(sources, anchor);
+                let reads = |unit: &Unit| match unit.work {
+                    Work::Partial(number) => sources.fusion.groups[number].anchor == Some(anchor),
+                    _ => false,
+                };
+                uses.insert(id, by(&reads));
+            }
             Work::Loop(number) => {
                 let own = loop_buffers(sources, self, &sources.loops[&number]);
                 for id in own.own() {
@@ -393,6 +404,19 @@ impl Buffers {
             }
             Work::Group(_) => {}
         }
+    }
+
+    /// The memory of an anchor's turned operand: that of a block, which only the next kernel reads.
+    fn turned(&mut self, sources: &Sources<'_>, anchor: NodeId) -> BufferId {
+        let node = &sources.graph.nodes[anchor];
+        let (lanes, target) = (sources.lanes, sources.target);
+        let outer = outer(sources.graph, lanes, target, sources.block, anchor);
+        let input = node.inputs[outer.map_or(0, |outer| outer.operand)];
+        let name = format!("turned{}", anchor.as_u32());
+        let lane = sources.in_lanes(input);
+        let id = self.add(sources, input, name, Space::Scratch, lane);
+        self.turned.insert(anchor, id);
+        id
     }
 
     fn ports(&mut self, sources: &Sources<'_>, uses: &mut Uses) {

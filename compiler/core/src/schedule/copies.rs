@@ -4,10 +4,13 @@
 //! |---|---|---|
 //! | over samples and rounds, `sum over t, b of g[t, b, i] * x[t, b, j]` | one cache line in each of the rounds, all of them in the same few sets of a cache | the rounds of an element lie together |
 //! | with a large matrix along its columns, `sum over i of g[t, b, i] * w[i, j]` | a few columns of every row, again and again | the transposed matrix, along its rows |
+//! | with the weights of a convolution, `sum over c of x[b, c, ..] * w[o, c, ky, kx]`, tap by tap | one of the taps of every channel, and the cache lines of all | each tap's channels lie together |
 //!
 //! A copy costs one pass over the operand, and is made where the product goes over it many times.
 
 use super::lanes::{ContractionLanes, Lanes};
+use super::outer::outer;
+use super::target::Target;
 use crate::graph::scan::{Role, arguments};
 use crate::graph::{
     AxisIndex, Contraction, Dim, Graph, NodeId, Op, Region, Scalar, Scan, TypeError, View,
@@ -28,7 +31,11 @@ const LARGE: i64 = 1 << 14;
 ///
 /// # Errors
 /// None in truth.
-pub fn arranged(graph: &Graph, lanes: &Lanes) -> Result<(Graph, BTreeSet<NodeId>), TypeError> {
+pub fn arranged(
+    graph: &Graph,
+    lanes: &Lanes,
+    (target, block): (&Target, usize),
+) -> Result<(Graph, BTreeSet<NodeId>), TypeError> {
     let mut copies = BTreeSet::new();
     let mut loops: BTreeMap<NodeId, (Scan, Vec<NodeId>)> = BTreeMap::new();
     let mut rewrite = Rewrite::new(graph);
@@ -36,9 +43,15 @@ pub fn arranged(graph: &Graph, lanes: &Lanes) -> Result<(Graph, BTreeSet<NodeId>
         let inputs = rewrite.inputs(id)?;
         let (op, inputs) = match &node.op {
             Op::Contract(own) if own.operands.len() == 2 => {
+                // A turned operand has an order of its own.
+                let outer = outer(graph, lanes, target, block, id);
+                let turned = outer.map(|outer| outer.operand);
                 let mut contraction = own.clone();
                 let mut inputs = inputs.to_vec();
                 for (operand, input) in inputs.iter_mut().enumerate() {
+                    if turned == Some(operand) {
+                        continue;
+                    }
                     let order = order(graph, lanes, &node.inputs, own, operand);
                     if let Some(order) = order {
                         let new = &mut rewrite.new;
@@ -84,8 +97,8 @@ fn order(
         }
         ContractionLanes::Along(lane) if lanes.axis(inputs[operand]).is_none() => {
             let shape = &graph.nodes[inputs[operand]].ty.shape;
-            let passes = passes(contraction, operand, lane);
-            (passes >= PASSES && is_turned(contraction, operand, shape)).then(|| vec![1, 0])
+            let order = summed_last(contraction, operand, shape);
+            order.filter(|_| passes(contraction, operand, lane) >= PASSES)
         }
         _ => None,
     }
@@ -156,6 +169,27 @@ fn is_turned(contraction: &Contraction, operand: usize, shape: &[Dim]) -> bool {
         _ => false,
     };
     turned && elements.is_some_and(|elements| elements >= LARGE)
+}
+
+/// The order of axes in which what is summed over most lies together, where an operand is large and has another.
+fn summed_last(contraction: &Contraction, operand: usize, shape: &[Dim]) -> Option<Vec<usize>> {
+    let rank = contraction.shape.len();
+    let variables = variables(contraction, operand, shape)?;
+    let extents: Vec<i64> = shape.iter().map(|dim| dim.known()).collect::<Option<_>>()?;
+    let (summed, mut order): (Vec<usize>, Vec<usize>) =
+        (0..shape.len()).partition(|&axis| variables[axis] >= rank);
+    let last = summed
+        .iter()
+        .copied()
+        .max_by_key(|&axis| (extents[axis], axis))?;
+    let is_last = extents[last + 1..].iter().all(|&extent| extent == 1);
+    let elements: i64 = extents.iter().product();
+    if order.is_empty() || is_last || elements < LARGE {
+        return None;
+    }
+    order.extend(summed.into_iter().filter(|&axis| axis != last));
+    order.push(last);
+    Some(order)
 }
 
 fn permuted(

@@ -957,7 +957,7 @@ fn equal_parts(
 }
 
 /// Whether an epilogue reads its anchor at its own element (of each part).
-fn is_identity(place: &AnchorPlace) -> bool {
+pub fn is_identity(place: &AnchorPlace) -> bool {
     let mut next = 0;
     place.windows.is_empty()
         && place.positions.iter().all(|position| match position {

@@ -99,7 +99,7 @@ fn plan(graph: &Graph, lanes: &Lanes, node: NodeId, target: &Target) -> Option<L
         return None;
     }
     let fusion = fuse(body, &body_lanes, target, &BTreeSet::new());
-    let mut order = units(body, &body_lanes, &fusion, &Loops::new());
+    let mut order = units(body, &body_lanes, &fusion, &Loops::new(), (target, 0));
     order.sort_by_key(|unit| unit.phase);
     let simple = order.iter().all(|unit| matches!(unit.work, Work::Group(_)));
     let in_blocks = order.iter().all(|unit| unit.in_blocks && unit.phase == 0);
@@ -405,6 +405,7 @@ impl Lowerer<'_> {
             buffer_of: &self.made.of,
             partial_of: &nothing,
             relayout_of: &nothing,
+            turned_of: &nothing,
             whole: true,
             ..*outer
         };
@@ -528,6 +529,7 @@ impl Lowerer<'_> {
             buffer_of: &buffer_of,
             partial_of: &nothing,
             relayout_of: &nothing,
+            turned_of: &nothing,
             whole: true,
             ..*self.outer
         };

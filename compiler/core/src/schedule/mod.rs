@@ -17,6 +17,7 @@ mod long_sums;
 mod loops;
 mod lower;
 mod memory;
+mod outer;
 mod padded;
 mod position;
 mod sequences;

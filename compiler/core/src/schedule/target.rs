@@ -24,6 +24,8 @@ pub struct Target {
     pub block_tasks: usize,
     /// Vector multiply-adds that one accumulator needs before summing its lanes at the end is cheap.
     pub lane_sum_work: i64,
+    /// Multiply-adds that each element of a product's operand must serve, so that turning the operand pays.
+    pub turn_reuse: i64,
     /// Multiply-adds that a body of unrolled reduction rounds holds at most.
     pub unrolled_body: usize,
     /// Tiles that are not the cost model's choice.
@@ -43,6 +45,7 @@ impl Target {
             block: 8,
             block_tasks: 16,
             lane_sum_work: 32,
+            turn_reuse: 256,
             unrolled_body: 96,
             choices: Choices::default(),
         }
@@ -56,6 +59,7 @@ impl Target {
             spare: 1,
             fma_instructions: 1,
             block: 16,
+            turn_reuse: 32,
             ..Target::vector128()
         }
     }
@@ -84,6 +88,8 @@ impl Target {
             0 | 1 => 1,
             2..=4 => 4,
             5..=8 => 8,
+            // One whole block would leave all workers but one without work.
+            _ if batch < 2 * self.block => self.block.min(8),
             _ => self.block,
         }
     }

@@ -6,6 +6,8 @@
 use super::fuse::{Fusion, Group, Strategy, leaves, leaves_of, rows_over_batch};
 use super::lanes::Lanes;
 use super::loops::Loops;
+use super::outer::{outer, sources};
+use super::target::Target;
 use crate::graph::{Graph, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +20,8 @@ pub enum Work {
     Partial(usize),
     /// A plain copy of a value in lanes.
     Relayout(NodeId),
+    /// A block of the operand of that anchor, turned for its part of the anchor's sum.
+    Turn(NodeId),
     /// The loop whose results are the outputs of the group of that number.
     Loop(usize),
 }
@@ -36,12 +40,20 @@ pub struct Unit {
 }
 
 /// The units of all groups, each after what it reads.
-pub fn units(graph: &Graph, lanes: &Lanes, fusion: &Fusion, loops: &Loops) -> Vec<Unit> {
+pub fn units(
+    graph: &Graph,
+    lanes: &Lanes,
+    fusion: &Fusion,
+    loops: &Loops,
+    (target, block): (&Target, usize),
+) -> Vec<Unit> {
     let mut builder = Builder {
         graph,
         lanes,
         fusion,
         loops,
+        target,
+        block,
         units: Vec::new(),
         made: BTreeMap::new(),
     };
@@ -56,6 +68,8 @@ struct Builder<'a> {
     lanes: &'a Lanes,
     fusion: &'a Fusion,
     loops: &'a Loops,
+    target: &'a Target,
+    block: usize,
     units: Vec<Unit>,
     /// The unit that makes each stored value.
     made: BTreeMap<NodeId, usize>,
@@ -73,20 +87,8 @@ impl Builder<'_> {
         let mut phase = 0;
         let mut own_reads = reads.clone();
         if let (Strategy::Partial, Some(anchor)) = (group.strategy, group.anchor) {
-            let part = Group {
-                outputs: vec![anchor],
-                ..group.clone()
-            };
-            let part_reads = leaves(self.graph, &self.fusion.stored, &part);
-            let part_phase = self.phase(&part_reads, true);
-            phase = part_phase + 1;
+            phase = self.partial(number, anchor) + 1;
             own_reads = self.epilogue_reads(group, anchor);
-            self.units.push(Unit {
-                work: Work::Partial(number),
-                in_blocks: true,
-                phase: part_phase,
-                reads: part_reads,
-            });
         }
         for source in self.relayouts(group) {
             phase = phase.max(self.relayout(source) + 1);
@@ -101,6 +103,34 @@ impl Builder<'_> {
             phase,
             reads: own_reads,
         });
+    }
+
+    /// The phase of what adds a block's part of the anchor to the task's partial.
+    fn partial(&mut self, number: usize, anchor: NodeId) -> usize {
+        let part = Group {
+            outputs: vec![anchor],
+            ..self.fusion.groups[number].clone()
+        };
+        let mut reads = leaves(self.graph, &self.fusion.stored, &part);
+        let phase = self.phase(&reads, true);
+        if let Some(outer) = outer(self.graph, self.lanes, self.target, self.block, anchor) {
+            let inputs = &self.graph.nodes[anchor].inputs;
+            let operand = |number: usize| sources(self.graph, &self.fusion.stored, inputs[number]);
+            reads = operand(1 - outer.operand);
+            self.units.push(Unit {
+                work: Work::Turn(anchor),
+                in_blocks: true,
+                phase,
+                reads: operand(outer.operand),
+            });
+        }
+        self.units.push(Unit {
+            work: Work::Partial(number),
+            in_blocks: true,
+            phase,
+            reads,
+        });
+        phase
     }
 
     fn whole_loop(&mut self, number: usize, in_blocks: bool) {

@@ -157,6 +157,10 @@ impl Lowering<'_> {
                     stride: if self.width == 1 { 0 } else { 1 },
                 })
             }
+            Position::At(sample) if self.turned.is_some() => {
+                at.add_scaled(sample, 1);
+                Ok(Located { at, stride: 0 })
+            }
             Position::At(_) if self.in_blocks() => {
                 self.unsupported(node, "a sample that reads another sample")
             }

@@ -1,5 +1,6 @@
 //! Contractions: one nest of reduction loops for all accumulators of a tile.
 
+use super::classes::{stride, strided};
 use super::{LowerError, Lowering, Place, Vectors, form};
 use crate::graph::{Contraction, Dim, NodeId};
 use crate::loops::{IntOp, LoopKind, Value};
@@ -35,11 +36,15 @@ pub(super) enum How {
     InLanes,
     /// All samples of the batch, block by block.
     Samples,
+    /// The samples of the block, one by one.
+    OwnSamples,
+    /// Every so many, from where the class of the elements begins.
+    Class(i64),
 }
 
 /// What the emission of one contraction needs at every level.
 pub(super) struct Emission<'c> {
-    node: NodeId,
+    pub node: NodeId,
     pub contraction: &'c Contraction,
     pub levels: Vec<Level>,
     pub instances: Vec<Vec<Place>>,
@@ -95,11 +100,15 @@ impl Lowering<'_> {
         let mut levels: Vec<Level> = Vec::new();
         for (variable, &extent) in contraction.reduced.iter().enumerate() {
             let how = if lane == Some(variable) {
-                if self.partial {
+                if self.turned.is_some() {
+                    How::OwnSamples
+                } else if self.partial {
                     How::InLanes
                 } else {
                     How::Samples
                 }
+            } else if let Some(stride) = stride(contraction, variable, self.classes) {
+                How::Class(stride)
             } else if bounded(contraction, borders, rank + variable) {
                 How::Bounded
             } else {
@@ -116,7 +125,7 @@ impl Lowering<'_> {
             // Put in the place of another afterwards.
             How::Vectors(_) | How::Rest(_) => (4, 0),
             How::InLanes => (0, 0),
-            How::Bounded => (1, level.variable),
+            How::Bounded | How::Class(_) => (1, level.variable),
             // Channels, then a window's axes with its rows innermost: the order of the sum, which rounding shows.
             How::Whole => (
                 2,
@@ -126,7 +135,7 @@ impl Lowering<'_> {
                     usize::MAX - level.variable
                 },
             ),
-            How::Samples => (3, 0),
+            How::Samples | How::OwnSamples => (3, 0),
         });
         if let Some(inner) = levels.last_mut() {
             let body = self.cx.target.unrolled_body as i64;
@@ -189,6 +198,10 @@ impl Lowering<'_> {
                 self.unrolled(emission, depth, &level, &first, count, counters, sums)
             }
             How::Samples => self.over_samples(emission, depth, &level, counters, sums),
+            How::Class(stride) => {
+                self.class_rounds(emission, depth, (&level, stride), counters, sums)
+            }
+            How::OwnSamples => self.over_own_samples(emission, depth, &level, counters, sums),
             How::Bounded => {
                 let (begin, end) = self.bounds(emission, &level, counters)?;
                 let (begin, end) = self.in_rows(&level, begin, end);
@@ -425,8 +438,7 @@ impl Lowering<'_> {
             for &(operand, number, axis) in &axes {
                 let input = self.cx.graph.nodes[emission.node].inputs[operand];
                 let coefficient = axis.coefficient(variable);
-                if !emission.borders[operand][number] || axis.divisor != 1 || coefficient.abs() != 1
-                {
+                if !emission.borders[operand][number] || axis.divisor != 1 || coefficient == 0 {
                     continue;
                 }
                 let Indexed::At { numerator, .. } = index(axis, &places) else {
@@ -438,15 +450,32 @@ impl Lowering<'_> {
                 }
                 let extent = form(&self.extent(self.cx.graph.nodes[input].ty.shape[number]));
                 let rest = form(&numerator);
-                let (low, high) = match coefficient {
-                    1 => (rest.scale(-1), extent.sub(&rest)),
-                    _ => (rest.sub(&extent).add_constant(1), rest.add_constant(1)),
-                };
+                let (low, high) = self.rounds_within(coefficient, &rest, &extent);
                 begin = self.b.int(IntOp::Max, &begin, &low);
                 end = self.b.int(IntOp::Min, &end, &high);
             }
         }
         Ok((super::affine(&begin), super::affine(&end)))
+    }
+
+    /// The rounds `r` for which `rest + step * r` is in `0..extent`.
+    pub(super) fn rounds_within(
+        &mut self,
+        step: i64,
+        rest: &crate::loops::Affine,
+        extent: &crate::loops::Affine,
+    ) -> (crate::loops::Affine, crate::loops::Affine) {
+        let mut first_from = |distance: &crate::loops::Affine| {
+            let up = distance.add_constant(step.abs() - 1);
+            self.b.div_floor(&up, step.abs())
+        };
+        match step > 0 {
+            true => (first_from(&rest.scale(-1)), first_from(&extent.sub(rest))),
+            false => {
+                let (low, high) = (rest.sub(extent).add_constant(1), rest.add_constant(1));
+                (first_from(&low), first_from(&high))
+            }
+        }
     }
 
     /// What the rounds of a bounded loop keep within an operand's axis is known to whatever divides it further.
@@ -463,6 +492,7 @@ impl Lowering<'_> {
             for (number, axis) in axes.iter().enumerate() {
                 let extent = self.cx.graph.nodes[input].ty.shape[number].known();
                 let kept = emission.borders[operand][number]
+                    && axis.divisor == 1
                     && axis.coefficient(variable) != 0
                     && self.bounded_elsewhere(emission, axis);
                 let (true, Some(extent), Indexed::At { numerator, .. }) =
@@ -515,9 +545,15 @@ impl Lowering<'_> {
             .filter(|level| level.how == How::Bounded)
             .map(|level| rank + level.variable)
             .collect();
+        let class = |&(variable, _): &(usize, usize)| {
+            let mut levels = emission.levels.iter();
+            levels.any(|level| level.variable == variable && matches!(level.how, How::Class(_)))
+        };
+        if strided(emission.contraction, axis).is_some_and(|own| class(&own)) {
+            return true;
+        }
         let reduced: Vec<_> = axis.terms.iter().filter(|term| term.0 >= rank).collect();
-        axis.divisor == 1
-            && matches!(reduced.as_slice(), [(v, c)] if bounded.contains(v) && c.abs() == 1)
+        axis.divisor == 1 && matches!(reduced.as_slice(), [(v, _)] if bounded.contains(v))
     }
 
     fn products(
@@ -570,11 +606,14 @@ impl Lowering<'_> {
                 }
             });
         }
-        self.value(input, &moved)
+        match self.turned.filter(|turned| turned.outer.operand == operand) {
+            Some(turned) => self.load_turned(turned, input, &moved),
+            None => self.value(input, &moved),
+        }
     }
 }
 
-/// Whether a reduced variable bounds an axis that has a border, alone among the reduced ones and with step 1.
+/// Whether a reduced variable bounds an axis that has a border, alone among the reduced ones.
 fn bounded(contraction: &Contraction, borders: &[Vec<bool>], variable: usize) -> bool {
     let rank = contraction.shape.len();
     contraction
@@ -584,7 +623,7 @@ fn bounded(contraction: &Contraction, borders: &[Vec<bool>], variable: usize) ->
         .any(|(axes, borders)| {
             axes.iter().zip(borders).any(|(axis, &border)| {
                 let alone = axis.terms.iter().filter(|term| term.0 >= rank).count() == 1;
-                border && axis.divisor == 1 && alone && axis.coefficient(variable).abs() == 1
+                border && axis.divisor == 1 && alone && axis.coefficient(variable) != 0
             })
         })
 }

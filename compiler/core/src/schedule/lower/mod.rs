@@ -6,6 +6,7 @@
 
 mod access;
 mod across;
+mod classes;
 mod contract;
 mod demand;
 mod elementwise;
@@ -13,24 +14,30 @@ mod gather;
 mod half;
 mod multiply_add;
 mod nest;
+mod outer;
 mod padding;
 mod parts;
 mod reduce;
 mod relayout;
 mod space;
 mod tile;
+mod turn;
 mod value;
 
 use across::across;
+use classes::classes;
 pub use nest::lower_group;
+use outer::{Turned, lower_outer};
 use padding::lower_padding;
 pub use relayout::lower_relayout;
 use tile::Along;
 pub use tile::{Tile, vector_operands_of};
+pub use turn::lower_turn;
 
 use super::affine::Affine;
 use super::fuse::{Group, Strategy};
 use super::lanes::Lanes;
+use super::outer::{Outer, outer};
 use super::position::Position;
 use super::target::Target;
 use crate::graph::{Graph, NodeId};
@@ -109,6 +116,8 @@ pub struct Context<'a> {
     pub partial_of: &'a IndexMap<NodeId, BufferId>,
     /// Plain copies of values that lie in lanes.
     pub relayout_of: &'a IndexMap<NodeId, BufferId>,
+    /// Turned operands of anchors that are sums of outer products.
+    pub turned_of: &'a IndexMap<NodeId, BufferId>,
     /// Their descriptions.
     pub buffers: &'a PrimaryMap<BufferId, PlanBuffer>,
     /// Buffers in lanes whose channels lie beside the lanes. They go by buffer, as the body of a loop has a graph of its
@@ -122,6 +131,15 @@ pub struct Context<'a> {
     pub block: usize,
     /// Kernels outside of blocks do the whole of their work, rather than a range.
     pub whole: bool,
+}
+
+impl Context<'_> {
+    /// How an anchor is a sum of outer products, and where its turned operand is.
+    pub fn turned(&self, anchor: NodeId) -> Option<(Outer, BufferId)> {
+        let buffer = *self.turned_of.get(&anchor)?;
+        let outer = outer(self.graph, self.lanes, self.target, self.block, anchor)?;
+        Some((outer, buffer))
+    }
 }
 
 /// Along what the vectors of a kernel run.
@@ -166,6 +184,10 @@ pub struct Lowering<'a> {
     across: Option<(usize, u8)>,
     /// The part of the reduction that the loops over the domain are at.
     rows: Option<Rows>,
+    /// The operand whose channels vectors run along.
+    turned: Option<Turned>,
+    /// The loops over the domain go class by class.
+    classes: bool,
     bound: IndexMap<BufferId, Buffer>,
     scalars: IndexMap<ScalarArgument, Value>,
     memo: Vec<IndexMap<(NodeId, Vec<Place>), Value>>,
@@ -199,6 +221,8 @@ impl<'a> Lowering<'a> {
             order: Vec::new(),
             across: None,
             rows: None,
+            turned: None,
+            classes: false,
             bound: IndexMap::new(),
             scalars: IndexMap::new(),
             memo: vec![IndexMap::new()],

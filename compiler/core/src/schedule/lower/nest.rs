@@ -1,14 +1,15 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
 use super::{
-    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, across, form,
-    lower_padding, parts, ranged_axis, tile,
+    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, across, classes,
+    form, lower_outer, lower_padding, parts, ranged_axis, tile,
 };
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::{Group, Strategy, leaves, rows_over_batch};
+use crate::schedule::outer::sources;
 use crate::schedule::position::Position;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeSet;
@@ -18,17 +19,19 @@ const RESIDENT_BYTES: i64 = 16 << 10;
 
 /// One axis of the domain.
 #[derive(Clone, Debug)]
-struct Axis {
+pub(super) struct Axis {
     /// Its number among the domain's axes, the lane axis left out.
     number: usize,
     extent: Dim,
     tile: usize,
     /// The vector runs along it.
-    vector: bool,
+    pub vector: bool,
     /// Its range is the task's.
     ranged: bool,
     /// So many equal parts of it go side by side.
     parts: i64,
+    /// Its elements are gone through class by class, of so many.
+    classes: i64,
     /// Of the whole axis, only so many elements from a loop's counter on.
     panel: Option<(Value, i64)>,
 }
@@ -44,6 +47,13 @@ pub fn lower_group(
     name: &str,
 ) -> Result<Lowered, LowerError> {
     let in_blocks = partial || group.strategy == Strategy::Lanes;
+    if let Some(turned) = group
+        .anchor
+        .filter(|_| partial)
+        .and_then(|anchor| cx.turned(anchor))
+    {
+        return lower_outer(cx, group, name, turned);
+    }
     if in_blocks {
         let tile = tile::choose(cx, group, partial, Along::Lanes, name);
         return lower_with(cx, group, partial, name, &tile);
@@ -82,27 +92,15 @@ fn lower_with(
     lowering.bind();
     let domain = lowering.domain_node();
     let lane = if partial { None } else { cx.lanes.axis(domain) };
-    let shape = &cx.graph.nodes[domain].ty.shape;
-    let extents = shape
-        .iter()
-        .enumerate()
-        .filter(|&(axis, _)| Some(axis) != lane);
-    let axes: Vec<Axis> = extents
-        .zip(&tile.factors)
-        .enumerate()
-        .map(|(number, ((_, &extent), &tile))| Axis {
-            number,
-            extent,
-            tile,
-            vector: false,
-            ranged: false,
-            parts: 1,
-            panel: None,
-        })
-        .collect();
-    let mut axes = axes;
+    let mut axes = block_axes(&cx.graph.nodes[domain].ty.shape, lane, &tile.factors);
     if let Some(last) = axes.last_mut().filter(|last| last.tile == 1) {
         last.parts = parts::parts(cx, group);
+    }
+    if let Some(classes) = classes(cx, group).filter(|_| !partial) {
+        lowering.classes = true;
+        for (axis, classes) in axes.iter_mut().zip(classes) {
+            axis.classes = classes;
+        }
     }
     let mut axes = lowering.block_order(axes, domain);
     let block = cx.block as i64;
@@ -135,6 +133,26 @@ fn lower_with(
     lowering.pop_scope();
     lowering.b.end_loop(&[]);
     lowering.finish(None, tile.reason.clone())
+}
+
+/// The axes of a kernel over blocks, the lane axis left out.
+pub(super) fn block_axes(shape: &[Dim], lane: Option<usize>, factors: &[usize]) -> Vec<Axis> {
+    let extents = shape
+        .iter()
+        .enumerate()
+        .filter(|&(axis, _)| Some(axis) != lane);
+    let axes = extents.zip(factors).enumerate();
+    let axis = |(number, ((_, &extent), &tile))| Axis {
+        number,
+        extent,
+        tile,
+        vector: false,
+        ranged: false,
+        parts: 1,
+        classes: 1,
+        panel: None,
+    };
+    axes.map(axis).collect()
 }
 
 /// The axes of a kernel outside of blocks.
@@ -172,6 +190,7 @@ fn lower_plain(
                 vector: tile.width > 1,
                 ranged: !cx.whole,
                 parts: 1,
+                classes: 1,
                 panel: None,
             }]
         }
@@ -186,6 +205,7 @@ fn lower_plain(
                 vector: along_last && axis == last && extent.known().is_some(),
                 ranged: axis == ranged && !cx.whole,
                 parts: 1,
+                classes: 1,
                 panel: None,
             })
             .collect(),
@@ -264,21 +284,45 @@ impl Lowering<'_> {
             let place = axes.len() - usize::from(product);
             axes.insert(place, channels);
         }
-        self.order = axes.iter().map(|axis| axis.number).collect();
+        self.set_order(&axes);
         axes
+    }
+
+    /// Says in what order the loops over the domain's axes are.
+    pub(super) fn set_order(&mut self, axes: &[Axis]) {
+        self.order = axes.iter().map(|axis| axis.number).collect();
     }
 
     /// The order of the loops of a kernel over features: a product keeps one vector's column of the operand that it
     /// reads along the last axis in the first cache, and passes the rows of the other by it. An operand that is there
-    /// as a whole leaves the output's own order.
+    /// as a whole leaves the output's own order. A transposing copy reads a few rows of its source side by side, each
+    /// in the order of memory.
     fn plain_order(&mut self, axes: &[Axis]) -> Vec<Axis> {
         let mut axes = axes.to_vec();
         let along = axes.len() > 1 && axes.last().is_some_and(|axis| axis.vector);
-        if self.is_product() && along && self.vector_operand_bytes() > RESIDENT_BYTES {
+        let column = self.is_product() && self.vector_operand_bytes() > RESIDENT_BYTES;
+        if along && (column || self.is_transposing()) {
             axes.rotate_right(1);
         }
         self.order = axes.iter().map(|axis| axis.number).collect();
         axes
+    }
+
+    /// Whether the kernel is a copy whose last axis is an outer one of what it copies.
+    fn is_transposing(&self) -> bool {
+        let &[output] = self.group.outputs.as_slice() else {
+            return false;
+        };
+        let node = &self.cx.graph.nodes[output];
+        let Op::View(view) = &node.op else {
+            return false;
+        };
+        let last = node.ty.rank().wrapping_sub(1);
+        let own = view
+            .index
+            .iter()
+            .rposition(|axis| axis.coefficient(last) != 0);
+        self.group.anchor.is_none() && own.is_some_and(|own| own + 1 < view.index.len())
     }
 
     /// The size of what the anchor reads along the output's last axis.
@@ -296,7 +340,7 @@ impl Lowering<'_> {
 
     /// A block's part of a weight gradient sums over the image a few rows at a time, so that the tile's part of the
     /// output gradient stays in the first cache while all weights that read it pass.
-    fn over_rows(
+    pub(super) fn over_rows(
         &mut self,
         axes: &[Axis],
         lane: Option<usize>,
@@ -329,6 +373,8 @@ impl Lowering<'_> {
     fn row_block(&self, factors: &[usize]) -> Option<(usize, i64, i64)> {
         /// Pixels whose gradients for one tile fill most of the first cache.
         const PIXELS: i64 = 96;
+        /// As many whose turned vectors, and those of all taps, stay in the second.
+        const TURNED: i64 = 128;
         let anchor = self.group.anchor.filter(|_| self.partial)?;
         let Op::Contract(contraction) = &self.cx.graph.nodes[anchor].op else {
             return None;
@@ -343,7 +389,11 @@ impl Lowering<'_> {
         let (row, column) = (levels.next()?, levels.next()?);
         let rows = contraction.reduced[row].known()?;
         let columns = contraction.reduced[column].known()?;
-        let most = (PIXELS / columns.max(1)).max(1);
+        let pixels = match self.turned {
+            Some(_) => TURNED,
+            None => PIXELS,
+        };
+        let most = (pixels / columns.max(1)).max(1);
         let count = (1..=most.min(rows)).rev().find(|count| rows % count == 0)?;
         let alone = contraction.operands.len() == 2 && levels.next().is_none();
         let rank = contraction.shape.len();
@@ -395,7 +445,10 @@ impl Lowering<'_> {
             _ => self.group.clone(),
         };
         let summed = group.strategy == Strategy::Partial && !self.partial;
-        for leaf in leaves(cx.graph, cx.stored, &group) {
+        if let Some(turned) = self.turned {
+            uses.insert(turned.buffer, (true, false));
+        }
+        for leaf in self.read_by(&group) {
             if summed && !self.read_beside_anchor(leaf) {
                 continue;
             }
@@ -436,6 +489,18 @@ impl Lowering<'_> {
         }
     }
 
+    /// The stored values that a group reads, a turned operand's aside.
+    fn read_by(&self, group: &Group) -> BTreeSet<NodeId> {
+        let cx = self.cx;
+        match (self.turned, group.anchor) {
+            (Some(turned), Some(anchor)) => {
+                let other = cx.graph.nodes[anchor].inputs[1 - turned.outer.operand];
+                sources(cx.graph, cx.stored, other)
+            }
+            _ => leaves(cx.graph, cx.stored, group),
+        }
+    }
+
     /// Whether the epilogue reads a value, not only the anchor, which is summed from partials.
     fn read_beside_anchor(&self, leaf: NodeId) -> bool {
         let mut pending = self.group.outputs.clone();
@@ -465,11 +530,15 @@ impl Lowering<'_> {
     }
 
     /// Values without axes are computed once, before the loops.
-    fn preload(&mut self) -> Result<(), LowerError> {
-        let mut pending: Vec<NodeId> = match self.partial {
-            true => self.group.anchor.into_iter().collect(),
-            false => self.group.outputs.clone(),
-        };
+    pub(super) fn preload(&mut self) -> Result<(), LowerError> {
+        match self.partial {
+            true => self.preload_below(self.group.anchor.into_iter().collect()),
+            false => self.preload_below(self.group.outputs.clone()),
+        }
+    }
+
+    /// Of those that some values are computed from.
+    pub(super) fn preload_below(&mut self, mut pending: Vec<NodeId>) -> Result<(), LowerError> {
         let mut seen = BTreeSet::new();
         let mut scalars = BTreeSet::new();
         while let Some(id) = pending.pop() {
@@ -542,6 +611,10 @@ impl Lowering<'_> {
         if axis.parts > 1 {
             return self.parts_loop(axis, rest, lane, places);
         }
+        if axis.classes > 1 {
+            return (0..axis.classes)
+                .try_for_each(|class| self.class_loop(axis, class, rest, lane, places));
+        }
         let tile = axis.tile as i64;
         let whole = self.whole_tiles(&begin, &end, tile);
         self.axis_loop(axis, rest, lane, places, (&begin, &whole), tile)?;
@@ -581,6 +654,36 @@ impl Lowering<'_> {
         let base = self.counter(counter);
         let places_of = (0..axis.parts).map(|number| base.clone().plus(number * part));
         places.push(places_of.collect());
+        let result = self.nest(rest, lane, places);
+        places.pop();
+        self.pop_scope();
+        self.b.end_loop(&[]);
+        result
+    }
+
+    /// A loop over every so many elements of an axis.
+    fn class_loop(
+        &mut self,
+        axis: &Axis,
+        class: i64,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+    ) -> Result<(), LowerError> {
+        let count = (axis.extent.fixed - class + axis.classes - 1).div_euclid(axis.classes);
+        let (first, last) = (self.b.index(0), self.b.index(count));
+        let name = format!("i{}", axis.number);
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, name, first, last, 1, &[]);
+        if self.b.index_constant(counter).is_none() {
+            let range = crate::loops::Range::new(0, (count - 1).max(0));
+            self.b.assume(counter, range);
+        }
+        self.push_scope();
+        let mut at = Affine::constant(class);
+        at.add_scaled(&self.counter(counter), axis.classes);
+        places.push(vec![at]);
         let result = self.nest(rest, lane, places);
         places.pop();
         self.pop_scope();
@@ -865,8 +968,6 @@ impl Lowering<'_> {
         let mask = self.valid_mask();
         let zero = self.b.float(0.0, self.width);
         for (instance, &value) in instances.iter().zip(values) {
-            let real = self.b.select(mask, value, zero);
-            let sum = self.b.reduce_add(real);
             let mut at = Affine::constant(0);
             for (dim, place) in shape.iter().zip(instance) {
                 let mut next = Affine::constant(0);
@@ -876,6 +977,12 @@ impl Lowering<'_> {
                 }
                 at = next;
             }
+            if self.turned.is_some() {
+                self.add_channels(buffer, &at, value);
+                continue;
+            }
+            let real = self.b.select(mask, value, zero);
+            let sum = self.b.reduce_add(real);
             let handle = self.handle(buffer);
             let before = self.b.load(handle, form(&at), 1);
             let after = self.b.binary(VectorBinary::Add, before, sum);

@@ -9,6 +9,7 @@ use crate::plan::ELSE;
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
 use crate::schedule::fuse::{Group, Strategy, root};
+use crate::schedule::outer::Outer;
 use crate::schedule::position::Position;
 use std::collections::BTreeSet;
 
@@ -34,6 +35,8 @@ pub enum Along {
     Whole,
     /// What a product sums over.
     Reduction,
+    /// The channels of a turned operand.
+    Channels(Outer),
     /// One lane: positions are not affine in any axis.
     Nothing,
 }
@@ -54,6 +57,8 @@ struct Shape {
     edged: Vec<bool>,
     /// Whether an operand is read a vector at a time (else one element for all lanes).
     vector: [bool; 2],
+    /// The axis along which an operand's elements lie side by side.
+    beside: [Option<usize>; 2],
     /// The operand that comes from the second cache in each tile, as the other axes' stays in the first; none where
     /// both are small.
     streamed: Option<usize>,
@@ -63,8 +68,25 @@ struct Shape {
     along_last: bool,
     /// Whether vectors run along what is summed over.
     across: bool,
+    /// Whether vectors run along the channels of a turned operand: many sums of a rest are as fast as a whole tile's.
+    along_channels: bool,
     /// The axis whose range tasks divide, where they do.
     ranged: usize,
+}
+
+impl Shape {
+    /// With vectors along the channels of one operand, each with one element of the other. Borders stay outside of
+    /// tiles: a round is one vector for each sample, too little for each accumulator to have rounds of its own.
+    fn along_channels(&mut self, outer: Outer) {
+        for (single, &edged) in self.single.iter_mut().zip(&self.edged) {
+            *single |= edged;
+        }
+        self.along_channels = true;
+        self.extents[outer.axis] /= outer.width as i64;
+        self.single[outer.axis] = true;
+        self.vector = [0, 1].map(|operand| operand == outer.operand);
+        self.streamed = None;
+    }
 }
 
 /// The tile of a group. Another than the model's may be chosen for the kernel's `name`.
@@ -107,6 +129,9 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
                 shape.vector = [true; 2];
                 shape.across = true;
             }
+            if let Along::Channels(outer) = along {
+                shape.along_channels(outer);
+            }
             shape.ranged = ranged_axis(&cx.graph.nodes[node].ty.shape);
             let chosen = cx.target.choices.of(cx.plan, name);
             best(cx, &shape, &widths, in_blocks, chosen)
@@ -130,6 +155,7 @@ fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
         Along::LastAxis if widest > register => vec![widest, register, register / 2],
         Along::LastAxis => vec![widest, register / 2],
         Along::Reduction => vec![register],
+        Along::Channels(outer) => vec![outer.width],
         Along::Nothing => vec![1],
     }
 }
@@ -203,10 +229,12 @@ fn describe(
         edged: vec![false; rank],
         vector: [0, 1]
             .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
+        beside: [0, 1].map(|operand| beside(contraction, operand, &forms, rank)),
         streamed: None,
         block: cx.block,
         along_last: false,
         across: false,
+        along_channels: false,
         ranged: 0,
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
@@ -292,6 +320,18 @@ fn variable_axes(
         Position::At(form) => form.terms.iter().map(|term| term.0 as usize).collect(),
     };
     group.place.positions.iter().map(symbols).collect()
+}
+
+/// The domain's axis that moves along an operand's last, where one does.
+fn beside(
+    contraction: &Contraction,
+    operand: usize,
+    forms: &[Vec<usize>],
+    rank: usize,
+) -> Option<usize> {
+    let variable = contraction.operands[operand].last()?.as_variable()?;
+    let symbol = *forms.get(variable)?.last()?;
+    (symbol < rank).then_some(symbol)
 }
 
 /// Whether an operand's lanes differ.
@@ -495,6 +535,9 @@ fn stream_cycles(cx: &Context<'_>, shape: &Shape, parts: usize, loads: &[usize])
     bytes as f64 / SECOND_CACHE
 }
 
+/// Cycles until a sum can be added to again.
+const LATENCY: usize = 4;
+
 /// Bytes a cycle that the second cache gives.
 const SECOND_CACHE: f64 = 20.0;
 
@@ -549,7 +592,7 @@ fn cost(
     let cycles = [
         sums as f64 / 2.0,
         load as f64 / 2.0,
-        4.0,
+        LATENCY as f64,
         (cx.target.fma_instructions * sums + load + 3) as f64 / 6.0,
         stream_cycles(cx, shape, parts, &loads),
     ];
@@ -557,12 +600,19 @@ fn cost(
     let missed: f64 = (0..2)
         .map(|operand| match shape.vector[operand] {
             true => loads[operand] as f64 / parts as f64 * 0.5,
-            false => loads[operand] as f64 * 0.15,
+            false => {
+                let beside = shape.beside[operand].map_or(1, |axis| factors[axis]);
+                (loads[operand] / beside.max(1)) as f64 * 0.15
+            }
         })
         .sum();
     let cycles = cycles.into_iter().fold(0.0, f64::max) + missed;
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
+        let rest = extent as usize % factor;
+        if shape.along_channels && rest * sums / factor >= 2 * LATENCY {
+            continue;
+        }
         let tiles = extent.max(1) as usize / factor
             + usize::from(!(extent as usize).is_multiple_of(factor));
         useful *= extent as f64 / (tiles * factor) as f64;

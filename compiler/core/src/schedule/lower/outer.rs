@@ -1,0 +1,105 @@
+//! A block's part of a weight gradient as a sum of outer products: vectors along channels, samples one after the other.
+
+use super::nest::block_axes;
+use super::tile::{self, Along};
+use super::{Context, LowerError, Lowered, Lowering, Place, Vectors, form};
+use crate::graph::NodeId;
+use crate::loops::{LoadKind, LoopKind, Range, Value, VectorBinary};
+use crate::plan::{BufferId, ScalarArgument};
+use crate::schedule::affine::Affine;
+use crate::schedule::fuse::Group;
+use crate::schedule::outer::Outer;
+use crate::schedule::position::Position;
+
+use super::contract::{Emission, Level};
+
+/// The turned operand of a kernel's product.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turned {
+    pub outer: Outer,
+    pub buffer: BufferId,
+}
+
+/// The kernel that adds one block's part of the group's anchor, whose turned operand is in `buffer`, to the task's partial.
+///
+/// # Errors
+/// Where an operation has no lowering.
+pub fn lower_outer(
+    cx: &Context<'_>,
+    group: &Group,
+    name: &str,
+    (outer, buffer): (Outer, BufferId),
+) -> Result<Lowered, LowerError> {
+    let tile = tile::choose(cx, group, true, Along::Channels(outer), name);
+    let mut lowering = Lowering::new(cx, group, name.into(), true, tile.width as u8);
+    lowering.turned = Some(Turned { outer, buffer });
+    lowering.bind();
+    let shape = cx.graph.nodes[lowering.domain_node()].ty.shape.clone();
+    let mut axes = block_axes(&shape, None, &tile.factors);
+    let mut along = axes.remove(outer.axis);
+    along.vector = true;
+    axes.insert(0, along);
+    lowering.set_order(&axes);
+    lowering.preload()?;
+    lowering.over_rows(&axes, None, &tile.factors)?;
+    lowering.finish(None, tile.reason)
+}
+
+impl Lowering<'_> {
+    /// The samples of the block, those that are there, one by one.
+    pub(super) fn over_own_samples(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        level: &Level,
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let first = self.b.index(0);
+        let valid = self.scalar(ScalarArgument::ValidLanes);
+        let (sample, carried) =
+            self.b
+                .begin_loop(LoopKind::Reduction, "sample", first, valid, 1, &sums);
+        let last = self.cx.block as i64 - 1;
+        self.b.assume(sample, Range::new(0, last));
+        self.push_scope();
+        counters[level.variable] = Position::At(Affine::variable(sample));
+        let next = self.contract_level(emission, depth + 1, counters, carried);
+        self.pop_scope();
+        Ok(self.b.end_loop(&next?))
+    }
+
+    /// A vector of channels of the turned operand at a place of the operand as it is.
+    pub(super) fn load_turned(
+        &mut self,
+        turned: Turned,
+        input: NodeId,
+        places: &[Place],
+    ) -> Result<Value, LowerError> {
+        let lane = self.cx.lanes.axis(input);
+        let Some(Position::At(sample)) = lane.map(|lane| places[lane].clone()) else {
+            return self.unsupported(input, "all samples at once");
+        };
+        let at = self.turned_place(input, turned.outer, places, &sample);
+        let handle = self.handle(turned.buffer);
+        let kind = LoadKind::Contiguous;
+        Ok(self.b.load_as(handle, form(&at), kind, self.width))
+    }
+
+    /// Adds the sums of several channels at `at` of the task's partial.
+    pub(super) fn add_channels(&mut self, buffer: BufferId, at: &Affine<Value>, sums: Value) {
+        let stride = match self.vectors {
+            Vectors::Feature(counter) => at.coefficient(counter),
+            _ => 1,
+        };
+        let kind = match stride {
+            1 => LoadKind::Contiguous,
+            stride => LoadKind::Strided(stride),
+        };
+        let handle = self.handle(buffer);
+        let before = self.b.load_as(handle, form(at), kind, self.width);
+        let after = self.b.binary(VectorBinary::Add, before, sums);
+        let address = form(at).address(handle);
+        self.b.store_strided(address, after, stride);
+    }
+}

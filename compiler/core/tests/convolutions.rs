@@ -1,0 +1,114 @@
+//! Gradients of convolutions with enough channels for vectors: the plan against the graph, for blocks that are full and
+//! one that is not, and for every kind of border.
+
+use std::collections::BTreeMap;
+
+use dlm_core::elaborate::Callable;
+use dlm_core::graph::eval::{self, Inputs, Tensor};
+use dlm_core::graph::{DType, Dim, InputKind, TensorType};
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::{Plan, Port, interpret};
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
+
+#[path = "programs/library.rs"]
+mod library;
+
+/// Bodies over `x: f32[B, 16, 8, 9]`, and whether a weight gradient is a sum of outer products with AVX2.
+const BODIES: &[(&str, bool)] = &[
+    ("x |> Conv2d[8, 3, pad=1]", true),
+    ("x |> Conv2d[6, 3, pad=1, stride=2] |> relu", true),
+    ("x |> Conv2d[24, 2, stride=2]", true),
+    ("x |> Conv2d[5, 3, pad=2, dilation=2]", true),
+    ("x |> Conv2d[8, 1, stride=2]", false),
+    (
+        "x |> ConvTranspose2d[8, 3, stride=2, pad=1, output_pad=1]",
+        false,
+    ),
+    ("x |> relu |> max_pool2d[2] |> Conv2d[12, 2, pad=1]", true),
+    ("x |> Conv2d[16, 3, groups=16]", false),
+    ("x |> Conv2d[24, 1] |> relu |> Conv2d[8, 3]", true),
+    // Weights that are copied for the order of their sums.
+    ("x |> Conv2d[128, 3]", true),
+];
+
+fn callable(body: &str, samples: i64) -> Result<Callable, String> {
+    let text = format!("block Case(x: f32[B, 16, 8, 9]) {{ return {body} }}");
+    let dims = [samples, 16, 8, 9].map(Dim::fixed);
+    let x = TensorType::new(DType::F32, dims.to_vec());
+    library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]))
+}
+
+fn planned(body: &str, samples: i64, target: &Target) -> Result<Plan, String> {
+    let callable = callable(body, samples)?;
+    let graph =
+        run_passes(&callable.graph, PASSES, |_, _| {}).map_err(|error| error.to_string())?;
+    let mut given = Inputs::new();
+    given.insert("seed".into(), Tensor::scalar(0.0));
+    let initial = eval::evaluate_single(&callable.init, 1, &given).expect("initial values");
+    given.extend(initial);
+    given.insert("x".into(), library::values("x", &[samples, 16, 8, 9], 1));
+    let dims = callable.results[0].shape.iter();
+    let shape: Vec<i64> = dims.map(|dim| dim.at(1)).collect();
+    given.insert("cotangent".into(), library::values("cotangent", &shape, 2));
+    let wanted = eval::evaluate(&graph, 1, &given).map_err(|error| error.to_string())?;
+    let plan = schedule(&graph, target, 1, &PersistentLayout::of(&graph));
+    let plan = plan.map_err(|error| error.to_string())?;
+    let port = |port: &Port<InputKind>| ((port.kind, port.name.clone()), given[&port.name].clone());
+    let ports: BTreeMap<_, Tensor> = plan.inputs.iter().map(port).collect();
+    let found = interpret(&plan, plan.batch, &ports).map_err(|error| error.to_string())?;
+    for ((name, want), (_, got)) in wanted.iter().zip(&found) {
+        library::agree(name, &got.data, &want.data)?;
+    }
+    Ok(plan)
+}
+
+fn has(plan: &Plan, name: &str) -> bool {
+    plan.kernels
+        .values()
+        .any(|kernel| kernel.name.starts_with(name))
+}
+
+#[test]
+fn gradients_of_convolutions_are_those_of_the_graph() {
+    let mut failures = Vec::new();
+    for &(body, turned) in BODIES {
+        for target in [Target::avx2(), Target::vector128()] {
+            match planned(body, 19, &target) {
+                Ok(plan) if target == Target::avx2() && has(&plan, "turned") != turned => {
+                    failures.push(format!("{body}: turned is not {turned}"));
+                }
+                Ok(_) => {}
+                Err(reason) => failures.push(format!("{body}, {}: {reason}", target.name)),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_gradient_of_stride_two_tests_no_tap() {
+    let plan = planned("x |> Conv2d[8, 3, pad=1, stride=2]", 19, &Target::avx2()).expect("a plan");
+    for kernel in plan
+        .kernels
+        .values()
+        .filter(|kernel| kernel.name.starts_with("product"))
+    {
+        assert!(!kernel.to_string().contains("if v"), "{kernel}");
+    }
+}
+
+#[test]
+fn two_workers_share_a_batch_of_sixteen() {
+    let target = Target::avx2();
+    for (batch, block) in [
+        (1, 1),
+        (4, 4),
+        (8, 8),
+        (16, 8),
+        (31, 8),
+        (32, 16),
+        (256, 16),
+    ] {
+        assert_eq!(target.block_lanes(batch), block, "batch {batch}");
+    }
+}
