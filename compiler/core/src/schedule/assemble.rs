@@ -11,7 +11,6 @@ use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout, lower_turn};
 use super::padded::padded;
-use super::sequences::of_sequences;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
@@ -48,12 +47,12 @@ pub fn schedule(
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
     // One sample fills one lane; its images and features fill them all.
-    let lanes = Lanes::analyse(graph);
-    let samples = lanes.extent.map(|extent| extent.at(batch as i64));
-    let block = target.block_lanes(batch);
-    let plain =
-        samples.is_some_and(|samples| samples == 1 || of_sequences(graph, &lanes, (batch, block)));
-    if plain && let Ok(plan) = exact(graph, target, batch, persistent) {
+    let samples = Lanes::analyse(graph)
+        .extent
+        .map(|extent| extent.at(batch as i64));
+    if samples == Some(1)
+        && let Ok(plan) = exact(graph, target, batch, persistent)
+    {
         return Ok(plan);
     }
     let planned = attempted(graph, target, batch, persistent, Attempt::default());

@@ -20,7 +20,6 @@ mod memory;
 mod outer;
 mod padded;
 mod position;
-mod sequences;
 mod symbols;
 mod target;
 mod unit_index;
