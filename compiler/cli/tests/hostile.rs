@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Outcome, Place, SMALL};
+use common::{Outcome, Place, SMALL, floats};
 
 fn check(text: &str) -> Outcome {
     Place::new().with("p.dlm", text).dlmc(&["check", "p.dlm"])
@@ -237,6 +237,85 @@ fn a_loss_that_is_not_a_number_ends_the_run() {
         .bad(3);
     says(&outcome, &["loss", "NaN", "iter"]);
     assert!(!place.path("runs/small/model.safetensors").exists());
+}
+
+/// A run of one parameter: its step's loss, how long, and what else it has.
+fn of_one(loss: &str, settings: &str, more: &str) -> Place {
+    let program = format!(
+        "data points = synthetic[8, \"f32[2]\"]
+block Net(x: f32[B, 2]) -> f32[B, 2] {{ param w: f32[2] = ones return x * w }}
+train small[{settings}] {{
+  let net = Net
+  let opt = sgd[lr=0.1](net)
+  step (x) in points.train |> batch[8] {{
+    let h = net(x)
+    let loss = {loss}
+    minimize loss with opt
+  }}
+  {more}
+}}
+"
+    );
+    Place::new().with("p.dlm", program)
+}
+
+#[test]
+fn a_loss_that_no_report_shows_is_looked_at_too() {
+    let place = of_one("log(0 * sum(h) - 1)", "epochs=3", "");
+    says(
+        &place.dlmc(&["run", "p.dlm"]).bad(3),
+        &["`loss` is NaN", "epoch 0, iter 0"],
+    );
+    assert!(!place.path("runs/small/model.safetensors").exists());
+    let branch = of_one("sum(h)", "epochs=3", "").with(
+        "q.dlm",
+        "data points = synthetic[8, \"f32[2]\"]
+train small[epochs=3] {
+  let net = Linear[1]
+  let opt = sgd[lr=0.1](net)
+  step (x) in points.train |> batch[8] {
+    let loss = mean(net(x))
+    if iter == 1 { minimize log(0 * loss - 1) with opt }
+    if iter > 5 { minimize log(0 * loss - 2) with opt }
+  }
+}
+",
+    );
+    says(
+        &branch.dlmc(&["run", "q.dlm"]).bad(3),
+        &["`log` is NaN", "iter 1"],
+    );
+}
+
+#[test]
+fn a_parameter_that_is_not_a_number_is_not_saved() {
+    for settings in ["steps=1", "epochs=5"] {
+        let place = of_one("sqrt(0 * sum(h))", settings, "");
+        let outcome = place.dlmc(&["run", "p.dlm"]).bad(3);
+        says(&outcome, &["NaN", "iter"]);
+        assert!(!place.path("runs/small/model.safetensors").exists());
+    }
+    let place = of_one(
+        "sum(h) + sqrt(floor(iter / 2) * 0 + 1 - minimum(iter, 1) + 0 * sum(h))",
+        "epochs=2",
+        "",
+    );
+    says(
+        &place.dlmc(&["run", "p.dlm"]).bad(3),
+        &["`net.w` is NaN after epoch 1, iter 1"],
+    );
+    let kept = std::fs::read(place.path("runs/small/model.safetensors")).expect("of epoch 0");
+    assert!(floats(&kept, "net.w").iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_metric_that_is_not_a_number_ends_the_run() {
+    let eval = "eval (x) in points.test |> batch[8] { report q = log(-1 + 0 * sum(x)) }";
+    let place = of_one("sum(h)", "epochs=2", eval);
+    let outcome = place.dlmc(&["run", "p.dlm"]).bad(3);
+    says(&outcome, &["`q` of `eval` is NaN", "epoch 0"]);
+    let rows = std::fs::read_to_string(place.path("runs/small/metrics.csv")).expect("written");
+    assert!(rows.contains("0,0,eval,q,NaN"), "{rows}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::program::{DataSpec, IndexBound, IndexCheck, MetricSpec, PlateauSpec};
 use super::recurrence::Trace;
 use super::scope::{BindingKind, Scopes};
 use super::value::{Tensor, Value};
+use super::watched::Loss;
 use super::world::{DataCatalog, SourceLoader};
 use crate::graph::{DType, Dim, Graph, InputKind, NodeId, TensorType};
 use dlm_grammar::ast::File;
@@ -126,6 +127,8 @@ pub(super) struct Unit {
     pub batch: Option<i64>,
     /// Whether a slice of the batch is not the same for all sizes.
     pub differs: bool,
+    /// The losses that it minimizes.
+    pub losses: Vec<Loss>,
 }
 
 /// What a body is, which decides what may happen in it.

@@ -57,6 +57,7 @@ mod stages;
 mod statement;
 mod training;
 mod value;
+mod watched;
 pub mod world;
 
 pub use callable::CallRequest;

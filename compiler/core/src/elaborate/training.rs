@@ -175,6 +175,7 @@ impl Elaborator<'_> {
         }
         let bound = bound?;
         self.guard_indices();
+        self.watch_losses();
         let unit = std::mem::take(&mut self.unit);
         let feeds = self.finish_feeds(bound, &unit);
         Ok(PhaseResult {
