@@ -89,6 +89,7 @@ fn the_command_line_changes_constants_statics_and_data() {
             ("run.steps".into(), "3".into()),
         ],
         data: vec![("numbers".into(), "digits[] |> resize[28, 28]".into())],
+        earlier: 0,
     };
     let (elaborated, rendered) = programs::train("run.dlm", &text, &settings);
     assert_eq!(rendered, "");

@@ -34,6 +34,8 @@ pub struct Settings {
     pub values: Vec<(String, String)>,
     /// `--data NAME=SOURCE`, each as a name and an expression of the language.
     pub data: Vec<(String, String)>,
+    /// How many of the first `data` an earlier run was given, whose program this is.
+    pub earlier: usize,
 }
 
 /// One elaboration.

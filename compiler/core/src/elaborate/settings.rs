@@ -3,7 +3,7 @@
 use super::codes;
 use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, Poison, error};
-use super::program::{Precision, RunSettings};
+use super::program::{PathBase, Precision, RunSettings};
 use super::scope::BindingKind;
 use super::value::Value;
 use dlm_grammar::ast::{Expr, ItemKind, StaticParam, Train};
@@ -35,14 +35,18 @@ impl Elaborator<'_> {
     }
 
     /// The source that the command line gives a data set of the main file.
-    pub fn data_override(&mut self, name: &str) -> Option<Checked<Rc<Expr>>> {
+    pub fn data_override(&mut self, name: &str) -> Option<(Checked<Rc<Expr>>, PathBase)> {
         let values = &self.settings.data;
-        let text = values
-            .iter()
-            .rev()
-            .find(|(own, _)| own == name)
-            .map(|(_, text)| text.clone())?;
-        Some(self.outside_expression(&format!("--data {name}"), &text))
+        let place = values.iter().rposition(|(own, _)| own == name)?;
+        let text = values[place].1.clone();
+        let base = match place < self.settings.earlier {
+            true => PathBase::EarlierCommandLine,
+            false => PathBase::CommandLine,
+        };
+        Some((
+            self.outside_expression(&format!("--data {name}"), &text),
+            base,
+        ))
     }
 
     fn outside_expression(&mut self, name: &str, text: &str) -> Checked<Rc<Expr>> {

@@ -237,8 +237,7 @@ impl Data<'_> {
     }
 
     fn load(&self, source: &SourceSpec, catalog: &Catalog) -> Result<Dataset, Failure> {
-        let base: &Path = catalog.base(source);
-        let loaded = load(&source_invocation(source), base);
+        let loaded = load(&source_invocation(source), &catalog.base(source));
         loaded.map_err(|error| self.source.bad_data(error, source.span))
     }
 
