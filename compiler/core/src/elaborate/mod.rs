@@ -23,6 +23,7 @@ mod emit;
 mod expr;
 mod feeds;
 mod files;
+mod foreign;
 pub mod glob;
 pub mod guard;
 mod guesses;
