@@ -119,6 +119,39 @@ fn of_data(data: &str, classes: &str) -> String {
 }
 
 #[test]
+fn an_epoch_without_a_batch_is_an_error() {
+    for (data, stages) in [
+        (
+            "synthetic[20, \"f32[8]\", \"i32 0..3\"]",
+            "shuffle |> batch[50, drop=true]",
+        ),
+        (
+            "digits[] |> filter_class[3]",
+            "take[20] |> batch[50, drop=true]",
+        ),
+    ] {
+        let text = format!(
+            "data d = {data}
+train t[epochs=1] {{
+  let net = Linear[3]
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in d.train |> {stages} {{ minimize mean(net(x)) with opt }}
+}}
+"
+        );
+        let place = Place::new().with("p.dlm", text);
+        for command in ["check", "run"] {
+            let outcome = place.dlmc(&[command, "p.dlm"]).bad(1);
+            let said = outcome.stderr;
+            assert!(
+                said.contains("p.dlm:5:18") && said.contains("no batch"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn data_that_does_not_take_its_arguments_is_shown() {
     let stages = [
         "brightness",

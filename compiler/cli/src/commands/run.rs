@@ -173,6 +173,7 @@ fn save_tiles(frontend: &Frontend, out: &Path) -> Result<(), Failure> {
 pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -> Failure {
     match error {
         SessionError::Data(error) => bad_data(&error, frontend, train),
+        SessionError::NoBatches => no_batches(frontend, train),
         error @ SessionError::NothingToResume { .. } => Failure::command_line(error),
         SessionError::Index { bad, epoch, iter } => {
             let place = format!(", in epoch {epoch}, iter {iter}");
@@ -184,6 +185,14 @@ pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -
                 .bad_index(&bad, &train.checks, " of a metric")
         }
         other => Failure::run(other),
+    }
+}
+
+/// Data whose first set has fewer samples than a batch takes, which only reading it has told.
+fn no_batches(frontend: &Frontend, train: &TrainProgram) -> Failure {
+    match train.feeds.first() {
+        Some(feed) => frontend.source.bad_data(SessionError::NoBatches, feed.span),
+        None => Failure::data(SessionError::NoBatches),
     }
 }
 

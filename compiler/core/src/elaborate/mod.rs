@@ -9,6 +9,7 @@
 mod accumulate;
 mod around;
 mod batch_axis;
+mod batches;
 mod call;
 mod callable;
 mod check;

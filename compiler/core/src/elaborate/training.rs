@@ -243,11 +243,13 @@ impl Elaborator<'_> {
             .map_or_else(|_| Vec::new(), |data| data.batch_sizes());
         let bound = match &data {
             Ok(data) => self.bind_batch(pattern, data, source.span),
-            Err(poison) => {
-                self.bind_poison(pattern);
-                Err(*poison)
-            }
+            Err(poison) => Err(*poison),
         };
+        if bound.is_err() {
+            self.bind_poison(pattern);
+        }
+        data.iter()
+            .for_each(|data| self.holds_a_batch(data, source.span));
         let flow = self.run_body(body);
         data.iter().for_each(|data| self.hold_batches(data));
         let frame = self.frame_mut();
