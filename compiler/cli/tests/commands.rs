@@ -450,6 +450,16 @@ fn opt_runs_passes_over_text() {
     };
     assert_eq!(out("all"), after, "the whole table makes what is compiled");
     assert_ne!(out("simplify,dead-code"), out("dead-code"));
+    let place = place.with("after.ir", after);
+    place
+        .dlmc(&["opt", "after.ir", "--passes", "simplify,dead-code"])
+        .good();
+    says(
+        &place
+            .dlmc(&["dump", "p.dlm", "--print-after", "none"])
+            .bad(2),
+        &["elaborate, all, changed, "],
+    );
     let place = place.with("bad.ir", "graph {");
     says(
         &place.dlmc(&["opt", "bad.ir", "--passes", "all"]).bad(1),
