@@ -61,6 +61,7 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
     let (train, test) = rows.split_at(count as usize);
     let part = |rows: &[u32]| Split {
         rows: Rows::Listed(Arc::new(rows.to_vec())),
+        balance: None,
         ..whole.clone()
     };
     dataset.splits = [
