@@ -152,6 +152,35 @@ train t[epochs=1] {{
 }
 
 #[test]
+fn settings_that_come_to_nothing_are_said() {
+    let run = |statics: &str, optimizer: &str| {
+        let text = format!(
+            "data d = synthetic[20, \"f32[8]\"]
+train t[{statics}] {{
+  let net = Linear[3]
+  let opt = sgd[lr=0.1{optimizer}](net)
+  step (x) in d.train |> batch[10] {{ minimize mean(net(x)) with opt }}
+}}
+"
+        );
+        Place::new().with("p.dlm", text).dlmc(&["check", "p.dlm"])
+    };
+    for setting in ["keep", "patience"] {
+        let outcome = run(&format!("epochs=1, {setting}=2"), "").bad(1);
+        assert!(outcome.stderr.contains("p.dlm:2:"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("no `eval`"), "{}", outcome.stderr);
+    }
+    for statics in ["steps=2", "epochs=1", "steps=3, epochs=9"] {
+        let said = run(statics, ", accumulate=4").good().stderr;
+        assert!(said.contains("warning: `opt` updates nothing"), "{said}");
+        assert!(said.contains("p.dlm:4:"), "{said}");
+    }
+    for statics in ["steps=4", "epochs=2"] {
+        assert_eq!(run(statics, ", accumulate=4").good().stderr, "");
+    }
+}
+
+#[test]
 fn data_that_does_not_take_its_arguments_is_shown() {
     let stages = [
         "brightness",

@@ -129,6 +129,8 @@ pub(super) struct Unit {
     pub batch: Option<i64>,
     /// Whether a slice of the batch is not the same for all sizes.
     pub differs: bool,
+    /// How many batches an epoch has, where that is known before the data is read.
+    pub epoch_batches: Option<i64>,
     /// The losses that it minimizes.
     pub losses: Vec<Loss>,
 }

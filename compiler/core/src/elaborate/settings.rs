@@ -191,7 +191,7 @@ impl Elaborator<'_> {
     }
 
     /// A setting from the command line or the file.
-    fn setting(
+    pub fn setting(
         &mut self,
         train: &Train,
         name: &str,

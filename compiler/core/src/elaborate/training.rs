@@ -76,6 +76,11 @@ impl Elaborator<'_> {
         if let Ok(evals) = &evals {
             self.check_plateaus(evals);
         }
+        if count == 0 {
+            self.check_unwatched(train);
+        }
+        let batches = result.result.unit.epoch_batches;
+        self.warn_of_no_update(&settings, batches);
         if !self.reporter.has_errors() {
             self.check_optimizers();
         }
@@ -238,6 +243,7 @@ impl Elaborator<'_> {
         let outer = (frame.kind, frame.instance);
         (frame.kind, frame.instance) = (kind, None);
         frame.training = kind == FrameKind::Step;
+        self.unit.epoch_batches = data.as_ref().ok().and_then(|data| data.batches());
         self.unit.batches = data
             .as_ref()
             .map_or_else(|_| Vec::new(), |data| data.batch_sizes());
