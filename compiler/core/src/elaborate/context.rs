@@ -16,7 +16,7 @@ use super::value::{Tensor, Value};
 use super::watched::Loss;
 use super::world::{DataCatalog, SourceLoader};
 use crate::graph::{DType, Dim, Graph, InputKind, NodeId, TensorType};
-use dlm_grammar::ast::File;
+use dlm_grammar::ast::{Expr, File};
 use dlm_grammar::{Diagnostic, SourceMap, Span};
 use indexmap::IndexMap;
 use std::rc::Rc;
@@ -46,6 +46,8 @@ pub(super) struct Elaborator<'w> {
     pub settings: &'w Settings,
     pub reporter: Reporter,
     pub files: Vec<SourceFile>,
+    /// The expressions of the command line, by what names them.
+    pub outside: IndexMap<String, Checked<Rc<Expr>>>,
     /// Files by path, so that each is read once.
     pub imported: IndexMap<String, usize>,
     /// The folder of the main file as its name has it, with `/` at its end unless empty; what imported files are named after.
@@ -247,6 +249,7 @@ impl<'w> Elaborator<'w> {
             mentioned_blocks: 0,
             statements: 0,
             next_graph: 0,
+            outside: IndexMap::new(),
             instances: Vec::new(),
             parameters: IndexMap::new(),
             states: IndexMap::new(),

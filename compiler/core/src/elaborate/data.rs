@@ -274,6 +274,13 @@ impl Elaborator<'_> {
         let Value::Data(data) = data else {
             return Err(super::diagnose::Poison);
         };
+        if let (false, Some(stage)) = (data.zipped.is_empty(), stages.first()) {
+            let word = stage_name(stage).unwrap_or("this");
+            let message =
+                format!("`{word}` after `zip`, whose data sets have their stages already");
+            let help = "each has its own: `zip(a.train |> batch[64], b.train |> batch[64])`";
+            return Err(self.report(error(codes::DATA_STAGE, stage.span, message).help(help)));
+        }
         let mut value = (*data).clone();
         let mut plain = value.plain.take();
         for stage in stages {

@@ -49,7 +49,17 @@ impl Elaborator<'_> {
         ))
     }
 
+    /// Read once, so that a mistake is said once, however often the value is asked for.
     fn outside_expression(&mut self, name: &str, text: &str) -> Checked<Rc<Expr>> {
+        if let Some(known) = self.outside.get(name) {
+            return known.clone();
+        }
+        let read = self.read_outside(name, text);
+        self.outside.insert(name.to_owned(), read.clone());
+        read
+    }
+
+    fn read_outside(&mut self, name: &str, text: &str) -> Checked<Rc<Expr>> {
         let id = self.sources.add(name, text);
         dlm_grammar::parse_expression(text, id)
             .map(Rc::new)
