@@ -21,12 +21,28 @@ use crate::{Diagnostic, FileId, parse};
 /// The longest line, in characters, where a line can be broken at all.
 pub const WIDTH: usize = 100;
 
+/// A layout settles after so many rounds at most.
+const MOST_ROUNDS: usize = 8;
+
 /// The program in the one layout. It means the same, and formatting it again changes nothing.
 ///
 /// # Errors
 ///
 /// Those of [`parse`]: what cannot be parsed is not laid out.
 pub fn format(source: &str) -> Result<String, Vec<Diagnostic>> {
+    let mut text = laid_out(source)?;
+    // Where a comment breaks a line only the layout tells, and the author's line breaks and columns of `|>` count.
+    for _ in 0..MOST_ROUNDS {
+        let again = laid_out(&text)?;
+        if again == text {
+            break;
+        }
+        text = again;
+    }
+    Ok(text)
+}
+
+fn laid_out(source: &str) -> Result<String, Vec<Diagnostic>> {
     let file = FileId(0);
     let tree = parse(source, file)?;
     let text = comments::Text::new(source, file);

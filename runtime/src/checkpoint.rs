@@ -6,8 +6,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, View};
 
+use crate::half::{f32_of_f16, f32_of_f64};
 use crate::tensor::{DataType, Tensor};
 
 /// Named tensors, in order.
@@ -77,6 +79,51 @@ pub fn read(path: &Path) -> Result<Tensors, CheckpointError> {
         tensors.insert(name, tensor);
     }
     Ok(tensors)
+}
+
+/// The names of a file's tensors, sorted.
+///
+/// # Errors
+/// When the file cannot be read, or is no safetensors file.
+pub fn names(path: &Path) -> Result<Vec<String>, CheckpointError> {
+    let bytes = read_bytes(path)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| format_error(path, &error))?;
+    let mut names: Vec<String> = file.names().into_iter().map(str::to_string).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Reads these tensors of a file, in their order; f64 and f16 become f32. What the others are makes no difference.
+///
+/// # Errors
+/// As [`read`], and where there is no such tensor.
+pub fn read_named(path: &Path, names: &[&str]) -> Result<Tensors, CheckpointError> {
+    let bytes = read_bytes(path)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| format_error(path, &error))?;
+    let mut tensors = Tensors::with_capacity(names.len());
+    for name in names {
+        let view = file.tensor(name);
+        let view = view.map_err(|error| format_error(path, &error))?;
+        tensors.insert((*name).to_string(), converted(path, name, &view)?);
+    }
+    Ok(tensors)
+}
+
+fn converted(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Tensor, CheckpointError> {
+    let shape = view.shape().iter().map(|size| *size as u64).collect();
+    let tensor = match (view.dtype(), data_type(view.dtype())) {
+        (_, Some(dtype)) => Tensor::new(dtype, shape, view.data().to_vec()),
+        (Dtype::F64, _) => Tensor::from_f32(shape, &f32_of_f64(view.data())),
+        (Dtype::F16, _) => Tensor::from_f32(shape, &f32_of_f16(view.data())),
+        (other, None) => {
+            return Err(CheckpointError::Type {
+                path: path.to_path_buf(),
+                name: name.to_string(),
+                dtype: format!("{other:?}"),
+            });
+        }
+    };
+    tensor.map_err(|error| format_error(path, &error))
 }
 
 /// Reads a file's metadata: strings by key.

@@ -17,7 +17,7 @@ pub use source::{
     PartDescription, SourceDescription, SplitDescription, append_image, count, describe, load,
     source_names, vocabulary,
 };
-pub use stage::{apply_stages, check_stage, stage_names};
+pub use stage::{Groups, apply_stages, check_stage, stage_names};
 
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct Split {
     pub shuffled: bool,
     /// How many samples of the (shuffled) order make an epoch; none for all.
     pub limit: Option<u32>,
+    /// The samples of each class, where each epoch chooses equally many of each.
+    pub balance: Option<Arc<Groups>>,
     /// Random changes of the first part, drawn for each sample anew in each epoch, in order.
     pub augmentations: Vec<Augmentation>,
 }
@@ -293,6 +295,7 @@ impl Split {
             rows: Rows::First(stored),
             shuffled: false,
             limit: None,
+            balance: None,
             augmentations: Vec::new(),
         }
     }
@@ -303,7 +306,17 @@ impl Split {
             .map_or(self.rows.len(), |limit| limit.min(self.rows.len()))
     }
 
-    /// The stored samples of an epoch in its order.
+    /// The stored samples that epochs may have.
+    pub(crate) fn possible_rows(&self) -> Vec<u32> {
+        match &self.balance {
+            Some(groups) => groups.all(),
+            None => (0..self.rows.len())
+                .map(|index| self.rows.get(index))
+                .collect(),
+        }
+    }
+
+    /// The stored samples of an epoch in its order. A balanced split chooses anew in each epoch, by seed and epoch alone.
     pub fn order(&self, seed: u64, epoch: u32) -> Vec<u32> {
         let mut order = if self.shuffled {
             shuffle(seed, epoch, self.rows.len())
@@ -311,9 +324,13 @@ impl Split {
             (0..self.rows.len()).collect()
         };
         order.truncate(self.count() as usize);
-        order
-            .iter_mut()
-            .for_each(|index| *index = self.rows.get(*index));
+        let chosen = self.balance.as_ref();
+        let chosen = chosen.map(|groups| groups.choose(self.rows.len(), seed, epoch));
+        let row = |index: u32| match &chosen {
+            Some(rows) => rows[index as usize],
+            None => self.rows.get(index),
+        };
+        order.iter_mut().for_each(|index| *index = row(*index));
         order
     }
 }

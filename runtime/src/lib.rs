@@ -20,6 +20,7 @@
 pub mod call;
 pub mod checkpoint;
 pub mod data;
+mod half;
 pub mod indices;
 pub mod memory;
 pub mod metrics;

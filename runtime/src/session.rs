@@ -8,6 +8,7 @@ mod clock;
 mod error;
 mod evaluate;
 mod feed;
+mod finite;
 mod measure;
 mod observe;
 mod picture;
@@ -225,7 +226,7 @@ impl<'a> Session<'a> {
     /// Trains to the end.
     ///
     /// # Errors
-    /// When a reported value is not finite, a batch cannot be run, or a file not be written. Rows of `metrics.csv` up to there
+    /// When a reported value, a minimized loss or a parameter to be saved is not finite, a batch cannot be run, or a file not be written. Rows of `metrics.csv` up to there
     /// are then in the file, and `model.safetensors` is as after the last whole epoch.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Summary, SessionError> {
         let outcome = self.run_epochs(observer);
@@ -243,9 +244,11 @@ impl<'a> Session<'a> {
                 self.run_steps(count, observer)?;
                 let is_due = self.save_every.is_some() || self.saved.elapsed() >= SAVE_EVERY;
                 if is_due && self.clock.left_in_epoch() > 0 {
+                    self.check_model()?;
                     self.save_state()?;
                 }
             }
+            self.check_model()?;
             evaluations = self.evaluate(observer)?;
             self.clock.note(&evaluations);
             self.metrics.flush()?;
@@ -271,8 +274,10 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::run`].
     pub fn evaluate_once(&mut self, observer: &mut dyn Observer) -> Result<(), SessionError> {
-        self.evaluate(observer)?;
+        let evaluated = self.evaluate(observer);
         self.metrics.flush()?;
+        evaluated?;
+        self.check_model()?;
         self.save_model()
     }
 
@@ -295,7 +300,7 @@ impl<'a> Session<'a> {
     /// Runs all evaluations on the present parameters.
     ///
     /// # Errors
-    /// When a batch cannot be run or a row not be written.
+    /// When a batch cannot be run, a row not be written, or a number that is reported is NaN; its row is then written.
     pub fn evaluate(
         &mut self,
         observer: &mut dyn Observer,
@@ -317,6 +322,7 @@ impl<'a> Session<'a> {
                 picture::write_all(&directory.join("images"), &evaluation)?;
             }
             observer.evaluated(&evaluation);
+            finite::check_metrics(&evaluation)?;
             evaluations.push(evaluation);
         }
         Ok(evaluations)

@@ -119,6 +119,68 @@ fn of_data(data: &str, classes: &str) -> String {
 }
 
 #[test]
+fn an_epoch_without_a_batch_is_an_error() {
+    for (data, stages) in [
+        (
+            "synthetic[20, \"f32[8]\", \"i32 0..3\"]",
+            "shuffle |> batch[50, drop=true]",
+        ),
+        (
+            "digits[] |> filter_class[3]",
+            "take[20] |> batch[50, drop=true]",
+        ),
+    ] {
+        let text = format!(
+            "data d = {data}
+train t[epochs=1] {{
+  let net = Linear[3]
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in d.train |> {stages} {{ minimize mean(net(x)) with opt }}
+}}
+"
+        );
+        let place = Place::new().with("p.dlm", text);
+        for command in ["check", "run"] {
+            let outcome = place.dlmc(&[command, "p.dlm"]).bad(1);
+            let said = outcome.stderr;
+            assert!(
+                said.contains("p.dlm:5:18") && said.contains("no batch"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn settings_that_come_to_nothing_are_said() {
+    let run = |statics: &str, optimizer: &str| {
+        let text = format!(
+            "data d = synthetic[20, \"f32[8]\"]
+train t[{statics}] {{
+  let net = Linear[3]
+  let opt = sgd[lr=0.1{optimizer}](net)
+  step (x) in d.train |> batch[10] {{ minimize mean(net(x)) with opt }}
+}}
+"
+        );
+        Place::new().with("p.dlm", text).dlmc(&["check", "p.dlm"])
+    };
+    for setting in ["keep", "patience"] {
+        let outcome = run(&format!("epochs=1, {setting}=2"), "").bad(1);
+        assert!(outcome.stderr.contains("p.dlm:2:"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("no `eval`"), "{}", outcome.stderr);
+    }
+    for statics in ["steps=2", "epochs=1", "steps=3, epochs=9"] {
+        let said = run(statics, ", accumulate=4").good().stderr;
+        assert!(said.contains("warning: `opt` updates nothing"), "{said}");
+        assert!(said.contains("p.dlm:4:"), "{said}");
+    }
+    for statics in ["steps=4", "epochs=2"] {
+        assert_eq!(run(statics, ", accumulate=4").good().stderr, "");
+    }
+}
+
+#[test]
 fn data_that_does_not_take_its_arguments_is_shown() {
     let stages = [
         "brightness",

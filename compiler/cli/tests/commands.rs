@@ -450,6 +450,16 @@ fn opt_runs_passes_over_text() {
     };
     assert_eq!(out("all"), after, "the whole table makes what is compiled");
     assert_ne!(out("simplify,dead-code"), out("dead-code"));
+    let place = place.with("after.ir", after);
+    place
+        .dlmc(&["opt", "after.ir", "--passes", "simplify,dead-code"])
+        .good();
+    says(
+        &place
+            .dlmc(&["dump", "p.dlm", "--print-after", "none"])
+            .bad(2),
+        &["elaborate, all, changed, "],
+    );
     let place = place.with("bad.ir", "graph {");
     says(
         &place.dlmc(&["opt", "bad.ir", "--passes", "all"]).bad(1),
@@ -552,6 +562,61 @@ train t[steps=1] {
         floats(&read(&place, "r.safetensors"), "out"),
         [-5.0, 5.0, 5.0, -5.0, -0.5, 0.5]
     );
+}
+
+/// "Paths on the command line [are relative] to the working directory": of `eval` to its own, not to the run's.
+#[test]
+fn eval_takes_data_from_where_it_is_called() {
+    let program = PAIR
+        .replace("synthetic[8, \"f32[4]\", \"i32 0..2\"]", "csv[\"d.csv\"]")
+        .replace("f32[B, 4]", "f32[B, n]");
+    let program = program.split("train two").next().expect("a first train");
+    let end = program.rfind('}').expect("a train");
+    let eval = "eval (x, y) in points.train |> batch[4] { report total = i32(sum(x)) }\n}\n";
+    let program = program[..end].to_string() + eval;
+    let place = Place::new()
+        .with("inner/p.dlm", program)
+        .with("inner/d.csv", "x,y\n1,0\n2,1\n")
+        .with("d.csv", "x,y\n10,0\n20,1\n30,0\n")
+        .with("inner/other/d.csv", "x,y\n100,0\n200,1\n");
+    let data = ["--data", "points=csv[\"d.csv\"]"];
+    let run = ["run", "inner/p.dlm", "--out", "inner/run", "--quiet"];
+    place.dlmc(&[&run[..], &data].concat()).good();
+    let eval = |folder: &str, more: &[&str]| {
+        let model = place.path("inner/run").display().to_string();
+        place
+            .dlmc_in(folder, &[&["eval", &model][..], more].concat())
+            .good()
+            .stdout
+    };
+    for folder in ["", "inner", "inner/other"] {
+        assert_eq!(eval(folder, &[]), "eval total 60\n", "{folder}");
+    }
+    assert_eq!(eval("inner/other", &data), "eval total 300\n");
+    assert_eq!(eval("inner", &data), "eval total 3\n");
+    assert_eq!(eval("", &data), "eval total 60\n");
+}
+
+/// "Paths in a program are relative to its file", which may be an imported one.
+#[test]
+fn data_of_an_imported_file_stands_beside_it() {
+    let program = PAIR
+        .replace(
+            "data points = synthetic[8, \"f32[4]\", \"i32 0..2\"]",
+            "import \"sub/o.dlm\" as o\ndata own = csv[\"d.csv\"]",
+        )
+        .replace("points.train", "o.points.train")
+        .replace("f32[B, 4]", "f32[B, n]")
+        .replace("report loss", "report loss, total = sum(x)");
+    let place = Place::new()
+        .with("p.dlm", program)
+        .with("d.csv", "x,y\n1,0\n2,1\n")
+        .with("sub/o.dlm", "data points = csv[\"d.csv\"]\n")
+        .with("sub/d.csv", "x,y\n10,0\n20,1\n");
+    place
+        .dlmc(&["run", "p.dlm", "--out", "own", "--quiet"])
+        .good();
+    assert!(metrics(&place, "own").contains("0,0,train,total,30\n"));
 }
 
 /// "`dlmc fmt FILE…`: the one layout; `--check`."

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Outcome, Place, SMALL};
+use common::{Outcome, Place, SMALL, floats, tensors};
 
 fn check(text: &str) -> Outcome {
     Place::new().with("p.dlm", text).dlmc(&["check", "p.dlm"])
@@ -239,6 +239,85 @@ fn a_loss_that_is_not_a_number_ends_the_run() {
     assert!(!place.path("runs/small/model.safetensors").exists());
 }
 
+/// A run of one parameter: its step's loss, how long, and what else it has.
+fn of_one(loss: &str, settings: &str, more: &str) -> Place {
+    let program = format!(
+        "data points = synthetic[8, \"f32[2]\"]
+block Net(x: f32[B, 2]) -> f32[B, 2] {{ param w: f32[2] = ones return x * w }}
+train small[{settings}] {{
+  let net = Net
+  let opt = sgd[lr=0.1](net)
+  step (x) in points.train |> batch[8] {{
+    let h = net(x)
+    let loss = {loss}
+    minimize loss with opt
+  }}
+  {more}
+}}
+"
+    );
+    Place::new().with("p.dlm", program)
+}
+
+#[test]
+fn a_loss_that_no_report_shows_is_looked_at_too() {
+    let place = of_one("log(0 * sum(h) - 1)", "epochs=3", "");
+    says(
+        &place.dlmc(&["run", "p.dlm"]).bad(3),
+        &["`loss` is NaN", "epoch 0, iter 0"],
+    );
+    assert!(!place.path("runs/small/model.safetensors").exists());
+    let branch = of_one("sum(h)", "epochs=3", "").with(
+        "q.dlm",
+        "data points = synthetic[8, \"f32[2]\"]
+train small[epochs=3] {
+  let net = Linear[1]
+  let opt = sgd[lr=0.1](net)
+  step (x) in points.train |> batch[8] {
+    let loss = mean(net(x))
+    if iter == 1 { minimize log(0 * loss - 1) with opt }
+    if iter > 5 { minimize log(0 * loss - 2) with opt }
+  }
+}
+",
+    );
+    says(
+        &branch.dlmc(&["run", "q.dlm"]).bad(3),
+        &["`log` is NaN", "iter 1"],
+    );
+}
+
+#[test]
+fn a_parameter_that_is_not_a_number_is_not_saved() {
+    for settings in ["steps=1", "epochs=5"] {
+        let place = of_one("sqrt(0 * sum(h))", settings, "");
+        let outcome = place.dlmc(&["run", "p.dlm"]).bad(3);
+        says(&outcome, &["NaN", "iter"]);
+        assert!(!place.path("runs/small/model.safetensors").exists());
+    }
+    let place = of_one(
+        "sum(h) + sqrt(floor(iter / 2) * 0 + 1 - minimum(iter, 1) + 0 * sum(h))",
+        "epochs=2",
+        "",
+    );
+    says(
+        &place.dlmc(&["run", "p.dlm"]).bad(3),
+        &["`net.w` is NaN after epoch 1, iter 1"],
+    );
+    let kept = std::fs::read(place.path("runs/small/model.safetensors")).expect("of epoch 0");
+    assert!(floats(&kept, "net.w").iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_metric_that_is_not_a_number_ends_the_run() {
+    let eval = "eval (x) in points.test |> batch[8] { report q = log(-1 + 0 * sum(x)) }";
+    let place = of_one("sum(h)", "epochs=2", eval);
+    let outcome = place.dlmc(&["run", "p.dlm"]).bad(3);
+    says(&outcome, &["`q` of `eval` is NaN", "epoch 0"]);
+    let rows = std::fs::read_to_string(place.path("runs/small/metrics.csv")).expect("written");
+    assert!(rows.contains("0,0,eval,q,NaN"), "{rows}");
+}
+
 #[test]
 fn results_that_cannot_be_written_are_a_failed_run() {
     let place = Place::new().with("p.dlm", SMALL).with("out", "a file");
@@ -257,7 +336,133 @@ fn initial_values_that_do_not_fit_are_named() {
     let run = |place: &Place| place.dlmc(&["run", "p.dlm", "--init", "w.safetensors"]);
     says(&run(&place).bad(1), &["w.safetensors"]);
     let place = Place::new().with("p.dlm", SMALL);
-    says(&run(&place).bad(1), &["w.safetensors"]);
+    says(&run(&place).bad(2), &["w.safetensors", "no such file"]);
+}
+
+/// A run on this data: what `check` says of it.
+fn said_of(data: &str, stages: &str) -> String {
+    let text = format!(
+        "data d = {data}
+train t[steps=1] {{
+  let net = Linear[1]
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in {stages} {{ minimize mean(net(f32(x))) with opt }}
+}}
+"
+    );
+    let place = Place::new()
+        .with("p.dlm", text)
+        .with("semicolons.csv", "a;b;label\n1;2;0\n3;4;1\n")
+        .with("twice.csv", "a,a,b\n1,2,0\n3,4,1\n")
+        .with("text.csv", "It was a dark night\nand it rained\n")
+        .with("short.txt", "abc")
+        .with("long.txt", "abcdefghijklmnopqrstuvwxyz".repeat(4));
+    place.dlmc(&["run", "p.dlm"]).bad(1).stderr
+}
+
+#[test]
+fn data_that_cannot_be_used_says_what_was_found() {
+    let batch = "d.train |> batch[1]";
+    for (data, stages, parts) in [
+        (
+            "csv[\"semicolons.csv\"]",
+            batch,
+            &["`,` between", "';'"][..],
+        ),
+        ("csv[\"text.csv\"]", batch, &["one column, of text"]),
+        (
+            "csv[\"twice.csv\", label=\"a\"]",
+            batch,
+            &["several columns are called `a`"],
+        ),
+        (
+            "text[\"short.txt\"] |> chars |> window[8]",
+            batch,
+            &["more than 8 elements", "`train`"],
+        ),
+        (
+            "text[\"long.txt\"] |> chars |> window[8] |> split[0.9]",
+            batch,
+            &["`split`", "before `window`"],
+        ),
+        (
+            "digits[]",
+            "d.train |> take[0] |> batch[1]",
+            &["at least 1"],
+        ),
+        (
+            "synthetic[8, \"f32[4]\"]",
+            batch,
+            &["a sample has 1 part\n"],
+        ),
+    ] {
+        let said = said_of(data, stages);
+        for part in parts {
+            assert!(said.contains(part), "{data}: {part}\n{said}");
+        }
+    }
+    let said = said_of("digits[]", "zip(d.train, d.test) |> batch[4]");
+    assert!(said.contains("`batch` after `zip`"), "{said}");
+    assert!(!said.contains("nothing is named"), "{said}");
+}
+
+#[test]
+fn a_value_of_the_command_line_is_wrong_once() {
+    let program = SMALL.replace("seed=3]", "seed=3, width: int = 16]");
+    let program = program.trim_end().trim_end_matches('}').to_string()
+        + "  eval (x, y) in points.train |> batch[8] { report accuracy(net(x), y) }\n}\n";
+    let place = Place::new().with("p.dlm", program);
+    let said = place
+        .dlmc(&["run", "p.dlm", "--set", "small.width=2.5"])
+        .bad(1)
+        .stderr;
+    assert_eq!(said.matches("`width` is an int").count(), 1, "{said}");
+}
+
+#[test]
+fn a_changed_program_does_not_go_on() {
+    let place = Place::new()
+        .with("p.dlm", SMALL)
+        .with("q.dlm", SMALL.replace("Linear[16]", "Linear[17]"));
+    place.dlmc(&["run", "p.dlm", "--quiet"]).good();
+    let more = ["--resume", "--set", "small.epochs=2"];
+    let outcome = place.dlmc(&[&["run", "q.dlm"][..], &more].concat()).bad(1);
+    says(&outcome, &["the program has changed since", "linear_1"]);
+    place.dlmc(&[&["run", "p.dlm"][..], &more].concat()).good();
+}
+
+#[test]
+fn predict_says_which_tensors_a_file_has() {
+    let place = Place::new().with("p.dlm", SMALL);
+    place.dlmc(&["run", "p.dlm", "--quiet"]).good();
+    let row: (&[usize], &[f32]) = (&[1, 8], &[1.0; 8]);
+    let place = place
+        .with(
+            "two.safetensors",
+            tensors(&[("zz", row.0, row.1), ("aa", row.0, row.1)]),
+        )
+        .with(
+            "x.safetensors",
+            tensors(&[("a", &[1], &[0.0]), ("x", row.0, row.1)]),
+        )
+        .with("one.safetensors", tensors(&[("zz", row.0, row.1)]));
+    let predict = |file: &str| place.dlmc(&["predict", "runs/small", file]);
+    says(
+        &predict("two.safetensors").bad(1),
+        &["aa, zz", "tensor `x`"],
+    );
+    predict("x.safetensors").good();
+    predict("one.safetensors").good();
+    let cold = [
+        "predict",
+        "runs/small",
+        "--generate",
+        "3",
+        "--temperature",
+        "-1",
+        "a",
+    ];
+    says(&place.dlmc(&cold).bad(2), &["at least 0"]);
 }
 
 #[test]

@@ -19,22 +19,28 @@ fn confusion(logits: f32[.., n], y: i32[..]) -> i32[n, n] {
   return i32(einsum[".. i, .. j -> i j"](is, said))
 }
 
-# of what is called a class, the share that is: the mean over classes
+# of what is called a class, the share that is: the mean over classes that are there or said to be
 fn precision(logits: f32[.., n], y: i32[..]) -> metric {
   let c = f32(confusion(logits, y))
-  return mean(_diagonal(c) / maximum(sum[axis=0](c), 1))
+  return _over_classes(_diagonal(c) / maximum(sum[axis=0](c), 1), c)
 }
 
-# of what is a class, the share that is called so: the mean over classes
+# of what is a class, the share that is called so: the mean over classes that are there or said to be
 fn recall(logits: f32[.., n], y: i32[..]) -> metric {
   let c = f32(confusion(logits, y))
-  return mean(_diagonal(c) / maximum(sum[axis=1](c), 1))
+  return _over_classes(_diagonal(c) / maximum(sum[axis=1](c), 1), c)
 }
 
-# the harmonic mean of both, by class: the mean over classes
+# the harmonic mean of both, by class: the mean over classes that are there or said to be
 fn f1(logits: f32[.., n], y: i32[..]) -> metric {
   let c = f32(confusion(logits, y))
-  return mean(2 * _diagonal(c) / maximum(sum[axis=0](c) + sum[axis=1](c), 1))
+  return _over_classes(2 * _diagonal(c) / maximum(sum[axis=0](c) + sum[axis=1](c), 1), c)
+}
+
+# the mean over the classes that samples have, or are said to have
+fn _over_classes(shares: f32[n], c: f32[n, n]) -> f32 {
+  let is_there = f32(sum[axis=0](c) + sum[axis=1](c) > 0)
+  return sum(shares * is_there) / maximum(sum(is_there), 1)
 }
 
 fn _diagonal(c: f32[n, n]) -> f32[n] {

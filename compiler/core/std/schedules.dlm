@@ -65,13 +65,16 @@ fn warmup[n: int, per: str = "iter"] -> schedule {
   return minimum((_clock[per] + 1) / n, 1)
 }
 
-# up from 1 / 25 to 1 in the first third, then down to nearly 0, along cosines  (Smith 2018)
+# up from 1 / 25 to 1 in the first 0.3, then down to 1 / 250000, along cosines: PyTorch's OneCycleLR  (Smith 2018)
 fn one_cycle[total: schedule = none, per: str = "iter"] -> schedule {
   let end = _end[total, per]
-  let at = minimum(_clock[per] / end, 1)
-  let up = 0.04 + 0.96 * 0.5 * (1 - cos(3.141592653589793 * minimum(at / 0.3, 1)))
-  let down = 0.5 * (1 + cos(3.141592653589793 * maximum((at - 0.3) / 0.7, 0)))
-  return where(at < 0.3, up, down)
+  let n = _clock[per]
+  let top = 0.3 * end - 1
+  let rise = n / maximum(top, 1e-6)
+  let fall = minimum((n - top) / maximum(end - 1 - top, 1e-6), 1)
+  let up = 0.04 + 0.48 * (1 - cos(3.141592653589793 * rise))
+  let down = 4e-6 + 0.499998 * (1 + cos(3.141592653589793 * fall))
+  return where(n <= top, up, down)
 }
 
 # times `factor` whenever a metric of an `eval` has not got better for more than `patience` evaluations; mode="min" or

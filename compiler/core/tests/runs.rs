@@ -2,7 +2,7 @@
 
 mod programs;
 
-use dlm_core::elaborate::program::{MetricKind, StateOwner};
+use dlm_core::elaborate::program::{MetricKind, PathBase, StateOwner};
 use dlm_core::elaborate::{self, Settings, Source, SourceLoader, TrainProgram, World};
 use dlm_core::graph::eval::{self, Tensor};
 use dlm_core::passes;
@@ -89,6 +89,7 @@ fn the_command_line_changes_constants_statics_and_data() {
             ("run.steps".into(), "3".into()),
         ],
         data: vec![("numbers".into(), "digits[] |> resize[28, 28]".into())],
+        earlier: 0,
     };
     let (elaborated, rendered) = programs::train("run.dlm", &text, &settings);
     assert_eq!(rendered, "");
@@ -98,7 +99,7 @@ fn the_command_line_changes_constants_statics_and_data() {
         (Some(3), 1)
     );
     assert_eq!(program.datasets[0].source.name, "digits");
-    assert!(program.datasets[0].source.from_command_line);
+    assert_eq!(program.datasets[0].source.base, PathBase::CommandLine);
     assert_eq!(value(&step(&program, 0.0), "net.w"), Some(1.0));
 }
 

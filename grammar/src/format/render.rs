@@ -119,7 +119,8 @@ impl Renderer<'_> {
                         return false;
                     }
                     room -= width;
-                    behind |= word.at.is_some_and(|at| self.has_behind(at));
+                    let carries = !word.text.is_empty();
+                    behind |= carries && word.at.is_some_and(|at| self.has_behind(at));
                     first = first && word.at.is_none();
                 }
                 Doc::Comments(at) if flat && self.has_before(*at) => return false,
@@ -176,7 +177,10 @@ impl Renderer<'_> {
             }
             self.comments_before(at, word.blank, indent);
             self.write(&word.text);
-            if let Some(beside) = self.beside.remove(&at) {
+            // A comment stands behind the text of a place, not behind the word that only carries its empty line.
+            if !word.text.is_empty()
+                && let Some(beside) = self.beside.remove(&at)
+            {
                 self.behind.extend(beside.behind);
             }
             return;

@@ -46,8 +46,8 @@ impl Split {
             return Ok(());
         };
         let (origin, elements) = (&field.origin, field.elements());
-        for index in 0..self.rows.len() {
-            let row = self.rows.get(index) as usize;
+        for row in self.possible_rows() {
+            let row = row as usize;
             let sample = match &field.values {
                 Values::Integers(values) => &values[row * elements..][..elements],
                 Values::Windows {

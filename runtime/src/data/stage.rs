@@ -15,6 +15,8 @@ mod window;
 
 pub use check::check_stage;
 
+pub use choose::Groups;
+
 use super::{Affine, Arguments, Augmentation, DataError, Dataset, Field, Invocation, Values};
 
 /// A stage by name: what it does to each split of a data set.

@@ -26,6 +26,28 @@ pub enum SessionError {
         /// Its value.
         value: f64,
     },
+    /// A value that an evaluation reported is NaN.
+    #[error("`{metric}` of `{split}` is NaN after epoch {epoch}, iter {iter}")]
+    Metric {
+        /// The metric.
+        metric: String,
+        /// The evaluation.
+        split: String,
+        /// The epoch, from 0.
+        epoch: u64,
+        /// The last step, from 0.
+        iter: u64,
+    },
+    /// A parameter, or a state of the model, is NaN where it would be saved.
+    #[error("`{path}` is NaN after epoch {epoch}, iter {iter}; what was saved before is kept")]
+    Parameter {
+        /// Its path.
+        path: String,
+        /// The epoch, from 0.
+        epoch: u64,
+        /// The last step, from 0.
+        iter: u64,
+    },
     /// A step or an evaluation computed an index that is out of range.
     #[error("{bad} in epoch {epoch}, iter {iter}")]
     Index {

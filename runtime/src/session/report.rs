@@ -15,6 +15,8 @@ pub(super) struct Reports {
     is_present: Vec<bool>,
     /// For each value, whether it is a mean over batches and not a sum.
     pub(super) is_mean: Vec<bool>,
+    /// Numbers that are no metrics but must be finite: their slots, names and values.
+    watched: Vec<(Slot, (String, f64))>,
 }
 
 /// Where a report's numbers are.
@@ -28,6 +30,8 @@ struct Place {
 
 /// The end of the name of a report that says whether a step makes another.
 const WHETHER: char = '?';
+/// The end of the name of a report that is only looked at.
+const WATCHED: char = '!';
 
 impl Reports {
     pub(super) fn new(program: &Program, pictures: &[String]) -> Result<Reports, SessionError> {
@@ -36,6 +40,7 @@ impl Reports {
             values: Vec::new(),
             is_mean: Vec::new(),
             is_present: Vec::new(),
+            watched: Vec::new(),
         };
         let whether = |name: &str| {
             let of_it = |report: &&Report| report.slot.name.strip_suffix(WHETHER) == Some(name);
@@ -63,6 +68,12 @@ impl Reports {
                     name: slot.name.clone(),
                     found,
                 });
+            }
+            if let Some(name) = slot.name.strip_suffix(WATCHED) {
+                reports
+                    .watched
+                    .push((slot.clone(), (name.to_string(), 0.0)));
+                continue;
             }
             let sizes = slot.sizes(1);
             let names = element_names(&slot.name, &sizes);
@@ -124,6 +135,9 @@ impl Reports {
                 _ => read_any(slot, memory, values),
             }
         }
+        for (slot, value) in &mut self.watched {
+            read_any(slot, memory, std::slice::from_mut(value));
+        }
     }
 
     /// What the step reports.
@@ -135,7 +149,9 @@ impl Reports {
 
     /// The first value that is NaN or infinite.
     pub(super) fn not_finite(&self) -> Option<&(String, f64)> {
-        self.present().find(|(_, value)| !value.is_finite())
+        let watched = self.watched.iter().map(|(_, value)| value);
+        let mut all = self.present().chain(watched);
+        all.find(|(_, value)| !value.is_finite())
     }
 }
 

@@ -131,7 +131,7 @@ fn known_pass(name: &str) -> Result<(), Failure> {
     let special = ["all", "changed", ELABORATE].contains(&name);
     match special || PASSES.iter().any(|pass| pass.name == name) {
         true => Ok(()),
-        false => Err(unknown_pass(name)),
+        false => Err(unknown_pass(name, &["elaborate", "all", "changed"])),
     }
 }
 

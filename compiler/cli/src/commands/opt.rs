@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   dlmc opt step.ir --passes simplify,dead-code      run two passes and print the result
   dlmc opt step.ir --passes all                     run the whole table, in order
-  dlmc dump models/lenet.dlm --emit graph --print-after none > step.ir    get a graph to begin with";
+  dlmc dump models/lenet.dlm --emit graph > step.ir    get a graph to begin with";
 
 /// Run passes over textual graph IR.
 ///
@@ -60,14 +60,15 @@ pub fn named_passes(names: &[String]) -> Result<Vec<&'static Pass>, Failure> {
             passes.extend(PASSES);
             continue;
         }
-        passes.push(find(name).map_err(|_| unknown_pass(name))?);
+        passes.push(find(name).map_err(|_| unknown_pass(name, &["all"]))?);
     }
     Ok(passes)
 }
 
-/// The message for a pass that does not exist.
-pub fn unknown_pass(name: &str) -> Failure {
-    let known: Vec<&str> = all().map(|pass| pass.name).collect();
+/// The message for a pass that does not exist; `others` are the words that the option takes beside passes.
+pub fn unknown_pass(name: &str, others: &[&str]) -> Failure {
+    let passes = all().map(|pass| pass.name);
+    let known: Vec<&str> = others.iter().copied().chain(passes).collect();
     let hint = match dlm_grammar::suggest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are: {}", known.join(", ")),

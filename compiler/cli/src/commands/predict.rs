@@ -45,7 +45,7 @@ pub struct PredictArguments {
     #[arg(long, value_name = "N")]
     generate: Option<usize>,
     /// Divide logits by this before one is drawn; 0 takes the likeliest
-    #[arg(long, value_name = "T", default_value_t = 1.0, requires = "generate")]
+    #[arg(long, value_name = "T", default_value_t = 1.0, requires = "generate", allow_hyphen_values = true, value_parser = temperature)]
     temperature: f32,
     /// Draw from the K likeliest only
     #[arg(long, value_name = "K", requires = "generate", value_parser = clap::value_parser!(u64).range(1..))]
@@ -53,6 +53,13 @@ pub struct PredictArguments {
     /// The seed of what is drawn
     #[arg(long, value_name = "SEED", default_value_t = 0, requires = "generate")]
     seed: u64,
+}
+
+/// A number that logits can be divided by, or 0.
+fn temperature(text: &str) -> Result<f32, String> {
+    let number = text.parse::<f32>().ok();
+    let number = number.filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "a temperature is a number, at least 0".to_string())
 }
 
 /// Compiles the net for inference and runs it on the inputs.

@@ -98,7 +98,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     if arguments.resume {
         session
             .resume()
-            .map_err(|error| failure(error, &frontend, &train))?;
+            .map_err(|error| unresumed(error, &frontend, &train, &out))?;
     }
     frontend.to_save(&train).write(&out)?;
     save_tiles(&frontend, &out)?;
@@ -173,6 +173,7 @@ fn save_tiles(frontend: &Frontend, out: &Path) -> Result<(), Failure> {
 pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -> Failure {
     match error {
         SessionError::Data(error) => bad_data(&error, frontend, train),
+        SessionError::NoBatches => no_batches(frontend, train),
         error @ SessionError::NothingToResume { .. } => Failure::command_line(error),
         SessionError::Index { bad, epoch, iter } => {
             let place = format!(", in epoch {epoch}, iter {iter}");
@@ -184,6 +185,33 @@ pub fn failure(error: SessionError, frontend: &Frontend, train: &TrainProgram) -
                 .bad_index(&bad, &train.checks, " of a metric")
         }
         other => Failure::run(other),
+    }
+}
+
+/// Why a run is not gone on with: what it left may be of another program.
+fn unresumed(
+    error: SessionError,
+    frontend: &Frontend,
+    train: &TrainProgram,
+    out: &Path,
+) -> Failure {
+    match error {
+        SessionError::State { .. }
+        | SessionError::NoValue { .. }
+        | SessionError::NoSuchValue { .. }
+        | SessionError::Value(_) => Failure::data(format!(
+            "the program has changed since the run in {}, which cannot be gone on with: {error}",
+            out.display()
+        )),
+        other => failure(other, frontend, train),
+    }
+}
+
+/// Data whose first set has fewer samples than a batch takes, which only reading it has told.
+fn no_batches(frontend: &Frontend, train: &TrainProgram) -> Failure {
+    match train.feeds.first() {
+        Some(feed) => frontend.source.bad_data(SessionError::NoBatches, feed.span),
+        None => Failure::data(SessionError::NoBatches),
     }
 }
 

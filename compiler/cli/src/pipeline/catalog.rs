@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dlm_core::elaborate::program::{SourceSpec, StageSpec, StaticArgument, StaticValue};
+use dlm_core::elaborate::program::{PathBase, SourceSpec, StageSpec, StaticArgument, StaticValue};
 use dlm_core::elaborate::world::{
     DataCatalog, PartDescription, SourceDescription, SplitDescription,
 };
@@ -12,11 +12,14 @@ use dlm_core::graph::DType;
 use dlm_runtime::data::{self, Argument, Invocation, Value};
 use dlm_runtime::tensor::DataType;
 
-/// Describes data sources, whose paths are relative to the program's folder or, from the command line, to the working
-/// directory.
+use super::frontend::absolute;
+
+/// Describes data sources, whose paths are relative to the folder of the file that names them or, from the command line, to
+/// the working directory.
 pub struct Catalog {
     folder: PathBuf,
-    working: PathBuf,
+    /// The working directory of the run that is used again.
+    earlier: PathBuf,
     /// What sources hold, by their text: given beforehand, or found.
     known: Mutex<BTreeMap<String, SourceDescription>>,
 }
@@ -26,7 +29,7 @@ impl Catalog {
     pub fn new(folder: impl Into<PathBuf>) -> Catalog {
         Catalog {
             folder: folder.into(),
-            working: PathBuf::from("."),
+            earlier: PathBuf::from("."),
             known: Mutex::default(),
         }
     }
@@ -34,12 +37,12 @@ impl Catalog {
     /// For a saved run: the folders that it had, and what its sources held.
     pub fn kept(
         folder: PathBuf,
-        working: PathBuf,
+        earlier: PathBuf,
         known: BTreeMap<String, SourceDescription>,
     ) -> Catalog {
         Catalog {
             folder,
-            working,
+            earlier,
             known: Mutex::new(known),
         }
     }
@@ -55,23 +58,33 @@ impl Catalog {
     }
 
     /// What a source's paths are relative to.
-    pub fn base(&self, source: &SourceSpec) -> &Path {
-        match source.from_command_line {
-            true => &self.working,
-            false => &self.folder,
+    pub fn base(&self, source: &SourceSpec) -> PathBuf {
+        match &source.base {
+            PathBase::Folder(inner) => self.folder.join(inner),
+            PathBase::CommandLine => PathBuf::from("."),
+            PathBase::EarlierCommandLine => self.earlier.clone(),
         }
+    }
+
+    /// Files that are saved with what they hold, those of a command line by the real path of what they are relative to.
+    fn key(&self, source: &SourceSpec) -> String {
+        let base = match &source.base {
+            PathBase::Folder(inner) => inner.clone(),
+            _ => format!("{} ", absolute(&self.base(source)).display()),
+        };
+        format!("{base}{}{:?}", source.name, source.arguments)
     }
 }
 
 impl DataCatalog for Catalog {
     fn describe(&self, source: &SourceSpec) -> Result<SourceDescription, String> {
-        let key = format!("{}{:?}", source.name, source.arguments);
+        let key = self.key(source);
         if let Some(known) = self.found().get(&key) {
             return Ok(known.clone());
         }
         let base = self.base(source);
         let found =
-            data::describe(&source_invocation(source), base).map_err(|error| error.to_string())?;
+            data::describe(&source_invocation(source), &base).map_err(|error| error.to_string())?;
         let parts = found.parts.iter().map(part_description).collect();
         let splits = found.splits.iter().map(split_description).collect();
         let description = SourceDescription { parts, splits };
@@ -90,17 +103,14 @@ impl DataCatalog for Catalog {
             specs.iter().map(stage_invocation).collect()
         };
         let (whole, own) = (stages(whole), stages(own));
-        let key = format!(
-            "{}{:?} {whole:?} {split} {own:?}",
-            source.name, source.arguments
-        );
+        let key = format!("{} {whole:?} {split} {own:?}", self.key(source));
         let known = self.found().get(&key).cloned();
         if let Some(known) = known.and_then(|known| known.splits.into_iter().next()) {
             return Ok(known);
         }
         let counted = counted(
             &source_invocation(source),
-            self.base(source),
+            &self.base(source),
             &whole,
             split,
             &own,

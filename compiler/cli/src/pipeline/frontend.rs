@@ -90,7 +90,7 @@ impl Frontend {
             .find(|data| data.source.name == "text");
         let characters = text.and_then(|data| {
             let base = self.catalog.base(&data.source);
-            dlm_runtime::data::vocabulary(&source_invocation(&data.source), base).ok()
+            dlm_runtime::data::vocabulary(&source_invocation(&data.source), &base).ok()
         });
         Saved {
             characters: characters.unwrap_or_default().into_iter().collect(),
@@ -258,7 +258,8 @@ pub fn train_names(tree: &File) -> Vec<String> {
         .collect()
 }
 
-fn absolute(path: &Path) -> std::path::PathBuf {
+/// The real path, or the path as it is where there is no such folder.
+pub fn absolute(path: &Path) -> std::path::PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 

@@ -30,6 +30,7 @@ impl Overrides {
         Ok(Settings {
             values: pairs("--set", "width=128", &self.set)?,
             data: pairs("--data", "images=digits[]", &self.data)?,
+            earlier: 0,
         })
     }
 }

@@ -119,6 +119,7 @@ impl Saved {
         Settings {
             values: self.values.clone(),
             data: self.data.clone(),
+            earlier: self.data.len(),
         }
     }
 

@@ -54,6 +54,17 @@ impl Place {
         )
     }
 
+    /// Runs `dlmc` in a folder of the folder.
+    pub fn dlmc_in(&self, folder: &str, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dlmc"));
+        outcome(
+            command
+                .args(arguments)
+                .current_dir(self.path(folder))
+                .output(),
+        )
+    }
+
     /// Runs `dlmc` in the folder for a reader who has gone before the first line.
     pub fn dlmc_unheard(&self, arguments: &[&str]) -> Outcome {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dlmc"));

@@ -4,6 +4,7 @@ use super::codes;
 use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, error};
 use super::expr::Given;
+use super::foreign::near_static;
 use super::scope::BindingKind;
 use super::statement::Flow;
 use super::value::{Applied, GivenStatic, Value};
@@ -176,7 +177,7 @@ impl Elaborator<'_> {
             let position = params.iter().position(|param| param.name.name == *name);
             let Some(position) = position else {
                 let names = params.iter().map(|param| param.name.name.as_str());
-                let near = suggest(name, names).map(str::to_owned);
+                let near = near_static(name, names);
                 let message = format!(
                     "`{}` has no `{name}` in square brackets",
                     definition.name.name

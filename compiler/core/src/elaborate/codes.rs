@@ -21,6 +21,7 @@ dlm_grammar::codes! {
     STATIC_RANGE = "static-range", "a compile-time value outside of what is allowed";
     NOT_COMPILE_TIME = "not-compile-time", "a value that must be known when the program is compiled is not";
     UNKNOWN_ARGUMENT = "unknown-argument", "the callee has no tensor parameter of that name";
+    STATIC_IN_PARENTHESES = "static-in-parentheses", "a compile-time value among a call's tensors";
     TOO_MANY_ARGUMENTS = "too-many-arguments", "more tensors than the callee has parameters";
     MISSING_ARGUMENT = "missing-argument", "a tensor parameter without a value";
     NOT_CALLABLE = "not-callable", "a call of something that cannot be called";

@@ -13,9 +13,10 @@ use super::program::{DataSpec, IndexBound, IndexCheck, MetricSpec, PlateauSpec};
 use super::recurrence::Trace;
 use super::scope::{BindingKind, Scopes};
 use super::value::{Tensor, Value};
+use super::watched::Loss;
 use super::world::{DataCatalog, SourceLoader};
 use crate::graph::{DType, Dim, Graph, InputKind, NodeId, TensorType};
-use dlm_grammar::ast::File;
+use dlm_grammar::ast::{Expr, File};
 use dlm_grammar::{Diagnostic, SourceMap, Span};
 use indexmap::IndexMap;
 use std::rc::Rc;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub values: Vec<(String, String)>,
     /// `--data NAME=SOURCE`, each as a name and an expression of the language.
     pub data: Vec<(String, String)>,
+    /// How many of the first `data` an earlier run was given, whose program this is.
+    pub earlier: usize,
 }
 
 /// One elaboration.
@@ -43,6 +46,8 @@ pub(super) struct Elaborator<'w> {
     pub settings: &'w Settings,
     pub reporter: Reporter,
     pub files: Vec<SourceFile>,
+    /// The expressions of the command line, by what names them.
+    pub outside: IndexMap<String, Checked<Rc<Expr>>>,
     /// Files by path, so that each is read once.
     pub imported: IndexMap<String, usize>,
     /// The folder of the main file as its name has it, with `/` at its end unless empty; what imported files are named after.
@@ -126,6 +131,10 @@ pub(super) struct Unit {
     pub batch: Option<i64>,
     /// Whether a slice of the batch is not the same for all sizes.
     pub differs: bool,
+    /// How many batches an epoch has, where that is known before the data is read.
+    pub epoch_batches: Option<i64>,
+    /// The losses that it minimizes.
+    pub losses: Vec<Loss>,
 }
 
 /// What a body is, which decides what may happen in it.
@@ -240,6 +249,7 @@ impl<'w> Elaborator<'w> {
             mentioned_blocks: 0,
             statements: 0,
             next_graph: 0,
+            outside: IndexMap::new(),
             instances: Vec::new(),
             parameters: IndexMap::new(),
             states: IndexMap::new(),

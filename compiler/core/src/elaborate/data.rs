@@ -4,7 +4,7 @@ use super::codes;
 use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, error};
 use super::files::item_value;
-use super::program::{DataSpec, SourceSpec, StageSpec, StaticArgument, StaticValue};
+use super::program::{DataSpec, PathBase, SourceSpec, StageSpec, StaticArgument, StaticValue};
 use super::stages;
 use super::value::{GivenStatic, Value};
 use super::world::{PartDescription, SourceDescription, SplitDescription};
@@ -138,11 +138,11 @@ impl Elaborator<'_> {
         let tree = tree.clone();
         let (described, _) =
             self.within(frame, |this| match (replaced, item_value(&tree, index)) {
-                (Some(expr), _) => {
-                    let expr = expr?;
-                    this.describe(name, &expr, true)
+                (Some((expr, base)), _) => this.describe(name, &*expr?, base),
+                (None, Some((_, expr))) => {
+                    let folder = this.files[file].folder.clone();
+                    this.describe(name, expr, PathBase::Folder(folder))
                 }
-                (None, Some((_, expr))) => this.describe(name, expr, false),
                 (None, None) => Err(super::diagnose::Poison),
             });
         self.computing.pop();
@@ -150,12 +150,12 @@ impl Elaborator<'_> {
         described.map(Value::Data)
     }
 
-    fn describe(&mut self, name: &str, expr: &Expr, outside: bool) -> Checked<Rc<DataValue>> {
+    fn describe(&mut self, name: &str, expr: &Expr, base: PathBase) -> Checked<Rc<DataValue>> {
         let (source, stages) = match &expr.unparenthesized().kind {
             ExprKind::Pipe { source, stages } => (source.as_ref(), stages.as_slice()),
             _ => (expr, &[][..]),
         };
-        let mut value = self.source(name, source, outside)?;
+        let mut value = self.source(name, source, base)?;
         let mut plain = value.plain.take().map(|plain| (*plain).clone());
         for stage in stages {
             let augments = stage_name(stage).is_some_and(stages::augments);
@@ -190,7 +190,7 @@ impl Elaborator<'_> {
     }
 
     /// A source, or another data set to build on.
-    fn source(&mut self, name: &str, expr: &Expr, outside: bool) -> Checked<DataValue> {
+    fn source(&mut self, name: &str, expr: &Expr, base: PathBase) -> Checked<DataValue> {
         let (word, items) = match &expr.unparenthesized().kind {
             ExprKind::Name(word) => (word.as_str(), &[][..]),
             ExprKind::Bracket { base, items } => match base.as_name() {
@@ -206,7 +206,7 @@ impl Elaborator<'_> {
             name: word.to_owned(),
             arguments: self.plain_arguments(items)?,
             span: expr.span,
-            from_command_line: outside,
+            base,
         };
         let described = self.catalog.describe(&source);
         let description: SourceDescription = described.map_err(|reason| {
@@ -274,6 +274,13 @@ impl Elaborator<'_> {
         let Value::Data(data) = data else {
             return Err(super::diagnose::Poison);
         };
+        if let (false, Some(stage)) = (data.zipped.is_empty(), stages.first()) {
+            let word = stage_name(stage).unwrap_or("this");
+            let message =
+                format!("`{word}` after `zip`, whose data sets have their stages already");
+            let help = "each has its own: `zip(a.train |> batch[64], b.train |> batch[64])`";
+            return Err(self.report(error(codes::DATA_STAGE, stage.span, message).help(help)));
+        }
         let mut value = (*data).clone();
         let mut plain = value.plain.take();
         for stage in stages {

@@ -252,7 +252,9 @@ impl Elaborator<'_> {
             return self.optimizer(&rule.clone(), args, span, mention);
         }
         let given = self.arguments(args);
-        self.apply(value?, given?, callee.span, span)
+        let (value, given) = (value?, given?);
+        self.statics_in_parentheses(callee, &value, &given)?;
+        self.apply(value, given, callee.span, span)
     }
 
     /// What is called: as a value, except that a schedule or a tensor maker is not called yet.
@@ -454,7 +456,11 @@ impl Elaborator<'_> {
             }
             other => {
                 let message = format!("{} has no `.{}`", other.kind(), name.name);
-                Err(self.report(error(codes::UNKNOWN_MEMBER, name.span, message)))
+                let mut diagnostic = error(codes::UNKNOWN_MEMBER, name.span, message);
+                if matches!(other, Value::Tensor(_)) {
+                    diagnostic = self.member_here(diagnostic, base_span, &name.name);
+                }
+                Err(self.report(diagnostic))
             }
         }
     }

@@ -64,7 +64,7 @@ impl Elaborator<'_> {
             .into_iter()
             .take(parts)
             .collect();
-        let message = format!("a sample has {parts} parts");
+        let message = format!("a sample has {}", counted(parts, "part"));
         self.report(
             error(codes::DATA_PATTERN, pattern.span, message).help(format!(
                 "`({})`, or `_` for a part that is not needed",

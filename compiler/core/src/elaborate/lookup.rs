@@ -5,12 +5,13 @@ use super::codes;
 use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, error};
 use super::files::{ItemRef, item_value};
+use super::foreign::name_here;
 use super::intrinsics;
 use super::scope::BindingKind;
 use super::value::{Applied, Primitive, Value};
 use crate::graph::DType;
 use dlm_grammar::ast::{DefinitionKind, File};
-use dlm_grammar::{Span, suggest};
+use dlm_grammar::{Diagnostic, Span, suggest};
 use std::rc::Rc;
 
 impl Elaborator<'_> {
@@ -200,13 +201,15 @@ impl Elaborator<'_> {
 
     /// The report that a name means nothing.
     pub fn unknown_name(&mut self, name: &str, span: Span) -> super::diagnose::Poison {
-        let near = self.near_name(name);
-        let mut diagnostic = error(
-            codes::UNKNOWN_NAME,
-            span,
-            format!("nothing is named `{name}`"),
-        )
-        .did_you_mean(near.as_deref());
+        if self.is_hidden(name) && self.frame().definition.is_some() {
+            return self.report(sees_itself(name, span));
+        }
+        let message = format!("nothing is named `{name}`");
+        let mut diagnostic = error(codes::UNKNOWN_NAME, span, message);
+        diagnostic = match name_here(name) {
+            Some(here) => diagnostic.help(format!("here it is {here}")),
+            None => diagnostic.did_you_mean(self.near_name(name).as_deref()),
+        };
         if matches!(name, "iter" | "epoch" | "steps" | "epochs") {
             diagnostic = diagnostic.note(
                 "the run's counters are known in a `train`, an optimizer and a `fn … -> schedule`",
@@ -214,6 +217,13 @@ impl Elaborator<'_> {
         }
         self.report(diagnostic)
     }
+}
+
+/// The report that a definition names itself.
+fn sees_itself(name: &str, span: Span) -> Diagnostic {
+    let message = format!("`{name}` is being defined here, and a definition does not see itself");
+    error(codes::UNKNOWN_NAME, span, message)
+        .help("there is no recursion; `for i in 0..n { … }` repeats what a body does")
 }
 
 fn sees_counters(kind: FrameKind) -> bool {

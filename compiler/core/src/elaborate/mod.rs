@@ -9,6 +9,7 @@
 mod accumulate;
 mod around;
 mod batch_axis;
+mod batches;
 mod call;
 mod callable;
 mod check;
@@ -23,6 +24,7 @@ mod emit;
 mod expr;
 mod feeds;
 mod files;
+mod foreign;
 pub mod glob;
 pub mod guard;
 mod guesses;
@@ -57,6 +59,7 @@ mod stages;
 mod statement;
 mod training;
 mod value;
+mod watched;
 pub mod world;
 
 pub use callable::CallRequest;

@@ -9,10 +9,12 @@ use super::glob::matches_any;
 use super::instance::{StateRecord, join};
 use super::program::StateOwner;
 use super::reach::reached;
+use super::report::outermost_name;
 use super::scope::BindingKind;
 use super::sites::snake_case;
 use super::statement::Flow;
 use super::value::{Applied, InstanceRef, Value};
+use super::watched::Loss;
 use crate::graph::{BinaryOp, DType, InputKind, NodeId, TensorType};
 use dlm_grammar::Span;
 use dlm_grammar::ast::{Argument, Expr, Ident, Type};
@@ -113,6 +115,8 @@ impl Elaborator<'_> {
             ));
         }
         self.at(span);
+        let name = outermost_name(loss).unwrap_or_else(|| "loss".to_owned());
+        self.unit.losses.push(Loss { name, node });
         let record = self.optimizers[index].clone();
         let around = self.around(&record.rule)?;
         let owned = self.owned(index, &record)?;

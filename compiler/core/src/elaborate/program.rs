@@ -273,9 +273,19 @@ pub struct SourceSpec {
     pub arguments: Vec<StaticArgument>,
     /// Where the program names it.
     pub span: Span,
-    /// Whether the source was given on the command line, so that its paths are relative to the working directory
-    /// and not to the program's file.
-    pub from_command_line: bool,
+    /// What its paths are relative to.
+    pub base: PathBase,
+}
+
+/// What the paths of a source are relative to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathBase {
+    /// The folder of the file that names it: this one, seen from the main file's, with `/` at its end unless empty.
+    Folder(String),
+    /// The working directory, because the command line names it.
+    CommandLine,
+    /// What was the working directory of the run that is used again, whose command line named it.
+    EarlierCommandLine,
 }
 
 /// A stage of a data pipeline with its arguments. Missing optional arguments are absent.

@@ -241,7 +241,7 @@ fn is_picture(ty: &TensorType) -> bool {
 }
 
 /// The variable's name, or the name of the outermost function.
-fn outermost_name(expr: &Expr) -> Option<String> {
+pub(super) fn outermost_name(expr: &Expr) -> Option<String> {
     match &expr.unparenthesized().kind {
         ExprKind::Name(name) => Some(name.clone()),
         ExprKind::Access { name, .. } => Some(name.name.clone()),

@@ -3,7 +3,7 @@
 use super::codes;
 use super::context::{Elaborator, Frame, FrameKind};
 use super::diagnose::{Checked, Poison, error};
-use super::program::{Precision, RunSettings};
+use super::program::{PathBase, Precision, RunSettings};
 use super::scope::BindingKind;
 use super::value::Value;
 use dlm_grammar::ast::{Expr, ItemKind, StaticParam, Train};
@@ -35,17 +35,31 @@ impl Elaborator<'_> {
     }
 
     /// The source that the command line gives a data set of the main file.
-    pub fn data_override(&mut self, name: &str) -> Option<Checked<Rc<Expr>>> {
+    pub fn data_override(&mut self, name: &str) -> Option<(Checked<Rc<Expr>>, PathBase)> {
         let values = &self.settings.data;
-        let text = values
-            .iter()
-            .rev()
-            .find(|(own, _)| own == name)
-            .map(|(_, text)| text.clone())?;
-        Some(self.outside_expression(&format!("--data {name}"), &text))
+        let place = values.iter().rposition(|(own, _)| own == name)?;
+        let text = values[place].1.clone();
+        let base = match place < self.settings.earlier {
+            true => PathBase::EarlierCommandLine,
+            false => PathBase::CommandLine,
+        };
+        Some((
+            self.outside_expression(&format!("--data {name}"), &text),
+            base,
+        ))
     }
 
+    /// Read once, so that a mistake is said once, however often the value is asked for.
     fn outside_expression(&mut self, name: &str, text: &str) -> Checked<Rc<Expr>> {
+        if let Some(known) = self.outside.get(name) {
+            return known.clone();
+        }
+        let read = self.read_outside(name, text);
+        self.outside.insert(name.to_owned(), read.clone());
+        read
+    }
+
+    fn read_outside(&mut self, name: &str, text: &str) -> Checked<Rc<Expr>> {
         let id = self.sources.add(name, text);
         dlm_grammar::parse_expression(text, id)
             .map(Rc::new)
@@ -187,7 +201,7 @@ impl Elaborator<'_> {
     }
 
     /// A setting from the command line or the file.
-    fn setting(
+    pub fn setting(
         &mut self,
         train: &Train,
         name: &str,

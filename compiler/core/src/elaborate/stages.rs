@@ -298,7 +298,7 @@ fn batch(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
 fn take(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     let count = int(spec, 0, "n")
         .filter(|&count| count > 0)
-        .ok_or("needs a whole number of samples")?;
+        .ok_or("needs a whole number of samples, at least 1")?;
     for split in &mut value.splits {
         let takes_all = (0..=count).contains(&split.count);
         split.count = split.count.min(count);
@@ -318,6 +318,9 @@ fn split(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     let fraction = fraction
         .filter(|fraction| *fraction > 0.0 && *fraction < 1.0)
         .ok_or("needs the fraction of training samples, between 0 and 1")?;
+    if value.stages.iter().any(|stage| stage.name == "window") {
+        return Err("stands before `window`: neighbouring windows share elements".to_owned());
+    }
     let counts = value.splits.iter().map(|split| split.count);
     let total = match counts.clone().any(|count| count == UNKNOWN_COUNT) {
         true => None,

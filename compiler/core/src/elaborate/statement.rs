@@ -413,11 +413,14 @@ impl Elaborator<'_> {
         let scopes = self.frame().scopes.clone();
         let versions = self.unit.versions.clone();
         let before = self.reports_so_far();
+        let minimized = self.unit.losses.len();
         let taken = self.run_body(&first.body);
+        let losses_taken = self.unit.losses.split_off(minimized);
         let reports_taken = self.reports_since(before);
         let scopes_taken = std::mem::replace(&mut self.frame_mut().scopes, scopes);
         let versions_taken = std::mem::replace(&mut self.unit.versions, versions);
         let other = self.if_statement(rest, otherwise, span);
+        let losses_other = self.unit.losses.split_off(minimized);
         let reports_other = self.reports_since(before);
         if let Flow::Failed(poison) = taken {
             return Flow::Failed(poison);
@@ -426,6 +429,8 @@ impl Elaborator<'_> {
             return other;
         }
         let merged = self.merge(condition, scopes_taken, versions_taken, span);
+        self.watch_where(condition, true, losses_taken);
+        self.watch_where(condition, false, losses_other);
         flow(merged.and(self.merge_reports(condition, reports_taken, reports_other, span)))
     }
 }

@@ -76,6 +76,11 @@ impl Elaborator<'_> {
         if let Ok(evals) = &evals {
             self.check_plateaus(evals);
         }
+        if count == 0 {
+            self.check_unwatched(train);
+        }
+        let batches = result.result.unit.epoch_batches;
+        self.warn_of_no_update(&settings, batches);
         if !self.reporter.has_errors() {
             self.check_optimizers();
         }
@@ -175,6 +180,7 @@ impl Elaborator<'_> {
         }
         let bound = bound?;
         self.guard_indices();
+        self.watch_losses();
         let unit = std::mem::take(&mut self.unit);
         let feeds = self.finish_feeds(bound, &unit);
         Ok(PhaseResult {
@@ -237,16 +243,19 @@ impl Elaborator<'_> {
         let outer = (frame.kind, frame.instance);
         (frame.kind, frame.instance) = (kind, None);
         frame.training = kind == FrameKind::Step;
+        self.unit.epoch_batches = data.as_ref().ok().and_then(|data| data.batches());
         self.unit.batches = data
             .as_ref()
             .map_or_else(|_| Vec::new(), |data| data.batch_sizes());
         let bound = match &data {
             Ok(data) => self.bind_batch(pattern, data, source.span),
-            Err(poison) => {
-                self.bind_poison(pattern);
-                Err(*poison)
-            }
+            Err(poison) => Err(*poison),
         };
+        if bound.is_err() {
+            self.bind_poison(pattern);
+        }
+        data.iter()
+            .for_each(|data| self.holds_a_batch(data, source.span));
         let flow = self.run_body(body);
         data.iter().for_each(|data| self.hold_batches(data));
         let frame = self.frame_mut();

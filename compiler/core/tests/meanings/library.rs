@@ -550,6 +550,25 @@ fn labels_have_the_shape_of_the_rows() {
     refused(case, &[X, one_hot], &["i32[2, 3]", "argmax"]);
 }
 
+/// Classes that neither samples have nor are said to have are left out of the mean, as torchmetrics' macro averages do:
+/// of five classes two occur, and a third is said to.
+#[test]
+fn absent_classes_do_not_count() {
+    let logits: Given<'_> = (
+        "x",
+        DType::F32,
+        &[3, 5],
+        &[
+            2.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0,
+        ],
+    );
+    let labels: Given<'_> = ("y", DType::I32, &[3], &[0.0, 1.0, 1.0]);
+    for (metric, value) in [("precision", 2.0 / 3.0), ("recall", 0.5), ("f1", 5.0 / 9.0)] {
+        let case = format!("fn case(x: f32[3, 5], y: i32[3]) {{ return {metric}(x, y) }}");
+        check(&case, &[logits, labels], &[value]);
+    }
+}
+
 /// A weight by class is a value for each class.
 #[test]
 fn weights_of_classes_are_one_for_each() {

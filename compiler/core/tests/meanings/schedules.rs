@@ -94,18 +94,31 @@ fn library_schedules_count_in_iter() {
         0.5 * (1.0 + (PI * (n % 5.0) / 5.0).cos())
     });
     follows("warmup[5]", |n, _| ((n + 1.0) / 5.0).min(1.0));
-    follows("one_cycle[total=10]", |n, _| one_cycle(n / 10.0));
+    follows("one_cycle[total=10]", |n, _| ONE_CYCLE[n as usize]);
+    follows("one_cycle[total=20]", |n, _| ONE_CYCLE_OF_20[n as usize]);
 }
 
-/// Up from 1/25 to 1 in three tenths, then down, both along half a cosine.
-fn one_cycle(at: f64) -> f64 {
-    let at = at.min(1.0);
-    if at < 0.3 {
-        1.0 / 25.0 + 24.0 / 25.0 * 0.5 * (1.0 - (PI * at / 0.3).cos())
-    } else {
-        0.5 * (1.0 + (PI * (at - 0.3) / 0.7).cos())
-    }
-}
+/// The first twelve of twenty.
+const ONE_CYCLE_OF_20: [f64; 12] = [
+    0.04, 0.13167184, 0.37167184, 0.66832816, 0.90832816, 1.0, 0.98746401, 0.95048463, 0.89091618,
+    0.81174565, 0.716943, 0.61126202,
+];
+
+/// What PyTorch 2's OneCycleLR with `max_lr=1` and `total_steps=10` gives; it ends there, and the last value stays.
+const ONE_CYCLE: [f64; 12] = [
+    0.04,
+    0.52,
+    1.0,
+    0.95048463,
+    0.81174565,
+    0.61126202,
+    0.38874198,
+    0.18825835,
+    0.049519368,
+    4e-6,
+    4e-6,
+    4e-6,
+];
 
 /// "… (`per=\"epoch\"` changes that)."
 #[test]

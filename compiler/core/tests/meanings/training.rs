@@ -171,7 +171,7 @@ fn the_command_line_sets_constants_and_statics() {
     let set = |name: &str, value: &str| {
         let settings = Settings {
             values: vec![(name.into(), value.into())],
-            data: Vec::new(),
+            ..Settings::default()
         };
         programs::train("run.dlm", &text, &settings)
     };

@@ -133,7 +133,7 @@ impl Printer<'_> {
             StmtKind::If {
                 branches,
                 otherwise,
-            } => vec![begin(), self.if_statement(branches, otherwise)],
+            } => vec![keyword("if "), self.if_statement(branches, otherwise)],
             StmtKind::For {
                 names,
                 iterable,
@@ -173,7 +173,7 @@ impl Printer<'_> {
         self.with_body(Doc::Concat(header), body)
     }
 
-    /// On one line if each body may be; else every body on lines of its own.
+    /// What follows the first `if`, on one line if each body may be; else every body on lines of its own.
     fn if_statement(&self, branches: &[BranchBody], otherwise: &Option<Body>) -> Doc {
         let mut bodies = branches.iter().map(|branch| &branch.body).chain(otherwise);
         let first = branches
@@ -187,7 +187,9 @@ impl Printer<'_> {
         let line = if flat { Doc::Line } else { Doc::HardLine };
         let mut docs = Vec::new();
         for (index, branch) in branches.iter().enumerate() {
-            docs.push(Doc::mark(if index == 0 { "if " } else { " else if " }));
+            if index > 0 {
+                docs.push(Doc::mark(" else if "));
+            }
             docs.push(self.expr(&branch.condition));
             docs.push(Doc::mark(" "));
             docs.push(self.body(&branch.body, &line));

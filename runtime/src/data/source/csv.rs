@@ -26,6 +26,9 @@ pub(super) fn load(source: &Invocation, base: &Path) -> Result<Dataset, DataErro
     let columns: Vec<usize> = (0..table.columns)
         .filter(|column| Some(*column) != label)
         .collect();
+    if columns.is_empty() {
+        return Err(table.single_column());
+    }
     let mut values = Vec::with_capacity(table.rows.len() * columns.len());
     for (line, row) in &table.rows {
         for column in &columns {
@@ -101,9 +104,39 @@ impl Table<'_> {
             ));
         }
         if columns == 0 {
-            return Err(format_error(path, "rows of numbers", "none"));
+            return Err(match table.separator() {
+                Some(_) => table.single_column(),
+                None => format_error(path, "rows of numbers", "none"),
+            });
         }
         Ok(table)
+    }
+
+    /// What stands between the columns in place of commas, where the first line shows it.
+    fn separator(&self) -> Option<char> {
+        let names = self.names.as_ref();
+        let first = names.or(self.rows.first().map(|(_, row)| row))?;
+        let only = first.get(0).filter(|_| first.len() == 1)?;
+        [';', '\t', '|']
+            .into_iter()
+            .find(|mark| only.contains(*mark))
+    }
+
+    /// The error for a table of one column, which has no values beside its label.
+    fn single_column(&self) -> DataError {
+        if let Some(mark) = self.separator() {
+            return format_error(
+                self.path,
+                "columns with `,` between them",
+                format!("{mark:?}"),
+            );
+        }
+        let mut fields = self.rows.iter().map(|(_, row)| &row[0]);
+        let found = match fields.all(|field| field.parse::<f64>().is_ok()) {
+            true => "one column, of numbers; `label=none` takes it as values",
+            false => "one column, of text",
+        };
+        format_error(self.path, "columns of numbers and one of labels", found)
     }
 
     fn line_error(&self, line: u64, reason: String) -> DataError {

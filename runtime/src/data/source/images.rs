@@ -200,12 +200,17 @@ fn folders(path: &Path) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(read_error(path))? {
         let entry = entry.map_err(read_error(path))?;
-        if entry.path().is_dir() {
+        if entry.path().is_dir() && !is_hidden(&entry) {
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
     names.sort();
     Ok(names)
+}
+
+/// What systems and editors leave behind is no image: names that begin with a dot.
+fn is_hidden(entry: &fs::DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with('.')
 }
 
 fn images(path: &Path) -> Result<Vec<PathBuf>, DataError> {
@@ -214,11 +219,13 @@ fn images(path: &Path) -> Result<Vec<PathBuf>, DataError> {
         return Ok(files);
     }
     for entry in fs::read_dir(path).map_err(read_error(path))? {
-        let file = entry.map_err(read_error(path))?.path();
+        let entry = entry.map_err(read_error(path))?;
+        let file = entry.path();
         let ending = file
             .extension()
             .map(|ending| ending.to_string_lossy().to_lowercase());
-        if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
+        let is_image = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+        if is_image && !is_hidden(&entry) {
             files.push(file);
         }
     }

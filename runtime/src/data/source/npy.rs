@@ -1,11 +1,13 @@
-//! `npy[file, …]`: NumPy's arrays, one file for each part of a sample; axis 0 is the samples. Types `f4`, `f8` (rounded
-//! to f32), `i4`, `i8` (where values fit), `u1` and `b1`, little-endian, in C order.
+//! `npy[file, …]`: NumPy's arrays, one file for each part of a sample; axis 0 is the samples. Types `f2`, `f4`, `f8`
+//! (rounded to f32), `i4`, `i8` (where values fit), `u1` and `b1`, in either byte order, in C or Fortran order.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::{SourceDescription, check_counts, describe_loaded, labels};
 use crate::data::file::{format_error, read};
 use crate::data::{Affine, Arguments, DataError, Dataset, Field, Invocation, Split, Value, Values};
+use crate::half::{f32_of_f16, f32_of_f64};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -39,10 +41,8 @@ pub(super) fn field(path: &Path, bytes: &[u8]) -> Result<Field, DataError> {
     let (header, data) = header(path, bytes)?;
     let kind = entry(header, "'descr'")
         .and_then(|text| text.trim().strip_prefix('\'')?.split('\'').next());
+    let kind = kind.filter(|kind| kind.is_ascii() && kind.len() > 2);
     let kind = kind.ok_or_else(|| format_error(path, "a NumPy header with `descr`", header))?;
-    if entry(header, "'fortran_order'").is_none_or(|text| !text.trim_start().starts_with("False")) {
-        return Err(format_error(path, "an array in C order", "Fortran order"));
-    }
     let sizes = entry(header, "'shape'")
         .and_then(shape)
         .filter(|sizes| !sizes.is_empty());
@@ -62,15 +62,19 @@ pub(super) fn field(path: &Path, bytes: &[u8]) -> Result<Field, DataError> {
             format!("{} bytes", data.len()),
         ));
     }
+    let is_fortran = entry(header, "'fortran_order'").is_some_and(|text| text.starts_with("True"));
+    let data = plain(data, kind, is_fortran.then_some(&sizes));
+    let data = data.as_ref();
     let shape = sizes[1..].to_vec();
     let origin = path.display().to_string();
-    let values = match kind {
-        "<f4" => Values::Floats(chunks(data, f32::from_le_bytes).into()),
-        "<f8" => Values::Floats(chunks(data, |bytes| f64::from_le_bytes(bytes) as f32).into()),
-        "|u1" => Values::Bytes(data.to_vec().into(), Affine::uniform(1.0, 0.0)),
-        "|b1" => Values::Bytes(data.to_vec().into(), Affine::uniform(1.0, 0.0)),
-        "<i4" => return Ok(integers(chunks(data, i32::from_le_bytes), shape, origin)),
-        "<i8" => {
+    let values = match kind.trim_start_matches(['<', '>', '=', '|']) {
+        "f2" => Values::Floats(f32_of_f16(data).into()),
+        "f4" => Values::Floats(chunks(data, f32::from_le_bytes).into()),
+        "f8" => Values::Floats(f32_of_f64(data).into()),
+        "u1" => Values::Bytes(data.to_vec().into(), Affine::uniform(1.0, 0.0)),
+        "b1" => Values::Bytes(data.to_vec().into(), Affine::uniform(1.0, 0.0)),
+        "i4" => return Ok(integers(chunks(data, i32::from_le_bytes), shape, origin)),
+        "i8" => {
             let fitting: Option<Vec<i32>> =
                 chunks(data, |bytes| i32::try_from(i64::from_le_bytes(bytes)).ok())
                     .into_iter()
@@ -82,7 +86,7 @@ pub(super) fn field(path: &Path, bytes: &[u8]) -> Result<Field, DataError> {
         _ => {
             return Err(format_error(
                 path,
-                "an array of f4, f8, i4, i8, u1 or b1",
+                "an array of f2, f4, f8, i4, i8, u1 or b1",
                 kind,
             ));
         }
@@ -93,6 +97,35 @@ pub(super) fn field(path: &Path, bytes: &[u8]) -> Result<Field, DataError> {
         classes: None,
         origin,
     })
+}
+
+/// The elements' bytes, little-endian and in C order; `sizes` are those of an array in Fortran order.
+fn plain<'a>(data: &'a [u8], kind: &str, sizes: Option<&Vec<u64>>) -> Cow<'a, [u8]> {
+    let element: usize = kind[2..].parse().unwrap_or(1).max(1);
+    let mut data = Cow::Borrowed(data);
+    if let Some(sizes) = sizes {
+        data = Cow::Owned(in_c_order(&data, element, sizes));
+    }
+    if kind.starts_with('>') {
+        let elements = data.to_mut().chunks_exact_mut(element);
+        elements.for_each(<[u8]>::reverse);
+    }
+    data
+}
+
+/// The elements of an array whose first index runs fastest, with the last running fastest.
+fn in_c_order(data: &[u8], element: usize, sizes: &[u64]) -> Vec<u8> {
+    let mut ordered = Vec::with_capacity(data.len());
+    for number in 0..data.len() / element {
+        let (mut rest, mut place) = (number, 0);
+        for (axis, size) in sizes.iter().enumerate().rev() {
+            let stride: u64 = sizes[..axis].iter().product();
+            place += rest % *size as usize * stride as usize;
+            rest /= *size as usize;
+        }
+        ordered.extend_from_slice(&data[place * element..][..element]);
+    }
+    ordered
 }
 
 fn integers(values: Vec<i32>, shape: Vec<u64>, origin: String) -> Field {

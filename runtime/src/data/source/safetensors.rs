@@ -1,5 +1,5 @@
 //! `safetensors[file, "x", "y" …]`: tensors of a file by name, one for each part of a sample; axis 0 is the samples. Without
-//! names, all tensors in sorted order.
+//! names, all tensors in sorted order. f64 and f16 become f32.
 
 use std::path::Path;
 
@@ -16,10 +16,11 @@ pub(super) fn describe(source: &Invocation, base: &Path) -> Result<SourceDescrip
 pub(super) fn load(source: &Invocation, base: &Path) -> Result<Dataset, DataError> {
     let arguments = Arguments::with_rest(source, &["file"])?;
     let path = base.join(arguments.required_text("file")?);
-    let tensors = checkpoint::read(&path).map_err(|error| match error {
+    let wrong = |error| match error {
         checkpoint::CheckpointError::Read { path, reason } => DataError::Read { path, reason },
         other => format_error(&path, "a file of tensors", other.to_string()),
-    })?;
+    };
+    let known = checkpoint::names(&path).map_err(wrong)?;
     let mut names = Vec::new();
     for value in arguments.rest() {
         let Value::Text(name) = value else {
@@ -30,15 +31,22 @@ pub(super) fn load(source: &Invocation, base: &Path) -> Result<Dataset, DataErro
         names.push(name.as_str());
     }
     if names.is_empty() {
-        names.extend(tensors.keys().map(String::as_str));
+        names.extend(known.iter().map(String::as_str));
     }
+    if let Some(name) = names
+        .iter()
+        .find(|name| !known.iter().any(|own| own == *name))
+    {
+        return Err(format_error(
+            &path,
+            format!("a tensor `{name}`"),
+            known.join(", "),
+        ));
+    }
+    let tensors = checkpoint::read_named(&path, &names).map_err(wrong)?;
     let mut fields = Vec::new();
     for name in names {
-        let known = || tensors.keys().cloned().collect::<Vec<_>>().join(", ");
-        let tensor = tensors
-            .get(name)
-            .ok_or_else(|| format_error(&path, format!("a tensor `{name}`"), known()))?;
-        fields.push(field(&path, name, tensor)?);
+        fields.push(field(&path, name, &tensors[name])?);
     }
     if fields.is_empty() {
         return Err(format_error(&path, "tensors", "none"));

@@ -33,6 +33,11 @@ pub(super) fn label_column(
         Some(Value::Text(name)) => {
             let names = names.unwrap_or_default();
             let column = names.iter().position(|known| known == name);
+            if names.iter().filter(|known| *known == name).count() > 1 {
+                return Err(arguments.error(format!(
+                    "several columns are called `{name}`; `label` may be a column's number, from 0"
+                )));
+            }
             let known = match names.is_empty() {
                 true => "none".to_string(),
                 false => names.join(", "),

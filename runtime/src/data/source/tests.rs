@@ -303,8 +303,17 @@ fn npy_files() {
         (
             "fortran.npy",
             &npy(
-                "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 1), }",
-                &[0; 8],
+                "{'descr': '>f4', 'fortran_order': True, 'shape': (2, 3), }",
+                &[1f32, 4.0, 2.0, 5.0, 3.0, 6.0]
+                    .map(f32::to_be_bytes)
+                    .concat(),
+            ),
+        ),
+        (
+            "half.npy",
+            &npy(
+                "{'descr': '<f2', 'fortran_order': False, 'shape': (2,), }",
+                &[0x00, 0x3C, 0x00, 0xC0],
             ),
         ),
         (
@@ -325,13 +334,17 @@ fn npy_files() {
         (x.sample(1), y.sample(0), y.classes),
         (vec![-2.0], vec![3.0], Some(4))
     );
-    let cases = [
-        "torn.npy",
-        "fortran.npy",
-        "type.npy",
-        "text.npy",
-        "header.npy",
-    ];
+    let sample = |file: &str, row| {
+        let dataset = agree(&source("npy", &[file]), directory.path());
+        dataset.splits["train"].fields[0].sample(row)
+    };
+    assert_eq!(sample("fortran.npy", 0), [1.0, 2.0, 3.0]);
+    assert_eq!(sample("fortran.npy", 1), [4.0, 5.0, 6.0]);
+    assert_eq!(
+        (sample("half.npy", 0), sample("half.npy", 1)),
+        (vec![1.0], vec![-2.0])
+    );
+    let cases = ["torn.npy", "type.npy", "text.npy", "header.npy"];
     let lines = cases.map(|file| errors(&source("npy", &[file]), &directory));
     insta::assert_snapshot!(lines.join("\n"));
 }

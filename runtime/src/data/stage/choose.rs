@@ -4,10 +4,55 @@ use std::sync::Arc;
 
 use super::{Arguments, DataError, Dataset, Field, Invocation, Values, unfit};
 use crate::data::{Rows, Split, Value};
+use crate::random::shuffle;
 
 const CLASSES: &str = "classes are whole numbers: `filter_class[3, 5]`";
 
-/// Each class equally often, in as many samples as before: of rare classes samples come again.
+/// Stored samples by class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups(Vec<Vec<u32>>);
+
+impl Groups {
+    /// So many samples, of each class in turn. A class with more samples than are taken gives others in each epoch, one
+    /// with fewer gives all before any comes again.
+    pub(crate) fn choose(&self, count: u32, seed: u64, epoch: u32) -> Vec<u32> {
+        let orders = (1..).zip(&self.0).map(|(class, group)| {
+            let seed = seed.wrapping_add(GROUP_STEP.wrapping_mul(class));
+            shuffle(seed, epoch, group.len() as u32)
+        });
+        let orders: Vec<Vec<u32>> = orders.collect();
+        let row = |index: usize| {
+            let (class, turn) = (index % orders.len(), index / orders.len());
+            let order = &orders[class];
+            self.0[class][order[turn % order.len()] as usize]
+        };
+        (0..count as usize).map(row).collect()
+    }
+
+    /// All samples, in their order.
+    pub(crate) fn all(&self) -> Vec<u32> {
+        let mut rows = self.0.concat();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// The same where only these rows are kept, which are all of them in order.
+    pub(crate) fn renumbered(&self, kept: &[u32]) -> Groups {
+        let place = |row: &u32| kept.binary_search(row).unwrap_or(0) as u32;
+        let groups = self.0.iter();
+        Groups(
+            groups
+                .map(|group| group.iter().map(place).collect())
+                .collect(),
+        )
+    }
+}
+
+/// Odd, and far from the step between the seeds of feeds: the orders of classes have nothing to do with each other.
+const GROUP_STEP: u64 = 0xD1B5_4A32_D192_ED03;
+
+/// Each class equally often, in as many samples as before: of rare classes samples come again, of others each epoch has
+/// different ones.
 pub(super) fn balance(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
     Arguments::new(stage, &[])?;
     for split in dataset.splits.values_mut() {
@@ -20,12 +65,9 @@ pub(super) fn balance(dataset: &mut Dataset, stage: &Invocation) -> Result<(), D
             groups[class].push(row);
         }
         groups.retain(|group| !group.is_empty());
-        let count = split.rows.len() as usize;
-        let row = |index: usize| {
-            let group = &groups[index % groups.len()];
-            group[index / groups.len() % group.len()]
-        };
-        split.rows = Rows::Listed(Arc::new((0..count).map(row).collect()));
+        let groups = Groups(groups);
+        split.rows = Rows::Listed(Arc::new(groups.choose(split.rows.len(), 0, 0)));
+        split.balance = Some(Arc::new(groups));
     }
     Ok(())
 }
@@ -58,6 +100,8 @@ pub(super) fn filter_class(dataset: &mut Dataset, stage: &Invocation) -> Result<
             return Err(arguments.error(format!("no sample has a class of {classes:?}")));
         }
         split.rows = Rows::Listed(Arc::new(kept));
+        // What was balanced before stays as it was chosen.
+        split.balance = None;
     }
     Ok(())
 }
@@ -108,6 +152,39 @@ mod tests {
     fn classes_come_equally_often() {
         let stage = Invocation::new("balance", []);
         assert_eq!(classes_after(stage), [0, 1, 2, 0, 1, 2, 0, 1]);
+    }
+
+    /// Eleven samples of one class and one of another: each epoch takes six others of the eleven.
+    #[test]
+    fn every_sample_of_a_frequent_class_has_its_turn() {
+        let labels = [vec![0; 11], vec![1]].concat();
+        let label = Field {
+            shape: vec![],
+            values: Values::Integers(labels.into()),
+            classes: Some(2),
+            origin: "labels".into(),
+        };
+        let splits = [("train".to_string(), Split::new(vec![label]))];
+        let mut dataset = Dataset {
+            splits: splits.into(),
+        };
+        apply_stages(&mut dataset, &[Invocation::new("balance", [])]).expect("fits");
+        for shuffled in [false, true] {
+            let split = &mut dataset.splits["train"];
+            split.shuffled = shuffled;
+            let mut seen = std::collections::BTreeSet::new();
+            for epoch in 0..12 {
+                let mut order = split.order(7, epoch);
+                assert_eq!(order, split.order(7, epoch));
+                order.sort_unstable();
+                assert_eq!(order[6..], [11; 6]);
+                order.dedup();
+                assert_eq!(order.len(), 7, "six different ones of the frequent class");
+                seen.extend(order);
+            }
+            assert_eq!(seen.len(), 12);
+            assert_ne!(split.order(7, 0), split.order(8, 0));
+        }
     }
 
     #[test]

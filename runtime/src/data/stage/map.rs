@@ -31,9 +31,8 @@ fn map_split(split: &mut Split, function: &SampleFunction) -> Result<(), DataErr
         let reason = format!("it takes {count} parts of a sample, and there are {there}");
         return Err(failed(reason));
     }
-    let rows: Vec<usize> = (0..split.rows.len())
-        .map(|index| split.rows.get(index) as usize)
-        .collect();
+    let kept = split.possible_rows();
+    let rows: Vec<usize> = kept.iter().map(|row| *row as usize).collect();
     let mut columns: Vec<Column> = (0..count).map(|_| Column::default()).collect();
     for &row in &rows {
         let fields = split.fields[..count].iter();
@@ -49,7 +48,15 @@ fn map_split(split: &mut Split, function: &SampleFunction) -> Result<(), DataErr
     for field in &mut split.fields[count..] {
         keep_rows(field, &rows);
     }
-    split.rows = Rows::First(rows.len() as u32);
+    split.rows = match split.balance.take() {
+        Some(groups) => {
+            let groups = groups.renumbered(&kept);
+            let rows = Rows::Listed(groups.choose(split.rows.len(), 0, 0).into());
+            split.balance = Some(groups.into());
+            rows
+        }
+        None => Rows::First(rows.len() as u32),
+    };
     Ok(())
 }
 

@@ -39,6 +39,15 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
     if !(fraction > 0.0 && fraction < 1.0) {
         return Err(arguments.error("`fraction` should be between 0 and 1".to_string()));
     }
+    let is_window = |field: &Field| matches!(field.values, Values::Windows { .. });
+    if dataset
+        .splits
+        .values()
+        .any(|split| split.fields.iter().any(is_window))
+    {
+        return Err(arguments
+            .error("it stands before `window`: neighbouring windows share elements".to_string()));
+    }
     let Some(whole) = joined(dataset, stage)? else {
         return Ok(());
     };
@@ -61,6 +70,7 @@ pub(super) fn split(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Dat
     let (train, test) = rows.split_at(count as usize);
     let part = |rows: &[u32]| Split {
         rows: Rows::Listed(Arc::new(rows.to_vec())),
+        balance: None,
         ..whole.clone()
     };
     dataset.splits = [

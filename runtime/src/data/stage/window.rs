@@ -7,7 +7,7 @@ use crate::data::{Rows, Split};
 pub(super) fn window(dataset: &mut Dataset, stage: &Invocation) -> Result<(), DataError> {
     let arguments = Arguments::new(stage, &["n"])?;
     let size = arguments.required_integer("n", 1)?.unsigned_abs();
-    for split in dataset.splits.values_mut() {
+    for (name, split) in &mut dataset.splits {
         let Some(field) = split.fields.first() else {
             continue;
         };
@@ -20,7 +20,7 @@ pub(super) fn window(dataset: &mut Dataset, stage: &Invocation) -> Result<(), Da
         let length = u64::from(*length);
         if length <= size {
             return Err(arguments.error(format!(
-                "windows of {size} need more than the {length} elements that {} has",
+                "windows of {size} need more than {size} elements, and the split `{name}` of {} has {length}",
                 field.origin
             )));
         }
@@ -74,10 +74,7 @@ mod tests {
         ];
         let error =
             apply_stages(&mut dataset.clone(), &stages).expect_err("the test part is short");
-        assert!(
-            error.to_string().contains("need more than the 2 elements"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("the split `test` of"), "{error}");
         dataset.splits.retain(|name, _| name == "train");
         apply_stages(&mut dataset, &stages).expect("fits");
         let split = &dataset.splits["train"];

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dlm_core::elaborate::program::StageSpec;
+use dlm_runtime::checkpoint;
 use dlm_runtime::data::{
     Affine, Dataset, Field, Invocation, Split, Value, Values, append_image, apply_stages, load,
 };
@@ -72,7 +73,10 @@ fn field(model: &Model, input: &str) -> Result<Field, Failure> {
         Some("csv") => table(model, "csv", input)?,
         Some("parquet") => table(model, "parquet", input)?,
         Some("npy") => source(Invocation::new("npy", [text(input)]))?,
-        Some("safetensors") => source(Invocation::new("safetensors", [text(input)]))?,
+        Some("safetensors") => {
+            let name = Value::Text(tensor_name(input)?);
+            source(Invocation::new("safetensors", [text(input), name]))?
+        }
         _ => {
             return Err(Failure::command_line(format!(
                 "`{input}` is no png, jpg, csv, parquet, npy or safetensors file"
@@ -91,6 +95,20 @@ fn field(model: &Model, input: &str) -> Result<Field, Failure> {
     split
         .and_then(|split| split.fields.into_iter().next())
         .ok_or_else(|| Failure::data(format!("`{input}` has no samples")))
+}
+
+/// The tensor of a file that is predicted from: `x`, or the only one.
+fn tensor_name(input: &str) -> Result<String, Failure> {
+    let names = checkpoint::names(Path::new(input))
+        .map_err(|error| crate::commands::call::read_failure(&error))?;
+    match &names[..] {
+        [only] => Ok(only.clone()),
+        names if names.iter().any(|name| name == "x") => Ok("x".to_string()),
+        names => Err(Failure::data(format!(
+            "`{input}` has the tensors {}; the samples are the tensor `x`, or the only one",
+            names.join(", ")
+        ))),
+    }
 }
 
 fn text(input: &str) -> Value {

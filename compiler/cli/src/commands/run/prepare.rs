@@ -237,8 +237,7 @@ impl Data<'_> {
     }
 
     fn load(&self, source: &SourceSpec, catalog: &Catalog) -> Result<Dataset, Failure> {
-        let base: &Path = catalog.base(source);
-        let loaded = load(&source_invocation(source), base);
+        let loaded = load(&source_invocation(source), &catalog.base(source));
         loaded.map_err(|error| self.source.bad_data(error, source.span))
     }
 
@@ -375,7 +374,8 @@ fn settings(train: &TrainProgram, log_every: Option<u64>) -> Settings {
 /// For a file that can't be read, and for missing, unknown or misshapen values.
 pub fn initial(text: &str, train: &TrainProgram) -> Result<Tensors, Failure> {
     let (path, glob) = text.split_once(',').unwrap_or((text, "*"));
-    let read = checkpoint::read(Path::new(path)).map_err(Failure::data)?;
+    let read = checkpoint::read(Path::new(path))
+        .map_err(|error| crate::commands::call::read_failure(&error))?;
     let given: Tensors = read
         .into_iter()
         .filter(|(name, _)| matches_glob(glob, name))

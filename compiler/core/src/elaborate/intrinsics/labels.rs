@@ -42,6 +42,8 @@ fn labels(e: &mut Elaborator<'_>, a: &Arguments) -> Checked<Value> {
     let mut report = error(codes::BROADCAST, a.place(1), message).here(given.to_string());
     if given.elements(7) == wanted.elements(7) {
         report = report.help("`squeeze`, `unsqueeze` or `reshape` give them the shape");
+    } else if given.rank() == 1 && logits.rank() > 2 && given.shape[..1] == logits.shape[..1] {
+        report = report.help("`flatten` before the last layer makes one row of each sample: `x |> flatten |> Linear[10]`");
     } else if given.shape == logits.shape {
         report = report.help("one class for each place: `argmax` makes it of one-hot labels, `f32(…)` makes them probabilities");
     }

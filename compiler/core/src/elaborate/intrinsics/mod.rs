@@ -16,9 +16,10 @@ use super::codes;
 use super::context::Elaborator;
 use super::diagnose::{Checked, error};
 use super::expr::Given;
+use super::foreign::near_static;
 use super::value::{GivenStatic, Primitive, Value};
 use crate::graph::{Dim, NodeId};
-use dlm_grammar::{Span, suggest};
+use dlm_grammar::Span;
 
 /// A primitive operation.
 #[derive(Debug)]
@@ -81,7 +82,8 @@ impl Intrinsic {
         !bracketed && matches!(self.name, "zeros" | "ones")
     }
 
-    fn takes_any(&self) -> bool {
+    /// Whether it takes any number of tensors.
+    pub fn takes_any(&self) -> bool {
         self.tensors.iter().any(|name| name.ends_with('*'))
     }
 }
@@ -177,7 +179,7 @@ impl Elaborator<'_> {
         for given in &primitive.statics {
             let Some(name) = &given.name else { continue };
             if !intrinsic.statics.contains(&name.as_str()) && !intrinsic.statics.contains(&"*") {
-                let near = suggest(name, intrinsic.statics.iter().copied()).map(str::to_owned);
+                let near = near_static(name, intrinsic.statics.iter().copied());
                 let message = format!("`{}` has no `{name}` in square brackets", intrinsic.name);
                 return Err(self.report(
                     error(codes::UNKNOWN_STATIC, given.span, message).did_you_mean(near.as_deref()),
