@@ -177,3 +177,93 @@ fn by_columns(
     let parts = graph.add(Op::Contract(new), inputs, span)?;
     graph.reduce(ReduceOp::Sum, parts, &[variable], span)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::eval::{Inputs, Tensor, evaluate};
+    use crate::graph::text::parse;
+
+    /// The graph of one operation on `x`, in stages; none of its sums takes more than `MOST` values, and their sum is that of
+    /// the one operation.
+    #[track_caller]
+    fn check(shape: &str, extents: &[i64], operation: &str) {
+        let text = format!(
+            "graph sum {{\n%0 = input : f32[{shape}] {{kind=data, name=\"x\"}}\n%1 = {operation}\noutput result \"y\" = %1\n}}\n"
+        );
+        let graph = parse(&text).expect("a graph");
+        let lanes = Lanes::analyse(&graph);
+        let staged = long_sums(&graph, &lanes)
+            .expect("types")
+            .expect("a long sum");
+        let own = Lanes::analyse(&staged);
+        for (id, node) in staged.nodes.iter() {
+            let long = long_reduce(&staged, &own, id).is_some()
+                || long_product(&staged, &own, id).is_some();
+            assert!(!long, "{:?} of {operation}", node.op);
+        }
+        let mut count = 0.0;
+        let x = Tensor::from_fn(extents, |_| {
+            count += 1.0;
+            f64::from((count as i32 * 7919) % 13 - 4)
+        });
+        let inputs = Inputs::from([("x".to_owned(), x)]);
+        let value = |graph: &Graph| {
+            evaluate(graph, extents[0], &inputs).expect("values")[0]
+                .1
+                .clone()
+        };
+        assert_eq!(value(&staged), value(&graph), "{operation}");
+    }
+
+    #[test]
+    fn sums_of_one_axis_and_of_several() {
+        check("2, 4097", &[2, 4097], "reduce_sum %0 : f32[2] {axes=[1]}");
+        check("2, 70001", &[2, 70001], "reduce_sum %0 : f32[2] {axes=[1]}");
+        check(
+            "3, 80, 90",
+            &[3, 80, 90],
+            "reduce_sum %0 : f32[3] {axes=[1, 2]}",
+        );
+        check(
+            "2, 80, 3, 90",
+            &[2, 80, 3, 90],
+            "reduce_sum %0 : f32[2, 3] {axes=[1, 3]}",
+        );
+        check(
+            "2, 9000, 2, 3",
+            &[2, 9000, 2, 3],
+            "reduce_sum %0 : f32[2, 2] {axes=[1, 3]}",
+        );
+    }
+
+    /// Samples in lanes have a sum each.
+    #[test]
+    fn sums_of_samples() {
+        check("B, 5000", &[3, 5000], "reduce_sum %0 : f32[B] {axes=[1]}");
+        check("B, 5000", &[3, 5000], "reduce_sum %0 : f32 {axes=[0, 1]}");
+        check(
+            "B, 2, 70, 80",
+            &[3, 2, 70, 80],
+            "reduce_sum %0 : f32[2] {axes=[0, 2, 3]}",
+        );
+    }
+
+    #[test]
+    fn products_along_one_long_axis() {
+        let product =
+            "contract %0, %0 : f32[2, 2] {index=[\"v0, v2\", \"v1, v2\"], reduced=[5003]}";
+        check("2, 5003", &[2, 5003], product);
+    }
+
+    #[test]
+    fn short_sums_are_one() {
+        let text = "graph sum {\n%0 = input : f32[B, 4096] {kind=data, name=\"x\"}\n%1 = reduce_sum %0 : f32[B] {axes=[1]}\noutput result \"y\" = %1\n}\n";
+        let graph = parse(text).expect("a graph");
+        assert!(
+            long_sums(&graph, &Lanes::analyse(&graph))
+                .expect("types")
+                .is_none()
+        );
+    }
+}
