@@ -120,11 +120,14 @@ const STATICS: &[(&str, &str)] = &[
     ("batch_size", "n"),
 ];
 
-/// The static that is most likely meant by a name that none has.
+/// The static of that name, or else the one that is most likely meant.
 pub(super) fn near_static<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<String> {
+    if known.clone().any(|known| known == name) {
+        return Some(name.to_owned());
+    }
     let elsewhere = STATICS.iter().filter(|(own, _)| *own == name);
     let mut here = elsewhere.map(|(_, here)| *here);
     let found = here.find(|here| known.clone().any(|known| known == *here));

@@ -352,9 +352,16 @@ fn window(spec: &StageSpec, value: &mut DataValue) -> Result<(), String> {
     value.parts = vec![part.clone(), part];
     for split in &mut value.splits {
         split.class_counts.clear();
-        if split.count != UNKNOWN_COUNT {
-            split.count = (split.count - size).max(0);
+        if split.count == UNKNOWN_COUNT {
+            continue;
         }
+        if split.count <= size {
+            return Err(format!(
+                "needs more than {size} elements for windows of {size}, and the split `{}` has {}",
+                split.name, split.count
+            ));
+        }
+        split.count -= size;
     }
     Ok(())
 }

@@ -98,6 +98,16 @@ fn library_schedules_count_in_iter() {
     follows("one_cycle[total=20]", |n, _| ONE_CYCLE_OF_20[n as usize]);
 }
 
+/// PyTorch's formula: two phases, the first to the step `0.3 total - 1`, the second to the last.
+fn one_cycle(n: f64, total: f64) -> f64 {
+    let top = 0.3 * total - 1.0;
+    let anneal = |from: f64, to: f64, at: f64| to + (from - to) / 2.0 * (1.0 + (PI * at).cos());
+    match n <= top {
+        true => anneal(0.04, 1.0, n / top),
+        false => anneal(1.0, 4e-6, ((n - top) / (total - 1.0 - top)).min(1.0)),
+    }
+}
+
 /// The first twelve of twenty.
 const ONE_CYCLE_OF_20: [f64; 12] = [
     0.04, 0.13167184, 0.37167184, 0.66832816, 0.90832816, 1.0, 0.98746401, 0.95048463, 0.89091618,
@@ -148,7 +158,7 @@ fn per_epoch_they_count_epochs() {
         ((e + 1.0) / 3.0).min(1.0)
     });
     follows("one_cycle[total=3, per=\"epoch\"]", |_, e| {
-        one_cycle(e / 3.0)
+        one_cycle(e, 3.0)
     });
 }
 
@@ -157,12 +167,12 @@ fn per_epoch_they_count_epochs() {
 fn total_defaults_to_the_runs() {
     follows("polynomial", |n, _| 1.0 - n / 12.0);
     follows("cosine", |n, _| 0.5 * (1.0 + (PI * n / 12.0).cos()));
-    follows("one_cycle", |n, _| one_cycle(n / 12.0));
+    follows("one_cycle", |n, _| one_cycle(n, 12.0));
     follows("polynomial[per=\"epoch\"]", |_, e| 1.0 - e / 4.0);
     follows("cosine[per=\"epoch\"]", |_, e| {
         0.5 * (1.0 + (PI * e / 4.0).cos())
     });
-    follows("one_cycle[per=\"epoch\"]", |_, e| one_cycle(e / 4.0));
+    follows("one_cycle[per=\"epoch\"]", |_, e| one_cycle(e, 4.0));
     follows("cosine[total=steps / 2]", |n, _| {
         0.5 * (1.0 + (PI * (n / 6.0).min(1.0)).cos())
     });
