@@ -226,7 +226,7 @@ fn whole_set_metrics_have_a_graph_over_all_batches() {
         Tensor::new(&[4], vec![1.0, 1.0, 2.0, 3.0]),
     );
     let outputs = eval::evaluate(graph, 4, &values).expect("a metric");
-    let expected = (2.0 * 2.0 / 5.0 + 1.0) / 10.0;
+    let expected = (2.0 * 2.0 / 5.0 + 1.0) / 3.0;
     assert!(
         (outputs[0].1.data[0] - expected).abs() < 1e-6,
         "{outputs:?}"

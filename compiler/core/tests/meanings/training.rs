@@ -139,7 +139,9 @@ fn a_trains_statics_are_its_settings_and_those_it_declares() {
         (0, Some(1), None)
     );
     let all = "epochs=3, steps=7, seed=-5, keep=2, patience=4, memory=1000, rate: float = 0.5";
-    let settings = programs::train_ok("run.dlm", &text(all)).settings;
+    let eval = "eval (x, _) in numbers.test |> batch[2] { report net(x) }\n step";
+    let with_eval = text(all).replacen("step (", &format!("{eval} ("), 1);
+    let settings = programs::train_ok("run.dlm", &with_eval).settings;
     assert_eq!(
         (settings.epochs, settings.steps, settings.seed),
         (Some(3), Some(7), -5)
