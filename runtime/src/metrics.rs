@@ -162,7 +162,7 @@ mod tests {
         epoch,iter,split,metric,value
         0,3,train,loss,0.1
         1,9,eval,"confusion[0,1]",12
-        1,9,eval,mean,0.3333333333333333
+        1,9,eval,mean,0.33333334
         1,10,train,loss,NaN
         "#);
         let mut reader = csv::Reader::from_path(&path).expect("reads");
