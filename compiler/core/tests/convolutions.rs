@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 
 use dlm_core::elaborate::Callable;
-use dlm_core::graph::eval::{self, Inputs, Tensor};
-use dlm_core::graph::{DType, Dim, InputKind, TensorType};
-use dlm_core::passes::{PASSES, run_passes};
-use dlm_core::plan::{Plan, Port, interpret};
-use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::plan::Plan;
+use dlm_core::schedule::Target;
 
 #[path = "programs/library.rs"]
 mod library;
@@ -39,27 +37,7 @@ fn callable(body: &str, samples: i64) -> Result<Callable, String> {
 }
 
 fn planned(body: &str, samples: i64, target: &Target) -> Result<Plan, String> {
-    let callable = callable(body, samples)?;
-    let graph =
-        run_passes(&callable.graph, PASSES, |_, _| {}).map_err(|error| error.to_string())?;
-    let mut given = Inputs::new();
-    given.insert("seed".into(), Tensor::scalar(0.0));
-    let initial = eval::evaluate_single(&callable.init, 1, &given).expect("initial values");
-    given.extend(initial);
-    given.insert("x".into(), library::values("x", &[samples, 16, 8, 9], 1));
-    let dims = callable.results[0].shape.iter();
-    let shape: Vec<i64> = dims.map(|dim| dim.at(1)).collect();
-    given.insert("cotangent".into(), library::values("cotangent", &shape, 2));
-    let wanted = eval::evaluate(&graph, 1, &given).map_err(|error| error.to_string())?;
-    let plan = schedule(&graph, target, 1, &PersistentLayout::of(&graph));
-    let plan = plan.map_err(|error| error.to_string())?;
-    let port = |port: &Port<InputKind>| ((port.kind, port.name.clone()), given[&port.name].clone());
-    let ports: BTreeMap<_, Tensor> = plan.inputs.iter().map(port).collect();
-    let found = interpret(&plan, plan.batch, &ports).map_err(|error| error.to_string())?;
-    for ((name, want), (_, got)) in wanted.iter().zip(&found) {
-        library::agree(name, &got.data, &want.data)?;
-    }
-    Ok(plan)
+    library::planned(&callable(body, samples)?, &[samples, 16, 8, 9], target)
 }
 
 fn has(plan: &Plan, name: &str) -> bool {

@@ -169,7 +169,7 @@ impl Elaborator<'_> {
         let (mut tensors, mut statics) = (Vec::new(), Vec::new());
         for argument in given {
             let text = self.text_at(argument.span);
-            let is_plain = !argument.value.holds_tensor() && is_plain(&argument.value);
+            let is_plain = argument.value.is_plain();
             match &argument.name {
                 Some(name) if signature.tensor_names.contains(&name.name) => {
                     tensors.push(format!("{}={text}", name.name));
@@ -303,20 +303,5 @@ impl Elaborator<'_> {
             }
             None => diagnostic,
         }
-    }
-}
-
-/// Whether a value is a number, a text or the like.
-fn is_plain(value: &Value) -> bool {
-    match value {
-        Value::None
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Ratio(..)
-        | Value::Float(_)
-        | Value::Extent(_)
-        | Value::Text(_) => true,
-        Value::List(items) | Value::Tuple(items) => items.iter().all(is_plain),
-        _ => false,
     }
 }

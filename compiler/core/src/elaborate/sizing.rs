@@ -292,19 +292,12 @@ fn of_a_guess(diagnostic: &Diagnostic) -> bool {
 /// Whether a value means the same in another run.
 fn lasts(value: &Value) -> bool {
     match value {
-        Value::None
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Ratio(..)
-        | Value::Float(_)
-        | Value::Text(_)
-        | Value::Extent(_) => true,
         Value::List(items) | Value::Tuple(items) => items.iter().all(lasts),
         Value::Function(applied) | Value::Recipe(applied) => {
             applied.statics.iter().all(|given| lasts(&given.value))
         }
         Value::Intrinsic(primitive) => primitive.statics.iter().all(|given| lasts(&given.value)),
-        _ => false,
+        other => other.is_plain(),
     }
 }
 

@@ -159,6 +159,21 @@ impl Value {
         matches!(self, Value::Int(_) | Value::Ratio(..) | Value::Float(_))
     }
 
+    /// Whether this is a number, a text, a truth value or nothing, or made of such: no tensor, function or instance.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Value::None
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Ratio(..)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Extent(_) => true,
+            Value::List(items) | Value::Tuple(items) => items.iter().all(Value::is_plain),
+            _ => false,
+        }
+    }
+
     /// Whether this is certainly the same number as another.
     pub fn same_number(&self, other: &Value) -> bool {
         match (self, other) {

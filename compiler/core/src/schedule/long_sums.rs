@@ -1,6 +1,6 @@
-//! Long sums in two stages. One accumulator that takes hundreds of thousands of values loses digits with each, and at 2^24
+//! Long sums in stages. One accumulator that takes hundreds of thousands of values loses digits with each, and at 2^24
 //! takes no ones any more; it is also one lane of one thread. The first stage adds up columns, side by side in vectors, the
-//! second the columns' sums: neither adds more than about the root of all (blocked summation; Higham 1993).
+//! next the columns' sums (blocked summation; Higham 1993).
 
 use super::lanes::Lanes;
 use crate::graph::{
@@ -14,7 +14,7 @@ const MOST: i64 = 1 << 12;
 /// The fewest columns.
 const COLUMNS: i64 = 16;
 
-/// The graph with long sums in two stages; none where there is none.
+/// The graph with long sums in stages; none where there is none.
 ///
 /// # Errors
 /// None in truth.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use dlm_core::elaborate::{self, CallRequest, Callable, NoWorld, Settings, Source, World};
 use dlm_core::graph::eval::{self, Tensor};
-use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::graph::{DType, Dim, InputKind, TensorType};
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::{Plan, Port, interpret};
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
 use dlm_grammar::SourceMap;
 
 /// Expressions over `x: f32[2, 4, 6]`, `p: f32[2, 4, 6]` in (0, 1), `y: i32[2, 4]` below 6, `i: f32[2, 4, 6, 6]`,
@@ -320,6 +323,33 @@ pub fn inputs(callable: &Callable, samples: i64, seed: u64) -> eval::Inputs {
         given.insert("cotangent".to_owned(), values("cotangent", &shape, seed));
     }
     given
+}
+
+/// The plan of a program over `x` of that shape with its gradients, of which each output is the graph's.
+///
+/// # Errors
+/// What goes wrong, or the first output that differs.
+pub fn planned(callable: &Callable, x: &[i64], target: &Target) -> Result<Plan, String> {
+    let graph =
+        run_passes(&callable.graph, PASSES, |_, _| {}).map_err(|error| error.to_string())?;
+    let mut given = eval::Inputs::new();
+    given.insert("seed".into(), Tensor::scalar(0.0));
+    let initial = eval::evaluate_single(&callable.init, 1, &given).expect("initial values");
+    given.extend(initial);
+    given.insert("x".into(), values("x", x, 1));
+    let dims = callable.results[0].shape.iter();
+    let shape: Vec<i64> = dims.map(|dim| dim.at(1)).collect();
+    given.insert("cotangent".into(), values("cotangent", &shape, 2));
+    let wanted = eval::evaluate(&graph, 1, &given).map_err(|error| error.to_string())?;
+    let plan = schedule(&graph, target, 1, &PersistentLayout::of(&graph));
+    let plan = plan.map_err(|error| error.to_string())?;
+    let port = |port: &Port<InputKind>| ((port.kind, port.name.clone()), given[&port.name].clone());
+    let ports: BTreeMap<_, Tensor> = plan.inputs.iter().map(port).collect();
+    let found = interpret(&plan, plan.batch, &ports).map_err(|error| error.to_string())?;
+    for ((name, want), (_, got)) in wanted.iter().zip(&found) {
+        agree(name, &got.data, &want.data)?;
+    }
+    Ok(plan)
 }
 
 /// Whether values are as wanted, but for f32's rounding in another order of sums.

@@ -16,6 +16,10 @@ const STORES: f64 = 1.0;
 const ANY: f64 = 5.0;
 /// Multiplications that take as long as a division or a root.
 const DIVISION: f64 = 10.0;
+/// Operations that add up the lanes of a register: a shuffle and an addition for each half.
+const LANE_SUM: f64 = 6.0;
+/// Operations of a maximum or minimum that passes NaN on.
+const EXTREMUM: f64 = 3.0;
 /// Cycles that a loop's end costs: the branch that was not foreseen.
 pub(super) const LOOP_END: f64 = 8.0;
 /// Cycles of a call: arguments, saved registers.
@@ -160,11 +164,10 @@ impl Ports {
             Instruction::Binary(VectorBinary::Mul | VectorBinary::IntMul, ..) => multiplies(1.0),
             Instruction::Binary(VectorBinary::Div, ..)
             | Instruction::Unary(VectorUnary::Sqrt, _) => multiplies(DIVISION),
-            Instruction::Binary(VectorBinary::MaxNan | VectorBinary::MinNan, ..) => others(3.0),
-            Instruction::ReduceAdd(value) => {
-                let _ = value;
-                others(6.0)
+            Instruction::Binary(VectorBinary::MaxNan | VectorBinary::MinNan, ..) => {
+                others(EXTREMUM)
             }
+            Instruction::ReduceAdd(_) => others(LANE_SUM),
             Instruction::Unary(..)
             | Instruction::Binary(..)
             | Instruction::Compare(..)
@@ -174,8 +177,8 @@ impl Ports {
             | Instruction::Splat(_)
             | Instruction::IndexToInt(_)
             | Instruction::Extract(..) => others(1.0),
-            // Functions are expanded before.
-            Instruction::Math(..) => multiplies(16.0),
+            // Functions are expanded before they are counted.
+            Instruction::Math(..) => Operations::default(),
         }
     }
 
