@@ -1,8 +1,8 @@
 //! Which values of a kernel share one register, so that what goes round a loop never moves.
 //!
 //! A value needs its storage from where it is defined to where it is last used, to the end of a loop where it is
-//! defined outside and used inside. Values whose needs do not overlap may share. Tried are, in this order: the four
-//! names of a carried value, the three of a condition's result, and a multiply-add with its addend or a factor.
+//! defined outside and used inside. Values whose needs do not overlap may share. Tried are, in this order: what a
+//! carried value is before a loop and in its rounds, the three of a condition's result, and a multiply-add with its addend or a factor.
 
 use cranelift_entity::{EntityRef, EntitySet, SecondaryMap};
 use dlm_core::loops::{Block, Conditional, Instruction, Kernel, LoopStatement, Statement, Value};
@@ -79,7 +79,6 @@ struct CarryAt {
     initial: Value,
     argument: Value,
     next: Value,
-    result: Value,
     end: i64,
 }
 
@@ -188,7 +187,6 @@ impl Walk {
                 initial: carried.initial,
                 argument: carried.argument,
                 next: carried.next,
-                result: carried.result,
                 end,
             });
         }
@@ -251,7 +249,6 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     fn carry(&mut self, carry: &CarryAt) {
-        self.force(carry.argument, carry.result);
         if !self.join(carry.argument, carry.next) {
             self.need(carry.argument, (carry.end - 1, carry.end));
         }

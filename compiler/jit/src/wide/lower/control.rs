@@ -32,6 +32,10 @@ impl Lower<'_> {
         self.program.items.push(Item::Label(exit));
         self.addresses.close();
         carried.iter().for_each(|c| drop(self.target(c.result)));
+        // Registers of their own: what has to wait in memory behind the loop does not have to within it.
+        let used = carried.iter().filter(|c| self.storage.uses(c.result) > 0);
+        let results: Vec<_> = used.map(|c| (c.result, c.argument)).collect();
+        self.move_all(&results);
         Ok(())
     }
 
