@@ -508,8 +508,13 @@ fn search(
     };
     for &option in options {
         let factor = if option == 0 { extent } else { option };
-        let sums: usize =
-            factors[..axis].iter().product::<usize>() * factor * shape.instances * parts;
+        // What only repeats the anchor has no sums of its own.
+        let sums_of = |factors: &[usize]| -> usize {
+            let moving = factors.iter().zip(&shape.whole).filter(|pair| !*pair.1);
+            moving.map(|pair| *pair.0).product()
+        };
+        let own = if shape.whole[axis] { 1 } else { factor };
+        let sums = sums_of(&factors[..axis]) * own * shape.instances * parts;
         let crowded = shape.streamed.is_some()
             && axis + 1 < shape.extents.len()
             && factors[..axis].iter().product::<usize>() * factor > RESIDENT;
