@@ -4,21 +4,21 @@ use super::apart::apart;
 use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::copies;
-use super::fuse::{Fusion, Group, fuse};
+use super::fuse::{Fusion, Group, Strategy, fuse};
 use super::lanes::Lanes;
-use super::layout::channels_inside;
+use super::layout::{RowsApart, layouts};
 use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
-use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout, lower_turn};
+use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
 use super::padded::padded;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
-use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
+use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
@@ -149,7 +149,7 @@ fn plan(
     let fusion = fuse(graph, lanes, target, kept);
     let loops = loops(graph, lanes, &fusion, target);
     let (batch, block) = batch_and_block(lanes, target, batch);
-    let units = units(graph, lanes, &fusion, &loops, (target, block));
+    let units = units(graph, lanes, &fusion, &loops, (target, block), batch);
     let index = UnitIndex::new(graph, &fusion, &units);
     let sources = Sources {
         graph,
@@ -163,7 +163,8 @@ fn plan(
         persistent,
         index: &index,
     };
-    let (buffers, arena_bytes, scratch_bytes) = buffers(&sources);
+    let layouts = layouts(&sources);
+    let (buffers, arena_bytes, scratch_bytes) = buffers(&sources, &layouts);
     let mut assembler = Assembler {
         graph,
         fusion: &fusion,
@@ -175,13 +176,30 @@ fn plan(
     };
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
-    let inside = channels_inside(&sources, &buffers);
+    let buffer_of = |id: &NodeId| buffers.of.get(id).copied();
+    let inside: BTreeSet<BufferId> = layouts
+        .channels_inside
+        .iter()
+        .filter_map(buffer_of)
+        .collect();
+    let apart: BTreeMap<BufferId, RowsApart> = layouts
+        .rows_apart
+        .iter()
+        .filter_map(|(id, apart)| Some((buffer_of(id)?, *apart)))
+        .collect();
     for id in &inside {
         let name = &buffers.all[*id].name;
-        assembler
-            .plan
-            .decisions
-            .push(format!("{name}: channels beside the lanes"));
+        let apart = if apart.contains_key(id) {
+            ", rows apart"
+        } else {
+            ""
+        };
+        let decision = format!("{name}: channels beside the lanes{apart}");
+        assembler.plan.decisions.push(decision);
+    }
+    for id in apart.keys().filter(|id| !inside.contains(id)) {
+        let decision = format!("{}: rows apart", buffers.all[*id].name);
+        assembler.plan.decisions.push(decision);
     }
     let context = Context {
         graph,
@@ -195,6 +213,7 @@ fn plan(
         turned_of: &buffers.turned,
         buffers: &buffers.all,
         channels_inside: &inside,
+        rows_apart: &apart,
         plan: &graph.name,
         target,
         block,
@@ -386,11 +405,19 @@ impl<'a> Assembler<'a> {
         let result = match &unit.work {
             Work::Group(number) => {
                 let group = &self.fusion.groups[*number];
-                lower_group(context, group, false, &self.name(group, false))
+                let share = Share {
+                    partial: false,
+                    divided: !unit.in_blocks && group.strategy == Strategy::Lanes,
+                };
+                lower_group(context, group, share, &self.name(group, false))
             }
             Work::Partial(number) => {
                 let group = &self.fusion.groups[*number];
-                lower_group(context, group, true, &self.name(group, true))
+                let share = Share {
+                    partial: true,
+                    divided: !unit.in_blocks,
+                };
+                lower_group(context, group, share, &self.name(group, true))
             }
             // Loops are assembled whole.
             Work::Loop(number) => Err(LowerError::Unsupported {
@@ -480,13 +507,18 @@ impl<'a> Assembler<'a> {
 
     /// About how many multiply-adds a unit is.
     fn work(&self, unit: &Unit) -> i64 {
-        let Work::Group(number) = unit.work else {
-            return 0;
+        let (number, partial) = match unit.work {
+            Work::Group(number) => (number, false),
+            Work::Partial(number) => (number, true),
+            _ => return 0,
         };
         let group = &self.fusion.groups[number];
         let batch = self.plan.batch as i64;
-        let outputs: i64 = group
-            .outputs
+        let outputs = match group.anchor {
+            Some(anchor) if partial => vec![anchor],
+            _ => group.outputs.clone(),
+        };
+        let outputs: i64 = outputs
             .iter()
             .map(|&id| self.graph.nodes[id].ty.elements(batch))
             .sum();

@@ -2,6 +2,7 @@
 
 use super::fuse::{Fusion, root};
 use super::lanes::Lanes;
+use super::layout::Layouts;
 use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
 use super::outer::outer;
@@ -154,13 +155,13 @@ impl Sources<'_> {
     }
 
     /// The unit that stores a value.
-    fn maker(&self, node: NodeId) -> Option<(usize, &Unit)> {
+    pub fn maker(&self, node: NodeId) -> Option<(usize, &Unit)> {
         self.index.makers[node].map(|number| (number, &self.units[number]))
     }
 }
 
 /// Makes all buffers and places them; gives the bytes of arena and scratch.
-pub fn buffers(sources: &Sources<'_>) -> (Buffers, usize, usize) {
+pub fn buffers(sources: &Sources<'_>, layouts: &Layouts) -> (Buffers, usize, usize) {
     let mut buffers = Buffers::default();
     let mut uses = Uses::new();
     for id in sources.graph.nodes.keys() {
@@ -180,6 +181,10 @@ pub fn buffers(sources: &Sources<'_>) -> (Buffers, usize, usize) {
             && let Some((made, maker)) = sources.maker(id)
         {
             let buffer = buffers.stored(sources, id, maker);
+            if let Some(apart) = layouts.rows_apart.get(&id) {
+                let elements = apart.rows * apart.elements * sources.block;
+                buffers.lengthen(buffer, elements, sources.blocks());
+            }
             let mut units = vec![made];
             units.extend(sources.readers(id).map(|reader| reader.0));
             uses.insert(buffer, Use::By(units));
@@ -223,6 +228,19 @@ impl Buffers {
         lane: Option<usize>,
     ) -> BufferId {
         self.add_typed(sources, &sources.graph.nodes[id].ty, name, space, lane)
+    }
+
+    /// Makes the blocks of a buffer in lanes so many elements longer.
+    fn lengthen(&mut self, buffer: BufferId, elements: usize, blocks: usize) {
+        let buffer = &mut self.all[buffer];
+        let bytes = elements * buffer.element.bytes();
+        match buffer.space {
+            Space::Scratch => buffer.bytes += bytes,
+            Space::Arena | Space::Persistent => {
+                buffer.block_stride += bytes;
+                buffer.bytes += bytes * blocks;
+            }
+        }
     }
 
     /// A buffer for a value of that type.

@@ -1,31 +1,156 @@
-//! The order of a stored value's axes within a sample block.
+//! The order of a stored value's axes within a sample block, and how far apart the rows of its first are.
 //!
 //! Row-major order puts a whole image between two channels of one pixel. Images of powers of two then map all channels
 //! to the same few sets of the caches, so a product over channels misses on every load. Where a value is only kept
 //! within the step and every reshape of it leaves the channels an axis, they lie beside the lanes instead.
 //! What a loop reads or makes stays row-major: its body has reshapes of its own.
+//!
+//! Rows whose length is a multiple of a kilobyte begin in few sets of the caches: a product over the rows of a matrix
+//! misses both caches on every load. Such rows are kept one cache line apart.
 
-use super::buffers::{Buffers, Sources};
+use super::buffers::Sources;
 use super::fuse::root;
 use super::units::Work;
-use crate::graph::{NodeId, Op};
-use crate::plan::BufferId;
-use std::collections::BTreeSet;
+use crate::graph::{AxisIndex, Dim, NodeId, Op};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The buffers of stored values whose first axis after the lane axis is the innermost in memory.
-pub fn channels_inside(sources: &Sources<'_>, buffers: &Buffers) -> BTreeSet<BufferId> {
+/// How the elements of stored values lie within a sample block.
+pub struct Layouts {
+    /// Those whose first axis after the lane axis is the innermost in memory.
+    pub channels_inside: BTreeSet<NodeId>,
+    /// Those whose rows are kept apart.
+    pub rows_apart: BTreeMap<NodeId, RowsApart>,
+}
+
+/// Rows that are longer in memory than their elements are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsApart {
+    /// The number of the axis whose places are the rows, from the outermost in memory.
+    pub axis: usize,
+    /// All rows of a block.
+    pub rows: usize,
+    /// How many elements of a sample a row is longer.
+    pub elements: usize,
+}
+
+/// How values that only the step's own kernels read lie in memory.
+pub fn layouts(sources: &Sources<'_>) -> Layouts {
     let graph = sources.graph;
-    let mut candidates: BTreeSet<NodeId> = sources.fusion.stored.clone();
+    let mut own: BTreeSet<NodeId> = sources.fusion.stored.clone();
     for id in read_elsewhere(sources) {
-        candidates.remove(&id);
+        own.remove(&id);
     }
+    let mut channels_inside = own.clone();
+    let batched = batched_shapes(sources);
+    channels_inside.retain(|&id| !batched.contains(&graph.nodes[id].ty.shape));
     for id in graph.nodes.keys() {
         if !keeps_channels(sources, id) {
-            candidates.remove(&root(graph, id));
+            channels_inside.remove(&root(graph, id));
         }
     }
-    let found = candidates.iter().filter_map(|id| buffers.of.get(id));
-    found.copied().collect()
+    let inside = |id: NodeId| channels_inside.contains(&id);
+    let mut rows_apart: BTreeMap<NodeId, RowsApart> = own
+        .iter()
+        .filter_map(|&id| Some((id, conflicting_rows(sources, id, inside(id))?)))
+        .collect();
+    for id in graph.nodes.keys() {
+        let source = root(graph, id);
+        let apart = rows_apart.get(&source);
+        if apart.is_some_and(|apart| !keeps_rows(sources, id, apart, inside(source))) {
+            rows_apart.remove(&source);
+        }
+    }
+    Layouts {
+        channels_inside,
+        rows_apart,
+    }
+}
+
+/// Shapes of values of which a product of samples takes each place of the first axis after the samples by itself, as
+/// those of attention do with heads: no channels are summed over.
+fn batched_shapes(sources: &Sources<'_>) -> BTreeSet<Vec<Dim>> {
+    let graph = sources.graph;
+    let mut shapes = BTreeSet::new();
+    for node in graph.nodes.values() {
+        let Op::Contract(contraction) = &node.op else {
+            continue;
+        };
+        let in_lanes = |&input: &NodeId| sources.lanes.axis(input) == Some(0);
+        if contraction.operands.len() != 2 || !node.inputs.iter().all(in_lanes) {
+            continue;
+        }
+        for (number, &input) in node.inputs.iter().enumerate() {
+            let first = contraction.operands[number].get(1);
+            let heads = first.and_then(AxisIndex::as_variable);
+            let heads = heads.filter(|&variable| variable < contraction.shape.len());
+            let mut others = contraction.operands[1 - number].iter();
+            if heads.is_some() && others.any(|axis| axis.as_variable() == heads) {
+                shapes.insert(graph.nodes[root(graph, input)].ty.shape.clone());
+            }
+        }
+    }
+    shapes
+}
+
+/// The axes of a sample from the outermost in memory to the innermost.
+pub fn order_in_memory(axes: impl Iterator<Item = usize>, channels_inside: bool) -> Vec<usize> {
+    let mut axes: Vec<usize> = axes.collect();
+    if channels_inside {
+        axes.rotate_left(1);
+    }
+    axes
+}
+
+/// A cache line.
+const LINE_BYTES: usize = 64;
+/// Rows of such a multiple of lines begin in few of a cache's sets.
+const LINES: usize = 16;
+/// So many rows are in the cache in any case.
+const FEW_ROWS: usize = 16;
+
+/// The rows of a value that begin in few of a cache's sets, and what they lack for it: of the innermost axis that has
+/// such, or of an image the outermost, as pixels are read with their neighbours.
+fn conflicting_rows(sources: &Sources<'_>, id: NodeId, inside: bool) -> Option<RowsApart> {
+    let ty = &sources.graph.nodes[id].ty;
+    if sources.maker(id).is_none() || sources.lanes.axis(id) != Some(0) {
+        return None;
+    }
+    let order = order_in_memory(1..ty.shape.len(), inside);
+    let extents: Option<Vec<usize>> = order
+        .iter()
+        .map(|&axis| Some(ty.shape[axis].known()? as usize))
+        .collect();
+    let extents = extents?;
+    let lane_bytes = sources.block * ty.dtype.bytes();
+    let conflicts = |&axis: &usize| {
+        let row_bytes = extents[axis + 1..].iter().product::<usize>() * lane_bytes;
+        extents[axis] > FEW_ROWS && row_bytes.is_multiple_of(LINES * LINE_BYTES)
+    };
+    let candidates = if inside {
+        0..1
+    } else {
+        0..extents.len().saturating_sub(1)
+    };
+    candidates.rev().find(conflicts).map(|axis| RowsApart {
+        axis,
+        rows: extents[..=axis].iter().product(),
+        elements: LINE_BYTES.div_ceil(lane_bytes),
+    })
+}
+
+/// Whether the rows of what is stored for a value are places of the value's own axes.
+fn keeps_rows(sources: &Sources<'_>, id: NodeId, apart: &RowsApart, inside: bool) -> bool {
+    let graph = sources.graph;
+    let (own, stored) = (
+        &graph.nodes[id].ty.shape,
+        &graph.nodes[root(graph, id)].ty.shape,
+    );
+    let order = order_in_memory(1..stored.len(), inside);
+    let rows = order.iter().take(apart.axis + 1);
+    sources.lanes.axis(id) == Some(0)
+        && rows
+            .into_iter()
+            .all(|&axis| own.get(axis) == stored.get(axis))
 }
 
 /// What is read or written by others than the step's own kernels.

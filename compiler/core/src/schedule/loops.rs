@@ -10,7 +10,7 @@
 use super::buffers::{Buffers, Sources, element};
 use super::fuse::{Fusion, Group, Strategy, fuse, is_given, root};
 use super::lanes::Lanes;
-use super::lower::{Context, LowerError, Lowered, lower_group};
+use super::lower::{Context, LowerError, Lowered, Share, lower_group};
 use super::target::Target;
 use super::units::{Unit, Work, units};
 use crate::graph::scan::{Role, arguments};
@@ -99,7 +99,14 @@ fn plan(graph: &Graph, lanes: &Lanes, node: NodeId, target: &Target) -> Option<L
         return None;
     }
     let fusion = fuse(body, &body_lanes, target, &BTreeSet::new());
-    let mut order = units(body, &body_lanes, &fusion, &Loops::new(), (target, 0));
+    let mut order = units(
+        body,
+        &body_lanes,
+        &fusion,
+        &Loops::new(),
+        (target, 0),
+        usize::MAX,
+    );
     order.sort_by_key(|unit| unit.phase);
     let simple = order.iter().all(|unit| matches!(unit.work, Work::Group(_)));
     let in_blocks = order.iter().all(|unit| unit.in_blocks && unit.phase == 0);
@@ -416,13 +423,14 @@ impl Lowerer<'_> {
             };
             let group = &plan.fusion.groups[number];
             let name = self.name(&super::assemble::group_name(body, group));
-            let lowered = lower_group(&context, group, false, &name).map_err(|error| {
-                let node = match error {
-                    LowerError::Unsupported { node, .. } => node,
-                    _ => group.outputs[0],
-                };
-                (error, body.nodes[node].span)
-            })?;
+            let lowered =
+                lower_group(&context, group, Share::default(), &name).map_err(|error| {
+                    let node = match error {
+                        LowerError::Unsupported { node, .. } => node,
+                        _ => group.outputs[0],
+                    };
+                    (error, body.nodes[node].span)
+                })?;
             calls.push(lowered);
         }
         let span = |error| (error, outer.graph.nodes[plan.node].span);
@@ -537,6 +545,11 @@ impl Lowerer<'_> {
             true => Strategy::Lanes,
             false => Strategy::Plain,
         };
-        lower_group(&context, &Group::single(copied, strategy), false, &name)
+        lower_group(
+            &context,
+            &Group::single(copied, strategy),
+            Share::default(),
+            &name,
+        )
     }
 }

@@ -8,8 +8,11 @@ use super::lanes::Lanes;
 use super::loops::Loops;
 use super::outer::{outer, sources};
 use super::target::Target;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Dim, Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Multiply-adds of a sample that take several times as long as a barrier.
+const DIVIDED_WORK: i64 = 100_000;
 
 /// What a unit computes.
 #[derive(Clone, Debug)]
@@ -31,7 +34,7 @@ pub enum Work {
 pub struct Unit {
     /// What it computes.
     pub work: Work,
-    /// Runs once for each sample block.
+    /// Runs once for each sample block; else, where its lanes are samples, its elements are divided among tasks.
     pub in_blocks: bool,
     /// The phase.
     pub phase: usize,
@@ -46,6 +49,7 @@ pub fn units(
     fusion: &Fusion,
     loops: &Loops,
     (target, block): (&Target, usize),
+    batch: usize,
 ) -> Vec<Unit> {
     let mut builder = Builder {
         graph,
@@ -54,6 +58,7 @@ pub fn units(
         loops,
         target,
         block,
+        batch,
         units: Vec::new(),
         made: BTreeMap::new(),
     };
@@ -70,6 +75,7 @@ struct Builder<'a> {
     loops: &'a Loops,
     target: &'a Target,
     block: usize,
+    batch: usize,
     units: Vec<Unit>,
     /// The unit that makes each stored value.
     made: BTreeMap<NodeId, usize>,
@@ -83,7 +89,7 @@ impl Builder<'_> {
         }
         let group = &self.fusion.groups[number];
         let reads = leaves(self.graph, &self.fusion.stored, group);
-        let in_blocks = group.strategy == Strategy::Lanes;
+        let in_blocks = group.strategy == Strategy::Lanes && !self.divides(group);
         let mut phase = 0;
         let mut own_reads = reads.clone();
         if let (Strategy::Partial, Some(anchor)) = (group.strategy, group.anchor) {
@@ -112,7 +118,8 @@ impl Builder<'_> {
             ..self.fusion.groups[number].clone()
         };
         let mut reads = leaves(self.graph, &self.fusion.stored, &part);
-        let phase = self.phase(&reads, true);
+        let in_blocks = !self.divides(&part);
+        let phase = self.phase(&reads, in_blocks);
         if let Some(outer) = outer(self.graph, self.lanes, self.target, self.block, anchor) {
             let inputs = &self.graph.nodes[anchor].inputs;
             let operand = |number: usize| sources(self.graph, &self.fusion.stored, inputs[number]);
@@ -126,11 +133,28 @@ impl Builder<'_> {
         }
         self.units.push(Unit {
             work: Work::Partial(number),
-            in_blocks: true,
+            in_blocks,
             phase,
             reads,
         });
         phase
+    }
+
+    /// Whether the elements of a product are divided among tasks: a batch of one block would leave all but one worker
+    /// without work, and this product is worth the barriers before and behind it.
+    fn divides(&self, group: &Group) -> bool {
+        let Some(anchor) = group.anchor.filter(|_| self.batch <= self.block) else {
+            return false;
+        };
+        let Op::Contract(contraction) = &self.graph.nodes[anchor].op else {
+            return false;
+        };
+        let whole = self.block <= self.target.register_lanes
+            && contraction.operands.len() == 2
+            && group.place.parts.is_none()
+            && outer(self.graph, self.lanes, self.target, self.block, anchor).is_none();
+        let size = |dims: &[Dim]| dims.iter().map(|dim| dim.at(1)).product::<i64>();
+        whole && size(&contraction.shape) * size(&contraction.reduced) >= DIVIDED_WORK
     }
 
     fn whole_loop(&mut self, number: usize, in_blocks: bool) {

@@ -21,7 +21,7 @@ pub(super) fn check(plan: &Plan, faults: &mut Faults) {
     }
     for (id, buffer) in &plan.buffers {
         loops::check_row(plan, id, faults);
-        check_buffer(plan, &named(plan, id), buffer, faults);
+        check_buffer(plan, (id, &named(plan, id)), buffer, faults);
     }
     for (place, group) in groups(plan) {
         check_group(plan, place, group, faults);
@@ -70,7 +70,12 @@ fn exists(plan: &Plan, faults: &mut Faults) {
     }
 }
 
-fn check_buffer(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
+fn check_buffer(
+    plan: &Plan,
+    (id, place): (BufferId, &str),
+    buffer: &PlanBuffer,
+    faults: &mut Faults,
+) {
     let space = match buffer.space {
         Space::Persistent => plan.persistent_bytes,
         Space::Arena => plan.arena_bytes,
@@ -107,11 +112,11 @@ fn check_buffer(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faul
         );
         return faults.add(Rule::Strides, place, message);
     }
-    strides(plan, place, buffer, faults);
+    strides(plan, (id, place), buffer, faults);
     room(plan, place, buffer, faults);
 }
 
-fn strides(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
+fn strides(plan: &Plan, (id, place): (BufferId, &str), buffer: &PlanBuffer, faults: &mut Faults) {
     let PlanBuffer {
         block_stride,
         task_stride,
@@ -125,7 +130,11 @@ fn strides(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
         (Layout::Plain, _) => task_stride == 0,
         (Layout::Lanes { axis, lanes }, _) => {
             let block = buffer.lane_blocks(axis, lanes, plan.batch);
-            task_stride == 0 && block.is_some_and(|(bytes, _)| bytes == block_stride)
+            // Between kernels rows may be apart; what others write and read has no gaps.
+            let exact = plan.inputs.iter().any(|port| port.buffer == id)
+                || plan.outputs.iter().any(|port| port.buffer == id);
+            let fits = |bytes: usize| bytes == block_stride || bytes < block_stride && !exact;
+            task_stride == 0 && block.is_some_and(|(bytes, _)| fits(bytes))
         }
     };
     faults.unless(fits, Rule::Strides, place, || {

@@ -5,6 +5,7 @@ use crate::graph::{Dim, NodeId};
 use crate::loops::{Buffer, LoadKind, Value};
 use crate::plan::{BufferId, Layout, ScalarArgument};
 use crate::schedule::affine::Affine;
+use crate::schedule::layout::{RowsApart, order_in_memory};
 use crate::schedule::position::{IndexSpace, Position};
 
 /// An address, and how far apart the lanes are.
@@ -69,7 +70,8 @@ impl Lowering<'_> {
         match self.cx.buffers[buffer].layout {
             Layout::Lanes { lanes, .. } => {
                 let order = self.order_in_block(node, buffer, shape)?;
-                self.locate_in_lanes(node, lanes as i64, shape, &order, places)
+                let apart = self.cx.rows_apart.get(&buffer).copied();
+                self.locate_in_lanes(node, (lanes as i64, apart), shape, &order, places)
             }
             Layout::Plain | Layout::Partials => self.locate_plain(node, shape, places),
         }
@@ -118,23 +120,22 @@ impl Lowering<'_> {
         let Some(lane) = self.lane_axis(node, shape) else {
             return self.unsupported(node, "this change of shape of a batch");
         };
-        let mut axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != lane).collect();
-        if self.cx.channels_inside.contains(&buffer) {
-            axes.rotate_left(1);
-        }
-        Ok((lane, axes))
+        let axes = (0..shape.len()).filter(|&axis| axis != lane);
+        let inside = self.cx.channels_inside.contains(&buffer);
+        Ok((lane, order_in_memory(axes, inside)))
     }
 
     fn locate_in_lanes(
         &mut self,
         node: NodeId,
-        lanes: i64,
+        (lanes, apart): (i64, Option<RowsApart>),
         shape: &[Dim],
         (lane, axes): &(usize, Vec<usize>),
         places: &[Place],
     ) -> Result<Located, LowerError> {
         let (mut inner, mut size) = (Affine::constant(0), 1);
-        for &axis in axes {
+        let mut room = (Affine::constant(0), 0);
+        for (number, &axis) in axes.iter().enumerate() {
             let Some(extent) = shape[axis].known() else {
                 return self.unsupported(node, "two axes of run-time extent");
             };
@@ -145,7 +146,13 @@ impl Lowering<'_> {
             next.add_scaled(&inner, extent);
             next.add_scaled(position, 1);
             (inner, size) = (next, size * extent);
+            if let Some(apart) = apart.filter(|apart| apart.axis == number) {
+                room.0.add_scaled(&inner, apart.elements as i64);
+                room.1 = size * apart.elements as i64;
+            }
         }
+        inner.add_scaled(&room.0, 1);
+        size += room.1;
         let mut at = Affine::constant(0);
         at.add_scaled(&inner, lanes);
         match &places[*lane] {

@@ -37,6 +37,7 @@ pub use turn::lower_turn;
 use super::affine::Affine;
 use super::fuse::{Group, Strategy};
 use super::lanes::Lanes;
+use super::layout::RowsApart;
 use super::outer::{Outer, outer};
 use super::position::Position;
 use super::target::Target;
@@ -123,6 +124,8 @@ pub struct Context<'a> {
     /// Buffers in lanes whose channels lie beside the lanes. They go by buffer, as the body of a loop has a graph of its
     /// own, whose nodes share their numbers with the step's.
     pub channels_inside: &'a BTreeSet<BufferId>,
+    /// Buffers in lanes whose rows are kept apart.
+    pub rows_apart: &'a BTreeMap<BufferId, RowsApart>,
     /// The name of the plan that is made.
     pub plan: &'a str,
     /// The machine.
@@ -140,6 +143,15 @@ impl Context<'_> {
         let outer = outer(self.graph, self.lanes, self.target, self.block, anchor)?;
         Some((outer, buffer))
     }
+}
+
+/// Which part of a group's work a kernel does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// One block's part of the anchor, rather than the outputs.
+    pub partial: bool,
+    /// Of the only block, the elements of a task's range.
+    pub divided: bool,
 }
 
 /// Along what the vectors of a kernel run.
@@ -174,6 +186,8 @@ pub struct Lowering<'a> {
     group: &'a Group,
     /// Computes the task's partial of the anchor, or what follows its sum.
     partial: bool,
+    /// There is one block only, of which each task does a range of the elements.
+    divided: bool,
     vectors: Vectors,
     width: u8,
     /// The first lane of the vector within the block.
@@ -211,6 +225,7 @@ impl<'a> Lowering<'a> {
             b,
             group,
             partial,
+            divided: false,
             vectors: if in_blocks {
                 Vectors::Samples
             } else {
@@ -240,6 +255,12 @@ impl<'a> Lowering<'a> {
 
     /// A scalar argument, declared when first asked for.
     fn scalar(&mut self, argument: ScalarArgument) -> Value {
+        // The only block is the first, and all of the batch.
+        let argument = match argument {
+            ScalarArgument::Block if self.divided => return self.b.index(0),
+            ScalarArgument::ValidLanes if self.divided => ScalarArgument::Batch,
+            argument => argument,
+        };
         if let Some(&value) = self.scalars.get(&argument) {
             return value;
         }

@@ -1,8 +1,8 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
 use super::{
-    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Tile, Vectors, across, classes,
-    form, lower_outer, lower_padding, parts, ranged_axis, tile,
+    Along, Context, LowerError, Lowered, Lowering, Place, Rows, Share, Tile, Vectors, across,
+    classes, form, lower_outer, lower_padding, parts, ranged_axis, tile,
 };
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
@@ -36,16 +36,17 @@ pub(super) struct Axis {
     panel: Option<(Value, i64)>,
 }
 
-/// Lowers a group; with `partial`, the kernel that adds one block's part of the group's anchor to the task's partial.
+/// Lowers a group, or the kernel that adds one block's part of the group's anchor to the task's partial.
 ///
 /// # Errors
 /// Where an operation has no lowering yet, with its node.
 pub fn lower_group(
     cx: &Context<'_>,
     group: &Group,
-    partial: bool,
+    share: Share,
     name: &str,
 ) -> Result<Lowered, LowerError> {
+    let partial = share.partial;
     let in_blocks = partial || group.strategy == Strategy::Lanes;
     if let Some(turned) = group
         .anchor
@@ -56,7 +57,7 @@ pub fn lower_group(
     }
     if in_blocks {
         let tile = tile::choose(cx, group, partial, Along::Lanes, name);
-        return lower_with(cx, group, partial, name, &tile);
+        return lower_with(cx, group, share, name, &tile);
     }
     if let Some(lowered) = lower_padding(cx, group, name)? {
         return Ok(lowered);
@@ -84,11 +85,12 @@ pub fn lower_group(
 fn lower_with(
     cx: &Context<'_>,
     group: &Group,
-    partial: bool,
+    Share { partial, divided }: Share,
     name: &str,
     tile: &Tile,
 ) -> Result<Lowered, LowerError> {
     let mut lowering = Lowering::new(cx, group, name.into(), partial, tile.width as u8);
+    lowering.divided = divided;
     lowering.bind();
     let domain = lowering.domain_node();
     let lane = if partial { None } else { cx.lanes.axis(domain) };
@@ -102,6 +104,7 @@ fn lower_with(
             axis.classes = classes;
         }
     }
+    let range = if divided { divide(&mut axes) } else { None };
     let mut axes = lowering.block_order(axes, domain);
     let block = cx.block as i64;
     let (first, last) = (lowering.b.index(0), lowering.b.index(block));
@@ -112,7 +115,7 @@ fn lower_with(
     lowering.first_lane = lowering.counter(counter);
     lowering.push_scope();
     lowering.preload()?;
-    let panel = group.anchor.filter(|_| partial);
+    let panel = group.anchor.filter(|_| partial && !divided);
     let panel = panel
         .zip(axes.last())
         .and_then(|(anchor, last)| tile::panel(cx, anchor, last.tile));
@@ -132,7 +135,20 @@ fn lower_with(
     }
     lowering.pop_scope();
     lowering.b.end_loop(&[]);
-    lowering.finish(None, tile.reason.clone())
+    lowering.finish(range, tile.reason.clone())
+}
+
+/// Makes the axis with the most tiles the one whose range tasks divide. Its extent, and of what ranges are multiples.
+fn divide(axes: &mut [Axis]) -> Option<(Dim, usize)> {
+    let tiles = |axis: &Axis| axis.extent.fixed / axis.tile.max(1) as i64;
+    let free = |axis: &&mut Axis| axis.parts == 1 && axis.classes == 1;
+    let axis = axes
+        .iter_mut()
+        .rev()
+        .filter(free)
+        .max_by_key(|axis| tiles(axis))?;
+    axis.ranged = true;
+    Some((axis.extent, axis.tile))
 }
 
 /// The axes of a kernel over blocks, the lane axis left out.
@@ -346,7 +362,8 @@ impl Lowering<'_> {
         lane: Option<usize>,
         factors: &[usize],
     ) -> Result<(), LowerError> {
-        let Some((variable, extent, count)) = self.row_block(factors) else {
+        let rows = self.row_block(factors).filter(|_| !self.divided);
+        let Some((variable, extent, count)) = rows else {
             return self.nest(axes, lane, &mut Vec::new());
         };
         let (first, last) = (self.b.index(0), self.b.index(extent));
@@ -466,7 +483,7 @@ impl Lowering<'_> {
             .filter(|_| self.group.strategy == Strategy::Partial)
         {
             let entry = uses.entry(cx.partial_of[&anchor]).or_default();
-            entry.0 = true;
+            entry.0 = !(self.partial && self.divided);
             entry.1 = self.partial;
         }
         if !self.partial {
@@ -984,8 +1001,14 @@ impl Lowering<'_> {
             let real = self.b.select(mask, value, zero);
             let sum = self.b.reduce_add(real);
             let handle = self.handle(buffer);
-            let before = self.b.load(handle, form(&at), 1);
-            let after = self.b.binary(VectorBinary::Add, before, sum);
+            let after = match self.divided {
+                // There is nothing to add it to.
+                true => sum,
+                false => {
+                    let before = self.b.load(handle, form(&at), 1);
+                    self.b.binary(VectorBinary::Add, before, sum)
+                }
+            };
             self.b.store_at(handle, form(&at), after);
         }
         Ok(())

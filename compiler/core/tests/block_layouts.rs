@@ -1,0 +1,96 @@
+//! How values lie in a sample block, and how the only block is divided among workers: the plan against the graph.
+
+use std::collections::BTreeMap;
+
+use dlm_core::elaborate::Callable;
+use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::plan::{Plan, Tasks};
+use dlm_core::schedule::Target;
+
+#[path = "programs/library.rs"]
+mod library;
+
+const ATTENTION: &str = "block Case(x: f32[B, 32, 32]) {
+  let q, k, v = x |> Linear[96] |> rearrange[\"b t (n h d) -> n b h t d\", n=3, h=2]
+  let a = einsum[\"b h i d, b h j d -> b h i j\"](q, k) |> softmax[axis=-1]
+  return einsum[\"b h i j, b h j d -> b i h d\"](a, v) |> rearrange[\"b t h d -> b t (h d)\"]
+}";
+
+/// The plan of a block with its gradients, which gives what the graph gives.
+fn planned(text: &str, shape: &[i64], target: &Target) -> Plan {
+    let dims: Vec<Dim> = shape.iter().map(|&extent| Dim::fixed(extent)).collect();
+    let x = TensorType::new(DType::F32, dims);
+    let callable: Result<Callable, String> =
+        library::with_gradients(text, "Case", BTreeMap::from([("x".to_owned(), x)]));
+    let plan = callable.and_then(|callable| library::planned(&callable, shape, target));
+    plan.unwrap_or_else(|reason| panic!("{text}, {shape:?}, {}: {reason}", target.name))
+}
+
+fn decisions_with(plan: &Plan, what: &str) -> usize {
+    let with = plan.decisions.iter().filter(|text| text.contains(what));
+    with.count()
+}
+
+#[test]
+fn rows_of_a_kilobyte_are_kept_apart_and_scores_have_their_heads_outermost() {
+    for samples in [19, 8] {
+        let plan = planned(ATTENTION, &[samples, 32, 32], &Target::avx2());
+        assert!(decisions_with(&plan, "rows apart") > 3, "{plan}");
+        let scores = [2, 32, 32].map(Dim::fixed);
+        let mut scores = plan
+            .buffers
+            .values()
+            .filter(|buffer| buffer.shape.get(1..) == Some(&scores[..]));
+        let outermost = |name: &str| decisions_with(&plan, &format!("{name}: rows apart")) == 1;
+        assert!(scores.any(|buffer| outermost(&buffer.name)), "{plan}");
+        assert!(scores.all(|buffer| outermost(&buffer.name)), "{plan}");
+    }
+}
+
+#[test]
+fn rows_that_a_reshape_joins_are_not_kept_apart() {
+    let text = "block Case(x: f32[B, 32, 32]) { return x |> Linear[32] |> flatten |> Linear[3] }";
+    let plan = planned(text, &[19, 32, 32], &Target::avx2());
+    let joined = plan.buffers.values().filter(|buffer| {
+        let rows = buffer.shape.get(1) == Some(&Dim::fixed(32));
+        rows && buffer.name.starts_with("value")
+    });
+    for buffer in joined {
+        let apart = format!("{}: rows apart", buffer.name);
+        assert!(!plan.decisions.contains(&apart), "{apart}");
+    }
+}
+
+fn divided(plan: &Plan) -> Vec<&str> {
+    let groups = plan.phases.iter().flat_map(|phase| &phase.groups);
+    let in_lanes = groups.filter(|group| {
+        let ranges = matches!(group.tasks, Tasks::Ranges { .. });
+        ranges && group.name.starts_with("product") && group.tasks.count(plan.batch) > 1
+    });
+    in_lanes.map(|group| group.name.as_str()).collect()
+}
+
+#[test]
+fn products_of_the_only_block_are_divided() {
+    let text = "block Case(x: f32[B, 3, 16, 16]) {
+  return x |> Conv2d[16, 5, pad=1] |> relu |> max_pool2d[2] |> Conv2d[16, 3]
+}";
+    for (samples, target) in [
+        (4, Target::avx2()),
+        (3, Target::avx2()),
+        (7, Target::avx2()),
+        (4, Target::vector128()),
+    ] {
+        let plan = planned(text, &[samples, 3, 16, 16], &target);
+        assert!(divided(&plan).len() > 3, "{:?}", divided(&plan));
+    }
+    // With two blocks each worker has one; with less to do, barriers would take longer.
+    for (samples, side) in [(19, 16), (4, 8)] {
+        let text = text.replace("16, 16]", &format!("{side}, {side}]"));
+        let plan = planned(&text, &[samples, 3, side, side], &Target::avx2());
+        let parts = divided(&plan)
+            .into_iter()
+            .filter(|name| name.ends_with("_part"));
+        assert_eq!(parts.count(), 0, "{samples} samples");
+    }
+}
