@@ -16,11 +16,12 @@ block BatchNorm[momentum: float = 0.1, eps: float = 1e-5, affine: bool = true](x
     running_mean <- (1 - momentum) * running_mean + momentum * stop_grad(m)
     running_var <- (1 - momentum) * running_var + momentum * stop_grad(v) * (n / maximum(n - 1, 1))
   }
+  let scale = rsqrt(v + eps)
   for i in rest {
     m = unsqueeze[-1](m)
-    v = unsqueeze[-1](v)
+    scale = unsqueeze[-1](scale)
   }
-  let y = (x - m) * rsqrt(v + eps)
+  let y = (x - m) * scale
   if affine {
     param weight: f32[c] = ones
     param bias: f32[c] = zeros

@@ -772,11 +772,20 @@ impl<'a> Fuser<'a> {
             node = root(self.graph, next);
             let allowed =
                 not_on.is_none_or(|home| !self.touches(node, home)) && !self.stored.contains(&node);
-            if allowed && best.is_none_or(|best| size(node) < size(best)) {
+            let better = best.is_none_or(|best| size(node) < size(best));
+            if allowed && better && !self.waits(node, anchor) {
                 best = Some(node);
             }
         }
         best.unwrap_or(anchor)
+    }
+
+    /// Whether a value reads the anchor and what the anchor has to be complete for, as a deviation from a mean does: no
+    /// epilogue computes it, and the anchor would be stored beside it.
+    fn waits(&self, id: NodeId, anchor: NodeId) -> bool {
+        let (reach, _) = self.reach(id, BTreeSet::new());
+        let mut read = reach.leaves.iter().chain(reach.anchors.keys());
+        read.any(|&other| other != anchor && self.depends(other, anchor))
     }
 
     /// As [`Fuser::cut`], where `id` itself may be stored.

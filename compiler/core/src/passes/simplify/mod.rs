@@ -3,6 +3,7 @@
 mod complements;
 mod contractions;
 mod elementwise;
+mod linear_sums;
 mod maxima;
 mod scalars;
 mod sums;
@@ -38,6 +39,7 @@ const RULES: &[Rule] = &[
     maxima::monotone,
     sums::repeated,
     sums::nested,
+    linear_sums::over_batch,
     contractions::single,
     contractions::constant,
     contractions::unary,

@@ -48,7 +48,7 @@ pub fn repeated(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) 
 }
 
 /// The view without axes that none of its indices name.
-fn without_axes(view: &View, gone: &[usize]) -> View {
+pub(super) fn without_axes(view: &View, gone: &[usize]) -> View {
     let lower = |axis: usize| axis - gone.iter().filter(|&&other| other < axis).count();
     let kept = (0..view.shape.len()).filter(|axis| !gone.contains(axis));
     let rename = |index: &AxisIndex| index.substitute(|axis| AxisIndex::variable(lower(axis)));

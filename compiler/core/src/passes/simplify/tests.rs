@@ -206,3 +206,40 @@ fn what_a_gradient_names_stays_itself() {
     let after = run_named(&before, &["simplify", "autodiff", "simplify", "dead-code"]).unwrap();
     insta::assert_snapshot!(format!("{before}---\n{after}"));
 }
+
+check!(
+    a_sum_over_the_batch_leaves_deviations_from_a_mean_out,
+    r#"  %0 = input : f32[B, 3] {kind=data, name="x"}
+  %1 = input : f32[B, 3] {kind=data, name="g"}
+  %2 = input : f32[3] {kind=parameter, name="scale"}
+  %3 = input : f32[3] {kind=parameter, name="rate"}
+  %4 = reduce_sum %0 : f32[3] {axes=[0]}
+  %5 = batch_size : f32
+  %6 = view %5 : f32[3] {fill=0.0, index=""}
+  %7 = div %4, %6 : f32[3]
+  %8 = view %7 : f32[B, 3] {fill=0.0, index="v1"}
+  %9 = sub %0, %8 : f32[B, 3]
+  %10 = view %2 : f32[B, 3] {fill=0.0, index="v1"}
+  %11 = view %3 : f32[B, 3] {fill=0.0, index="v1"}
+  %12 = mul %1, %10 : f32[B, 3]
+  %13 = mul %11, %9 : f32[B, 3]
+  %14 = add %12, %13 : f32[B, 3]
+  %15 = neg %14 : f32[B, 3]
+  %16 = reduce_sum %15 : f32[3] {axes=[0]}
+  output result "sum" = %16"#
+);
+
+check!(
+    a_sum_of_deviations_from_something_else_stays,
+    r#"  %0 = input : f32[B, 3] {kind=data, name="x"}
+  %1 = input : f32[B, 3] {kind=data, name="g"}
+  %2 = reduce_sum %1 : f32[3] {axes=[0]}
+  %3 = batch_size : f32
+  %4 = view %3 : f32[3] {fill=0.0, index=""}
+  %5 = div %2, %4 : f32[3]
+  %6 = view %5 : f32[B, 3] {fill=0.0, index="v1"}
+  %7 = sub %0, %6 : f32[B, 3]
+  %8 = add %7, %1 : f32[B, 3]
+  %9 = reduce_sum %8 : f32[3] {axes=[0]}
+  output result "sum" = %9"#
+);

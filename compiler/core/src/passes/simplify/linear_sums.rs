@@ -1,0 +1,179 @@
+//! Sums over the batch of what is linear in one value.
+//!
+//! The gradient of a normalisation sums `-(scale * g + rate * (x - mean))`. As it stands, the sum waits for `rate`, which is
+//! a sum over the batch itself; but it is `-scale * sum of g`, as deviations from a mean add up to nothing, and waits for
+//! nothing.
+
+use super::sums::without_axes;
+use super::{Replacement, Simplifier};
+use crate::graph::{BinaryOp, Dim, NodeId, Op, ReduceOp, Scalar, UnaryOp};
+use dlm_grammar::Span;
+
+/// A summand: a value times factors that are the same along all axes of the sum.
+#[derive(Clone)]
+struct Term {
+    negative: bool,
+    factors: Vec<NodeId>,
+    base: NodeId,
+}
+
+/// A sum over the batch of two terms or more, all but one of which vanish.
+pub fn over_batch(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Reduce {
+        op: ReduceOp::Sum,
+        axes,
+    } = op
+    else {
+        return Ok(None);
+    };
+    let crosses = |axis: &usize| s.graph.shape(inputs[0])[*axis].is_dynamic();
+    if !axes.iter().any(crosses) {
+        return Ok(None);
+    }
+    let mut terms = Vec::new();
+    let whole = Term {
+        negative: false,
+        factors: Vec::new(),
+        base: inputs[0],
+    };
+    s.collect_terms(axes, whole, &mut terms);
+    let several = terms.len() > 1;
+    terms.retain(|term| !s.is_deviation(axes, term.base));
+    match terms.as_slice() {
+        [term] if several => s.scaled_sum(axes, term, span).map(Some),
+        _ => Ok(None),
+    }
+}
+
+impl Simplifier<'_> {
+    /// The summands of a value.
+    fn collect_terms(&self, axes: &[usize], term: Term, terms: &mut Vec<Term>) {
+        let node = &self.graph.nodes[term.base];
+        let with = |base: NodeId, negative: bool, factor: Option<NodeId>| Term {
+            negative: term.negative != negative,
+            factors: term.factors.iter().copied().chain(factor).collect(),
+            base,
+        };
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Unary(UnaryOp::Neg), &[a]) => {
+                self.collect_terms(axes, with(a, true, None), terms);
+            }
+            (Op::Binary(BinaryOp::Add), &[a, b]) => {
+                self.collect_terms(axes, with(a, false, None), terms);
+                self.collect_terms(axes, with(b, false, None), terms);
+            }
+            (Op::Binary(BinaryOp::Sub), &[a, b]) if !self.is_deviation(axes, term.base) => {
+                self.collect_terms(axes, with(a, false, None), terms);
+                self.collect_terms(axes, with(b, true, None), terms);
+            }
+            (Op::Binary(BinaryOp::Mul), &[a, b]) if self.is_same_along(axes, b) => {
+                self.collect_terms(axes, with(a, false, Some(b)), terms);
+            }
+            (Op::Binary(BinaryOp::Mul), &[a, b]) if self.is_same_along(axes, a) => {
+                self.collect_terms(axes, with(b, false, Some(a)), terms);
+            }
+            _ => terms.push(term),
+        }
+    }
+
+    /// Whether a value is a view that repeats along all of the axes.
+    fn is_same_along(&self, axes: &[usize], id: NodeId) -> bool {
+        let Op::View(view) = &self.graph.nodes[id].op else {
+            return false;
+        };
+        let repeats = |&axis: &usize| view.index.iter().all(|index| index.coefficient(axis) == 0);
+        axes.iter().all(repeats)
+    }
+
+    /// Whether a value is `x - mean of x` along the axes.
+    fn is_deviation(&self, axes: &[usize], id: NodeId) -> bool {
+        let input = |id: NodeId, number: usize| self.graph.nodes[id].inputs.get(number).copied();
+        let found = || {
+            let node = &self.graph.nodes[id];
+            let (x, view) = match (&node.op, node.inputs.as_slice()) {
+                (Op::Binary(BinaryOp::Sub), &[x, view]) => (x, view),
+                _ => return None,
+            };
+            let mean = input(view, 0).filter(|_| self.is_spread(axes, view))?;
+            let (sum, count) = (input(mean, 0)?, input(mean, 1)?);
+            let is_mean = self.graph.nodes[mean].op == Op::Binary(BinaryOp::Div)
+                && self.is_sum_of(axes, sum, x)
+                && self
+                    .factors_of(count)
+                    .is_some_and(|count| self.extent_of(axes, x) == Some(count));
+            is_mean.then_some(())
+        };
+        found().is_some()
+    }
+
+    fn is_sum_of(&self, axes: &[usize], sum: NodeId, x: NodeId) -> bool {
+        let node = &self.graph.nodes[sum];
+        let is_sum =
+            |op: &Op| matches!(op, Op::Reduce { op: ReduceOp::Sum, axes: own } if own == axes);
+        is_sum(&node.op) && node.inputs[0] == x
+    }
+
+    /// Whether a view repeats along the axes, and has the rest as it is.
+    fn is_spread(&self, axes: &[usize], id: NodeId) -> bool {
+        let Op::View(view) = &self.graph.nodes[id].op else {
+            return false;
+        };
+        let rest = (0..view.shape.len()).filter(|axis| !axes.contains(axis));
+        let named = view.index.iter().map(|index| index.as_variable());
+        named.eq(rest.map(Some))
+    }
+
+    /// A product of constants and of the batch's size: the constants' product, and how often the size is in it.
+    fn factors_of(&self, id: NodeId) -> Option<(f64, u32)> {
+        let node = &self.graph.nodes[id];
+        match (&node.op, node.inputs.as_slice()) {
+            (Op::Constant(Scalar::F32(value)), _) => Some((f64::from(*value), 0)),
+            (Op::BatchSize, _) => Some((1.0, 1)),
+            (Op::View(_), &[a]) if self.graph.ty(a).rank() == 0 => self.factors_of(a),
+            (Op::Binary(BinaryOp::Mul), &[a, b]) => {
+                let (a, b) = (self.factors_of(a)?, self.factors_of(b)?);
+                Some((a.0 * b.0, a.1 + b.1))
+            }
+            _ => None,
+        }
+    }
+
+    /// The number of elements along the axes, as [`Simplifier::factors_of`] says it.
+    fn extent_of(&self, axes: &[usize], id: NodeId) -> Option<(f64, u32)> {
+        let shape = self.graph.shape(id);
+        let mut extent = (1.0, 0);
+        for &axis in axes {
+            match shape[axis] {
+                Dim::BATCH => extent.1 += 1,
+                dim => extent.0 *= dim.known()? as f64,
+            }
+        }
+        Some(extent)
+    }
+
+    /// The sum of the term's value, times its factors.
+    fn scaled_sum(
+        &mut self,
+        axes: &[usize],
+        term: &Term,
+        span: Span,
+    ) -> Result<NodeId, crate::graph::TypeError> {
+        let op = Op::Reduce {
+            op: ReduceOp::Sum,
+            axes: axes.to_vec(),
+        };
+        let mut sum = self.add(op, &[term.base], span)?;
+        for &factor in &term.factors {
+            let node = self.graph.nodes[factor].clone();
+            if let Op::View(view) = &node.op {
+                let narrow = without_axes(view, axes);
+                let narrow = self.graph.view(node.inputs[0], narrow, span)?;
+                sum = self.add(Op::Binary(BinaryOp::Mul), &[sum, narrow], span)?;
+            }
+        }
+        match term.negative {
+            true => self.add(Op::Unary(UnaryOp::Neg), &[sum], span),
+            false => Ok(sum),
+        }
+    }
+}
