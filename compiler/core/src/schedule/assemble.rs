@@ -2,7 +2,7 @@
 
 use super::apart::apart;
 use super::attempt::Attempt;
-use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
+use super::buffers::{Buffers, PersistentLayout};
 use super::copies;
 use super::fuse::{Fusion, Group, fuse};
 use super::lanes::Lanes;
@@ -11,8 +11,8 @@ use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, lower_group, lower_relayout, lower_turn};
 use super::padded::padded;
+use super::placing::Step;
 use super::target::Target;
-use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
@@ -150,20 +150,19 @@ fn plan(
     let loops = loops(graph, lanes, &fusion, target);
     let (batch, block) = batch_and_block(lanes, target, batch);
     let units = units(graph, lanes, &fusion, &loops, (target, block));
-    let index = UnitIndex::new(graph, &fusion, &units);
-    let sources = Sources {
+    let step = Step {
         graph,
         lanes,
         fusion: &fusion,
-        units: &units,
         loops: &loops,
         target,
         batch,
         block,
         persistent,
-        index: &index,
     };
-    let (buffers, arena_bytes, scratch_bytes) = buffers(&sources);
+    let placed = step.least(&units);
+    let (units, buffers) = (&placed.units, placed.buffers);
+    let sources = step.sources(units, &placed.index);
     let mut assembler = Assembler {
         graph,
         fusion: &fusion,
@@ -207,7 +206,7 @@ fn plan(
     let mut plan = assembler.plan;
     plan.buffers = buffers.all;
     (plan.inputs, plan.outputs, plan.commits) = (buffers.inputs, buffers.outputs, buffers.commits);
-    (plan.arena_bytes, plan.scratch_bytes) = (arena_bytes, scratch_bytes);
+    (plan.arena_bytes, plan.scratch_bytes) = (placed.arena_bytes, placed.scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
     as_chosen(plan, target)
 }
