@@ -18,7 +18,7 @@ use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
 use crate::plan::{Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
@@ -170,10 +170,12 @@ fn plan(
         target,
         block,
         buffers: &buffers,
+        calls: BTreeMap::new(),
         plan: Plan::default(),
     };
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
+    assembler.plan.decisions.extend(placed.decision);
     let inside = channels_inside(&sources, &buffers);
     for id in &inside {
         let name = &buffers.all[*id].name;
@@ -272,6 +274,8 @@ struct Assembler<'a> {
     target: &'a Target,
     block: usize,
     buffers: &'a Buffers,
+    /// The first call of each group.
+    calls: BTreeMap<usize, Call>,
     plan: Plan,
 }
 
@@ -297,13 +301,22 @@ impl<'a> Assembler<'a> {
                 self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
                 continue;
             }
+            if unit.again > 0 {
+                let call = self.again(unit);
+                in_blocks.calls.extend(call);
+                continue;
+            }
             let lowered = self.lower(context, unit)?;
             let tasks = self.tasks(unit, &lowered);
             let name = lowered.kernel.name.clone();
             self.plan
                 .decisions
                 .push(format!("{name}: {}", lowered.decision));
-            let call = self.call(lowered);
+            let mut call = self.call(lowered);
+            if let Work::Group(number) = unit.work {
+                self.calls.insert(number, call.clone());
+            }
+            self.read_from(unit, &mut call);
             if !unit.in_blocks {
                 phase.groups.push(TaskGroup {
                     name,
@@ -372,6 +385,38 @@ impl<'a> Assembler<'a> {
             phase.groups.push(own);
         }
         Ok(())
+    }
+
+    /// The call of a unit that has run before: the same kernel, so that the bits are the same.
+    fn again(&mut self, unit: &Unit) -> Option<Call> {
+        let Work::Group(number) = unit.work else {
+            return None;
+        };
+        let mut call = self.calls.get(&number)?.clone();
+        let name = self.plan.kernels[call.kernel].name.clone();
+        let phase = self.plan.phases.len();
+        let decision = format!("{name}: computed again in phase {phase}, not kept until then");
+        self.plan.decisions.push(decision);
+        let outputs = self.fusion.groups[number].outputs.iter();
+        let made = outputs.map(|&output| (output, unit.again)).collect();
+        self.rebind(&mut call, made);
+        self.read_from(unit, &mut call);
+        Some(call)
+    }
+
+    /// Binds what a unit reads to the runs that it reads it from.
+    fn read_from(&self, unit: &Unit, call: &mut Call) {
+        let from = unit.from.iter().map(|(&value, &run)| (value, run));
+        self.rebind(call, from.collect());
+    }
+
+    fn rebind(&self, call: &mut Call, values: Vec<(NodeId, usize)>) {
+        for value in values {
+            let (own, other) = (self.buffers.of[&value.0], self.buffers.again[&value]);
+            for buffer in call.buffers.iter_mut().filter(|buffer| **buffer == own) {
+                *buffer = other;
+            }
+        }
     }
 
     /// A call, with the decision that led to its kernel.

@@ -22,6 +22,7 @@ mod outer;
 mod padded;
 mod placing;
 mod position;
+mod recompute;
 mod symbols;
 mod target;
 mod unit_index;
@@ -31,7 +32,7 @@ pub use assemble::{ScheduleError, schedule};
 pub use buffers::PersistentLayout;
 pub use choices::{Choice, ChoiceError, Choices};
 pub use lower::LowerError;
-pub use target::Target;
+pub use target::{Budget, Target};
 
 #[cfg(test)]
 mod lenet_test;
