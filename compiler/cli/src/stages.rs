@@ -20,6 +20,7 @@ pub fn since_start() -> Duration {
 pub struct Stages {
     begin: Instant,
     done: Vec<(&'static str, Duration)>,
+    notes: Vec<String>,
     shown: bool,
 }
 
@@ -29,6 +30,7 @@ impl Stages {
         Stages {
             begin: Instant::now(),
             done: Vec::new(),
+            notes: Vec::new(),
             shown,
         }
     }
@@ -47,6 +49,13 @@ impl Stages {
         match self.done.iter_mut().find(|(known, _)| *known == name) {
             Some((_, sum)) => *sum += time,
             None => self.done.push((name, time)),
+        }
+    }
+
+    /// Notes what a stage has decided, to be shown with the times.
+    pub fn note(&mut self, text: String) {
+        if !self.notes.contains(&text) {
+            self.notes.push(text);
         }
     }
 
@@ -71,6 +80,14 @@ impl Stages {
             .iter()
             .map(|(name, time)| row(name, *time))
             .collect();
-        format!("stages:\n{rows}{}", row("since the start", self.elapsed()))
+        let notes: String = self
+            .notes
+            .iter()
+            .map(|note| format!("  {note}\n"))
+            .collect();
+        format!(
+            "stages:\n{rows}{}{notes}",
+            row("since the start", self.elapsed())
+        )
     }
 }

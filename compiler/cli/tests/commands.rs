@@ -481,6 +481,8 @@ fn bench_measures_the_step() {
             "p.dlm small",
             "batch 16",
             "of 20 steps",
+            "takes ",
+            "parameters and states",
             "median",
             "min",
             "GFLOP/s",
@@ -499,6 +501,11 @@ fn bench_measures_the_step() {
         assert!(value > 0.0 && value.is_finite(), "{key} is {value}");
     }
     assert!(train["ms_min"].as_f64() <= train["ms_median"].as_f64());
+    let bytes = |key: &str| train["memory"][key].as_u64().expect(key);
+    let shared = bytes("persistent_bytes") + bytes("arena_bytes");
+    let threads = train["threads"].as_u64().expect("a number");
+    assert!(bytes("persistent_bytes") >= 4 * 195 && bytes("partial_bytes") <= bytes("arena_bytes"));
+    assert_eq!(bytes("bytes"), shared + threads * bytes("scratch_bytes"));
     assert!(train["kernels"].as_array().expect("a table").len() > 3);
     assert_eq!(train["flops"].as_f64(), Some(3.0 * 16.0 * 352.0));
     assert_eq!(

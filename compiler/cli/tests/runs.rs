@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Outcome, Place};
+use serde_json::Value;
 
 const PROGRAM: &str = "\
 data d = digits[]
@@ -572,6 +573,59 @@ fn tuning_tells_what_it_found_and_keeps_it() {
     }
 }
 
+/// A net whose activations are most of what it takes: images with batch normalisation and dropout.
+const DEEP: &str = "\
+data images = synthetic[96, \"f32[4, 16, 16]\", \"i32 0..5\"]
+block Net(x: f32[B, 4, 16, 16]) -> f32[B, 5] {
+  let h = x |> Conv2d[8, 3, pad=1]
+  for i in 0..4 { h = h + (h |> BatchNorm |> gelu |> dropout[0.1] |> Conv2d[8, 3, pad=1]) }
+  return h |> global_avg_pool |> Linear[5]
+}
+train deep[epochs=2, seed=3] {
+  let net = Net
+  let opt = sgd[lr=0.05, momentum=0.9](net)
+  step (x, y) in images.train |> shuffle |> batch[40] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }
+}
+";
+
+#[test]
+fn a_run_that_keeps_to_its_memory_learns_the_same() {
+    let place = Place::new().with("a.dlm", DEEP);
+    let run = |memory: u64, threads: &str| {
+        let memory = format!("deep.memory={memory}");
+        let arguments = [
+            "run",
+            "a.dlm",
+            "--verbose",
+            "--set",
+            &memory,
+            "--threads",
+            threads,
+        ];
+        let outcome = place.dlmc(&arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let model = std::fs::read(place.path("runs/deep/model.safetensors")).expect("a model");
+        (model, outcome.stderr.contains("run again rather than keep"))
+    };
+    let (whole, again) = run(1 << 30, "2");
+    assert!(!again, "there is enough");
+    for threads in ["1", "2"] {
+        let outcome = place.dlmc(&["check", "a.dlm", "--json", "--threads", threads]);
+        let json: Value = serde_json::from_str(&outcome.good().stdout).expect("JSON");
+        let items = json[0]["items"].as_array().expect("items");
+        let peak = items.iter().find(|item| item["train"] == "deep");
+        let peak = peak
+            .and_then(|item| item["peak_bytes"].as_u64())
+            .expect("a peak");
+        let (model, again) = run(peak / 16 * 15, threads);
+        assert!(again && model == whole, "{threads}");
+    }
+}
+
 #[test]
 fn a_step_that_takes_too_much_memory_is_refused_with_how_much() {
     let run = |memory: &str| {
@@ -584,10 +638,17 @@ fn a_step_that_takes_too_much_memory_is_refused_with_how_much() {
         assert_eq!(run(enough).code, Some(0), "{enough}");
     }
     let outcome = run("\"1KB\"").bad(1);
-    for part in ["a step takes ", " more than `memory` allows"] {
+    for part in ["a step needs ", " at least ", " more than `memory` allows"] {
         assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
     }
-    for wrong in ["\"much\"", "\"-1MB\"", "\"99999999999GB\"", "0"] {
+    for wrong in [
+        "\"abc\"",
+        "\"\"",
+        "\"much\"",
+        "\"-1MB\"",
+        "\"99999999999GB\"",
+        "0",
+    ] {
         let outcome = run(wrong).bad(1);
         assert!(
             outcome.stderr.contains("`memory` is "),

@@ -101,6 +101,8 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let team = Team::new(shared.workers()).map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
+    // What follows takes memory of its own, which is not the step's.
+    drop(bench);
     let peak = stages.time("measure the peak", || {
         measure::peak(&team, peak_program, lanes)
     })?;

@@ -146,7 +146,7 @@ fn memory(
     let graph = trained(&callable.graph).ok()?;
     let graph = run_passes(&graph, PASSES, |_, _| {}).ok()?;
     let plan = schedule(&graph, &frontend.machine.target(), batch, &layout).ok()?;
-    Some(plan.persistent_bytes + plan.arena_bytes + plan.scratch_bytes * shared.workers())
+    Some(plan.memory().total(shared.workers()))
 }
 
 fn of_train(
@@ -158,33 +158,48 @@ fn of_train(
     let rows = layers(forward(train), &frontend.source.map, &train.parameters);
     let part = Part::step(train);
     let graph = optimise(part.graph, stages, |_, _| {})?;
+    let machine = frontend.machine.clone();
+    let machine = machine.with_memory_of(train, shared.workers());
     let plan = plan(
         &graph,
         part.batch,
         &persistent_layout(train),
-        (&frontend.machine, &frontend.source),
+        (&machine, &frontend.source),
         stages,
     )?;
-    let peak = plan.persistent_bytes + plan.arena_bytes + plan.scratch_bytes * shared.workers();
+    let peak = plan.memory().total(shared.workers());
     let parameters: i64 = train
         .parameters
         .iter()
         .map(|each| each.ty.elements(1))
         .sum();
     let text = format!(
-        "\ntrain {}\n{}  {} parameters; a step of {} samples takes {} with {} threads\n",
+        "\ntrain {}\n{}  {} parameters; a step of {} samples takes {} with {} threads{}\n",
         train.name,
         table(&rows),
         grouped(parameters),
         part.batch,
         bytes(peak as u64),
-        shared.workers()
+        shared.workers(),
+        too_much(train, peak)
     );
     let value = json!({
         "train": train.name, "layers": rows_json(&rows), "parameters": parameters,
         "batch": part.batch, "peak_bytes": peak,
     });
     Ok((text, value))
+}
+
+/// By how much a step takes more than the run's setting allows.
+fn too_much(train: &TrainProgram, peak: usize) -> String {
+    let limit = train
+        .settings
+        .memory
+        .and_then(|limit| usize::try_from(limit).ok());
+    match limit.and_then(|limit| peak.checked_sub(limit)) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(", {} more than `memory` allows", bytes(more as u64)),
+    }
 }
 
 /// An evaluation shows the net without its gradients.

@@ -121,7 +121,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An error where a step takes more memory than the run's setting allows; activations are not computed again to save it.
+/// An error where a step takes more memory than the run's setting allows, with all computed again that can be.
 fn check_memory(train: &TrainProgram, steps: &[Executable], workers: usize) -> Result<(), Failure> {
     let limit = train
         .settings
@@ -135,7 +135,7 @@ fn check_memory(train: &TrainProgram, steps: &[Executable], workers: usize) -> R
     };
     match steps.iter().map(taken).max() {
         Some(taken) if taken > limit => Err(Failure::data(format!(
-            "a step takes {} with {workers} threads, {} more than `memory` allows; smaller batches take less",
+            "a step needs {} at least with {workers} threads, {} more than `memory` allows; smaller batches take less",
             bytes(taken),
             bytes(taken - limit)
         ))),

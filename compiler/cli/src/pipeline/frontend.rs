@@ -32,6 +32,7 @@ pub struct Frontend {
     pub machine: Machine,
     folder: Folder,
     settings: Settings,
+    workers: usize,
 }
 
 impl Frontend {
@@ -46,6 +47,7 @@ impl Frontend {
             settings: overrides.settings()?,
             catalog: Catalog::new(&folder),
             machine: Machine::new(shared.target_features)?,
+            workers: shared.workers(),
             folder: Folder::new(&folder),
             source,
         })
@@ -68,6 +70,7 @@ impl Frontend {
             settings,
             catalog: saved.catalog(),
             machine: Machine::new(shared.target_features)?,
+            workers: shared.workers(),
             folder: Folder::kept(&saved.folder, saved.imports.clone()),
             source: Source::of_text(saved.file.clone(), text, shared.color.applies()),
         })
@@ -140,6 +143,7 @@ impl Frontend {
                 *graph = run_passes(graph, OPTIONAL, |_, _| {}).map_err(Failure::internal)?;
             }
         }
+        self.machine = self.machine.clone().with_memory_of(&train, self.workers);
         Ok(train)
     }
 

@@ -93,10 +93,14 @@ pub fn plan(
         };
         planned = stages.time("schedule", || schedule(graph, &own, batch, persistent));
     }
-    planned.map_err(|error| match error.error {
+    let plan = planned.map_err(|error| match error.error {
         LowerError::Choice { .. } => Failure::command_line(format!("--plan: {error}")),
         _ => source.failure(&[unsupported(&error)]),
-    })
+    })?;
+    for decision in plan.decisions_on_memory() {
+        stages.note(format!("{}: {decision}", plan.name));
+    }
+    Ok(plan)
 }
 
 /// As [`plan`], of a graph that is right for batches of `batch` samples alone.

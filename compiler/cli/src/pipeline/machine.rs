@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 use std::path::Path;
 
-use dlm_core::schedule::{Choices, Target};
+use dlm_core::elaborate::TrainProgram;
+use dlm_core::schedule::{Budget, Choices, Target};
 use dlm_jit::{Backend, Options};
 
 use crate::failure::Failure;
@@ -26,6 +27,7 @@ pub struct Machine {
     choices: Choices,
     /// Whether the tiles were found by `tune`: where one is not possible any more, the schedule's own stands in.
     is_tuned: bool,
+    budget: Option<Budget>,
 }
 
 impl Machine {
@@ -45,6 +47,7 @@ impl Machine {
                 backend,
                 choices: Choices::default(),
                 is_tuned: false,
+                budget: None,
             });
         }
         let available: Vec<&str> = Backend::available().into_iter().map(name).collect();
@@ -64,6 +67,7 @@ impl Machine {
         };
         Target {
             choices: self.choices.clone(),
+            budget: self.budget,
             ..target
         }
     }
@@ -82,6 +86,16 @@ impl Machine {
         let choices = choices
             .map_err(|error| Failure::command_line(format!("`{}`, {error}", file.display())))?;
         Ok(self.with(choices))
+    }
+
+    /// The same, whose steps keep to the memory that a run may take with so many threads.
+    pub fn with_memory_of(self, train: &TrainProgram, workers: usize) -> Machine {
+        let bytes = train
+            .settings
+            .memory
+            .and_then(|bytes| usize::try_from(bytes).ok());
+        let budget = bytes.map(|bytes| Budget { bytes, workers });
+        Machine { budget, ..self }
     }
 
     /// The same with these tiles.

@@ -4,6 +4,7 @@
 
 pub mod cost;
 mod interpret;
+mod memory;
 mod names;
 mod one_size;
 mod size;
@@ -11,6 +12,7 @@ mod text;
 mod verify;
 
 pub use interpret::{Interpreter, Order, PlanError, interpret};
+pub use memory::StepMemory;
 pub use size::ALIGNMENT;
 pub use text::{ParseError, parse_plan, print_with_kernels};
 pub use verify::{Fault, Rule, verify};

@@ -2,17 +2,17 @@
 
 use super::apart::apart;
 use super::attempt::Attempt;
-use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
+use super::buffers::{Buffers, PersistentLayout};
 use super::copies;
 use super::fuse::{Fusion, Group, Strategy, fuse};
 use super::lanes::Lanes;
-use super::layout::{RowsApart, layouts};
+use super::layout::RowsApart;
 use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
 use super::padded::padded;
+use super::placing::Step;
 use super::target::Target;
-use super::unit_index::UnitIndex;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
@@ -150,21 +150,18 @@ fn plan(
     let loops = loops(graph, lanes, &fusion, target);
     let (batch, block) = batch_and_block(lanes, target, batch);
     let units = units(graph, lanes, &fusion, &loops, (target, block), batch);
-    let index = UnitIndex::new(graph, &fusion, &units);
-    let sources = Sources {
+    let step = Step {
         graph,
         lanes,
         fusion: &fusion,
-        units: &units,
         loops: &loops,
         target,
         batch,
         block,
         persistent,
-        index: &index,
     };
-    let layouts = layouts(&sources);
-    let (buffers, arena_bytes, scratch_bytes) = buffers(&sources, &layouts);
+    let placed = step.least(&units);
+    let (units, buffers, layouts) = (&placed.units, placed.buffers, placed.layouts);
     let mut assembler = Assembler {
         graph,
         fusion: &fusion,
@@ -172,10 +169,12 @@ fn plan(
         target,
         block,
         buffers: &buffers,
+        calls: BTreeMap::new(),
         plan: Plan::default(),
     };
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
+    assembler.plan.decisions.extend(placed.decision);
     let buffer_of = |id: &NodeId| buffers.of.get(id).copied();
     let inside: BTreeSet<BufferId> = layouts
         .channels_inside
@@ -226,7 +225,7 @@ fn plan(
     let mut plan = assembler.plan;
     plan.buffers = buffers.all;
     (plan.inputs, plan.outputs, plan.commits) = (buffers.inputs, buffers.outputs, buffers.commits);
-    (plan.arena_bytes, plan.scratch_bytes) = (arena_bytes, scratch_bytes);
+    (plan.arena_bytes, plan.scratch_bytes) = (placed.arena_bytes, placed.scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
     as_chosen(plan, target)
 }
@@ -292,6 +291,8 @@ struct Assembler<'a> {
     target: &'a Target,
     block: usize,
     buffers: &'a Buffers,
+    /// The first call of each group.
+    calls: BTreeMap<usize, Call>,
     plan: Plan,
 }
 
@@ -317,13 +318,22 @@ impl<'a> Assembler<'a> {
                 self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
                 continue;
             }
+            if unit.again > 0 {
+                let call = self.again(unit);
+                in_blocks.calls.extend(call);
+                continue;
+            }
             let lowered = self.lower(context, unit)?;
             let tasks = self.tasks(unit, &lowered);
             let name = lowered.kernel.name.clone();
             self.plan
                 .decisions
                 .push(format!("{name}: {}", lowered.decision));
-            let call = self.call(lowered);
+            let mut call = self.call(lowered);
+            if let Work::Group(number) = unit.work {
+                self.calls.insert(number, call.clone());
+            }
+            self.read_from(unit, &mut call);
             if !unit.in_blocks {
                 phase.groups.push(TaskGroup {
                     name,
@@ -392,6 +402,38 @@ impl<'a> Assembler<'a> {
             phase.groups.push(own);
         }
         Ok(())
+    }
+
+    /// The call of a unit that has run before: the same kernel, so that the bits are the same.
+    fn again(&mut self, unit: &Unit) -> Option<Call> {
+        let Work::Group(number) = unit.work else {
+            return None;
+        };
+        let mut call = self.calls.get(&number)?.clone();
+        let name = self.plan.kernels[call.kernel].name.clone();
+        let phase = self.plan.phases.len();
+        let decision = format!("{name}: computed again in phase {phase}, not kept until then");
+        self.plan.decisions.push(decision);
+        let outputs = self.fusion.groups[number].outputs.iter();
+        let made = outputs.map(|&output| (output, unit.again)).collect();
+        self.rebind(&mut call, made);
+        self.read_from(unit, &mut call);
+        Some(call)
+    }
+
+    /// Binds what a unit reads to the runs that it reads it from.
+    fn read_from(&self, unit: &Unit, call: &mut Call) {
+        let from = unit.from.iter().map(|(&value, &run)| (value, run));
+        self.rebind(call, from.collect());
+    }
+
+    fn rebind(&self, call: &mut Call, values: Vec<(NodeId, usize)>) {
+        for value in values {
+            let (own, other) = (self.buffers.of[&value.0], self.buffers.again[&value]);
+            for buffer in call.buffers.iter_mut().filter(|buffer| **buffer == own) {
+                *buffer = other;
+            }
+        }
     }
 
     /// A call, with the decision that led to its kernel.

@@ -87,6 +87,8 @@ pub struct Buffers {
     pub all: PrimaryMap<BufferId, PlanBuffer>,
     /// Of each input and stored value.
     pub of: IndexMap<NodeId, BufferId>,
+    /// Of each value that is computed again, by run.
+    pub again: BTreeMap<(NodeId, usize), BufferId>,
     /// Of each anchor that is summed over tasks.
     pub partials: IndexMap<NodeId, BufferId>,
     /// Of each plain copy.
@@ -180,18 +182,17 @@ pub fn buffers(sources: &Sources<'_>, layouts: &Layouts) -> (Buffers, usize, usi
         if !buffers.of.contains_key(&id)
             && let Some((made, maker)) = sources.maker(id)
         {
-            let buffer = buffers.stored(sources, id, maker);
-            if let Some(apart) = layouts.rows_apart.get(&id) {
-                let elements = apart.rows * apart.elements * sources.block;
-                buffers.lengthen(buffer, elements, sources.blocks());
-            }
-            let mut units = vec![made];
-            units.extend(sources.readers(id).map(|reader| reader.0));
-            uses.insert(buffer, Use::By(units));
+            let readers = &sources.index.readers[id];
+            let buffer = buffers.stored(sources, layouts, id, (maker, readers), 0);
+            buffers.of.insert(id, buffer);
+            uses.insert(buffer, Use::By([&[made], &readers[..]].concat()));
         }
     }
     for (made, unit) in sources.units.iter().enumerate() {
-        buffers.extra(sources, made, unit, &mut uses);
+        match unit.again {
+            0 => buffers.extra(sources, made, unit, &mut uses),
+            _ => buffers.again(sources, layouts, (made, unit), &mut uses),
+        }
     }
     buffers.ports(sources, &mut uses);
     let arena = buffers.place(sources, &uses, Space::Arena);
@@ -331,26 +332,55 @@ impl Buffers {
         self.of.get(input).copied()
     }
 
-    fn stored(&mut self, sources: &Sources<'_>, id: NodeId, maker: &Unit) -> BufferId {
+    /// The memory of a value as one run of its maker leaves it for its readers.
+    fn stored(
+        &mut self,
+        sources: &Sources<'_>,
+        layouts: &Layouts,
+        id: NodeId,
+        (maker, readers): (&Unit, &[usize]),
+        run: usize,
+    ) -> BufferId {
         let lane = sources.in_lanes(id);
-        let local = sources
-            .readers(id)
-            .all(|(_, unit)| unit.in_blocks && unit.phase == maker.phase);
+        let mut readers = readers.iter().map(|&reader| &sources.units[reader]);
+        let local = readers.all(|unit| unit.in_blocks && unit.phase == maker.phase);
         let leaves = sources.index.leaving.contains(id);
         let space = if lane.is_some() && local && !leaves {
             Space::Scratch
         } else {
             Space::Arena
         };
-        let buffer = self.add(
-            sources,
-            id,
-            format!("{}{}", kind_of(sources.graph, id), id.as_u32()),
-            space,
-            lane,
-        );
-        self.of.insert(id, buffer);
+        let name = format!("{}{}", kind_of(sources.graph, id), id.as_u32());
+        let name = match run {
+            0 => name,
+            run => format!("{name}_again{run}"),
+        };
+        let buffer = self.add(sources, id, name, space, lane);
+        if let Some(apart) = layouts.rows_apart.get(&id) {
+            let elements = apart.rows * apart.elements * sources.block;
+            self.lengthen(buffer, elements, sources.blocks());
+        }
         buffer
+    }
+
+    /// What a unit makes that has run before.
+    fn again(
+        &mut self,
+        sources: &Sources<'_>,
+        layouts: &Layouts,
+        (made, unit): (usize, &Unit),
+        uses: &mut Uses,
+    ) {
+        let Work::Group(group) = unit.work else {
+            return;
+        };
+        for &id in &sources.fusion.groups[group].outputs {
+            let key = (id, unit.again);
+            let readers = sources.index.again.get(&key).map_or(&[][..], Vec::as_slice);
+            let buffer = self.stored(sources, layouts, id, (unit, readers), unit.again);
+            self.again.insert(key, buffer);
+            uses.insert(buffer, Use::By([&[made], readers].concat()));
+        }
     }
 
     /// Partials and plain copies.

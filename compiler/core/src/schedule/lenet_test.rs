@@ -126,7 +126,7 @@ pub fn lenet() -> Graph {
 }
 
 /// A net whose convolutions read beyond their images, with more pixels than a weight gradient sums at a time.
-fn bordered() -> Graph {
+pub fn bordered() -> Graph {
     let (mut net, x, y) = Net::new(3, 16);
     let mut h = net.conv(x, "conv1", 5, 3, 1);
     h = net.relu(h);

@@ -17,9 +17,12 @@ mod long_sums;
 mod loops;
 mod lower;
 mod memory;
+mod order;
 mod outer;
 mod padded;
+mod placing;
 mod position;
+mod recompute;
 mod symbols;
 mod target;
 mod unit_index;
@@ -29,7 +32,7 @@ pub use assemble::{ScheduleError, schedule};
 pub use buffers::PersistentLayout;
 pub use choices::{Choice, ChoiceError, Choices};
 pub use lower::LowerError;
-pub use target::Target;
+pub use target::{Budget, Target};
 
 #[cfg(test)]
 mod lenet_test;

@@ -30,6 +30,17 @@ pub struct Target {
     pub unrolled_body: usize,
     /// Tiles that are not the cost model's choice.
     pub choices: Choices,
+    /// What a step may take; none where it may take what it needs.
+    pub budget: Option<Budget>,
+}
+
+/// The memory that a step may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Of parameters, states, arena and the workers' scratch.
+    pub bytes: usize,
+    /// How many workers there are.
+    pub workers: usize,
 }
 
 impl Target {
@@ -48,6 +59,7 @@ impl Target {
             turn_reuse: 256,
             unrolled_body: 96,
             choices: Choices::default(),
+            budget: None,
         }
     }
 

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 /// The uses of values.
 #[derive(Default)]
 pub struct UnitIndex {
-    /// The numbers of the units that read a value, in order.
+    /// The numbers of the units that read a value as it was made first, in order.
     pub readers: SecondaryMap<NodeId, Vec<usize>>,
+    /// The numbers of the units that read a value as a later run has made it.
+    pub again: BTreeMap<(NodeId, usize), Vec<usize>>,
     /// The number of the unit that stores a value.
     pub makers: SecondaryMap<NodeId, Option<usize>>,
     /// Values that leave the step.
@@ -25,7 +27,13 @@ impl UnitIndex {
         let mut index = UnitIndex::default();
         for (number, unit) in units.iter().enumerate() {
             for &read in &unit.reads {
-                index.readers[read].push(number);
+                match unit.run_of(read) {
+                    0 => index.readers[read].push(number),
+                    run => index.again.entry((read, run)).or_default().push(number),
+                }
+            }
+            if unit.again > 0 {
+                continue;
             }
             if let Work::Group(group) | Work::Loop(group) = unit.work {
                 for &output in &fusion.groups[group].outputs {

@@ -40,6 +40,28 @@ pub struct Unit {
     pub phase: usize,
     /// The stored values and inputs it reads.
     pub reads: BTreeSet<NodeId>,
+    /// How many times it has run before in the same step.
+    pub again: usize,
+    /// Of what it reads, what comes from a later run than its maker's first, and from which.
+    pub from: BTreeMap<NodeId, usize>,
+}
+
+impl Unit {
+    fn new(work: Work, in_blocks: bool, phase: usize, reads: BTreeSet<NodeId>) -> Unit {
+        Unit {
+            work,
+            in_blocks,
+            phase,
+            reads,
+            again: 0,
+            from: BTreeMap::new(),
+        }
+    }
+
+    /// The run whose result it reads.
+    pub fn run_of(&self, value: NodeId) -> usize {
+        self.from.get(&value).copied().unwrap_or(0)
+    }
 }
 
 /// The units of all groups, each after what it reads.
@@ -103,12 +125,8 @@ impl Builder<'_> {
         for &output in &group.outputs {
             self.made.insert(output, self.units.len());
         }
-        self.units.push(Unit {
-            work: Work::Group(number),
-            in_blocks,
-            phase,
-            reads: own_reads,
-        });
+        let unit = Unit::new(Work::Group(number), in_blocks, phase, own_reads);
+        self.units.push(unit);
     }
 
     /// The phase of what adds a block's part of the anchor to the task's partial.
@@ -124,19 +142,11 @@ impl Builder<'_> {
             let inputs = &self.graph.nodes[anchor].inputs;
             let operand = |number: usize| sources(self.graph, &self.fusion.stored, inputs[number]);
             reads = operand(1 - outer.operand);
-            self.units.push(Unit {
-                work: Work::Turn(anchor),
-                in_blocks: true,
-                phase,
-                reads: operand(outer.operand),
-            });
+            let unit = Unit::new(Work::Turn(anchor), true, phase, operand(outer.operand));
+            self.units.push(unit);
         }
-        self.units.push(Unit {
-            work: Work::Partial(number),
-            in_blocks,
-            phase,
-            reads,
-        });
+        let unit = Unit::new(Work::Partial(number), in_blocks, phase, reads);
+        self.units.push(unit);
         phase
     }
 
@@ -164,12 +174,8 @@ impl Builder<'_> {
         for &output in &group.outputs {
             self.made.insert(output, self.units.len());
         }
-        self.units.push(Unit {
-            work: Work::Loop(number),
-            in_blocks,
-            phase,
-            reads,
-        });
+        let unit = Unit::new(Work::Loop(number), in_blocks, phase, reads);
+        self.units.push(unit);
     }
 
     /// What stands above the sum of partials reads.
@@ -201,12 +207,8 @@ impl Builder<'_> {
         }
         let reads = BTreeSet::from([source]);
         let phase = self.phase(&reads, true);
-        self.units.push(Unit {
-            work: Work::Relayout(source),
-            in_blocks: true,
-            phase,
-            reads,
-        });
+        let unit = Unit::new(Work::Relayout(source), true, phase, reads);
+        self.units.push(unit);
         phase
     }
 

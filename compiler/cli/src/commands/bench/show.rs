@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::measure::Measured;
 use super::roofline::{Point, Roofline, bytes_of_site, picture};
-use crate::report::table::Table;
+use crate::report::table::{Table, bytes};
 
 /// Everything that a benchmark found.
 pub struct BenchResult {
@@ -97,6 +97,13 @@ impl BenchResult {
             "peak_gflops": self.roof.gflops,
             "peak_share": self.gflops() / self.roof.gflops,
             "peak_gigabytes": self.roof.gigabytes,
+            "memory": {
+                "bytes": plan.memory().total(self.roof.threads),
+                "persistent_bytes": plan.persistent_bytes,
+                "arena_bytes": plan.arena_bytes,
+                "partial_bytes": plan.memory().partials,
+                "scratch_bytes": plan.scratch_bytes,
+            },
             "kernels": self.rows(plan).iter().map(row).collect::<Vec<_>>(),
         })
     }
@@ -108,7 +115,8 @@ impl BenchResult {
             "{} {}: batch {}, {} threads, {} measurements of {} steps\n\
              \x20 step     {:.3} ms median, {:.3} min, {:.3} max\n\
              \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, all threads)\n\
-             \x20 memory   {:.1} GB/s are read in order by all threads\n\n",
+             \x20 memory   {:.1} GB/s are read in order by all threads\n\
+             \x20 takes    {}\n\n",
             self.name,
             self.train,
             self.batch,
@@ -122,6 +130,7 @@ impl BenchResult {
             100.0 * self.gflops() / self.roof.gflops,
             self.roof.gflops,
             self.roof.gigabytes,
+            self.takes(plan),
         );
         let mut table = Table::new(&[
             "phase",
@@ -154,6 +163,20 @@ impl BenchResult {
         }
         text += &table.render();
         text
+    }
+
+    /// The memory of a step, in one line.
+    fn takes(&self, plan: &Plan) -> String {
+        let memory = plan.memory();
+        let shown = |count: usize| bytes(count as u64);
+        format!(
+            "{}: {} parameters and states, {} shared by all threads ({} of it partial sums), {} a thread",
+            shown(memory.total(self.roof.threads)),
+            shown(memory.persistent),
+            shown(memory.arena),
+            shown(memory.partials),
+            shown(memory.scratch),
+        )
     }
 
     /// The kernels under the machine's roof, drawn.

@@ -1,0 +1,288 @@
+//! Which order of a step's units, and which places of its buffers, take least memory; and what is computed again so that
+//! they take less still.
+
+use super::assemble::group_name;
+use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
+use super::fuse::Fusion;
+use super::lanes::Lanes;
+use super::layout::{Layouts, layouts};
+use super::loops::Loops;
+use super::order::{Program, Waiting, in_order};
+use super::recompute::{Facts, Keeping, Limit, Recomputed, Segments, recompute};
+use super::target::{Budget, Target};
+use super::unit_index::UnitIndex;
+use super::units::{Unit, Work};
+use crate::graph::Graph;
+
+/// Workers that a plan without a budget is made for: it does not depend on the machine that runs it.
+const WORKERS: usize = 2;
+/// Bytes beside parameters from which on elementwise values are computed again without being asked for it: less than that
+/// stays in the caches.
+const LARGE: usize = 64 << 20;
+/// The part of a step's work that may be done again without being asked for it: one of so many.
+const SPARE: i64 = 20;
+/// Parts of what a step takes by which less is kept, one after the other.
+const STEPS: i64 = 16;
+/// Segments that the forward pass is cut into.
+const SEGMENTS: [usize; 8] = [2, 3, 4, 6, 8, 12, 16, 24];
+/// How many times the last of these parts is halved.
+const HALVINGS: usize = 3;
+/// Kernels that a decision names.
+const NAMED: usize = 8;
+
+/// What the units of a step are placed from.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// Lane axes.
+    pub lanes: &'a Lanes,
+    /// Stored values.
+    pub fusion: &'a Fusion,
+    /// Loops by the number of their group.
+    pub loops: &'a Loops,
+    /// Constants.
+    pub target: &'a Target,
+    /// The largest batch.
+    pub batch: usize,
+    /// Samples a block.
+    pub block: usize,
+    /// Where parameters and states lie.
+    pub persistent: &'a PersistentLayout,
+}
+
+/// Units in order, and where everything lies.
+pub struct Placed {
+    /// In the order in which they run.
+    pub units: Vec<Unit>,
+    /// All memory.
+    pub buffers: Buffers,
+    /// How values lie in it.
+    pub layouts: Layouts,
+    /// Bytes of the arena.
+    pub arena_bytes: usize,
+    /// Bytes of each worker's scratch.
+    pub scratch_bytes: usize,
+    /// What is computed again, and what it is good for.
+    pub decision: Option<String>,
+    /// The work that is done again.
+    cost: i64,
+}
+
+impl Placed {
+    /// Bytes beside parameters and states, with so many workers.
+    fn bytes(&self, workers: usize) -> usize {
+        self.arena_bytes + self.scratch_bytes * workers
+    }
+}
+
+impl<'a> Step<'a> {
+    /// The order that takes least memory. With a budget, what keeps to it with least work, or comes nearest to it.
+    pub fn least(self, units: &[Unit]) -> Placed {
+        let orders = Waiting::ALL.map(|waiting| in_order(self.program(), units, waiting));
+        let placed = orders.into_iter().map(|units| self.placed(units));
+        let whole = placed.min_by_key(|placed| placed.bytes(WORKERS));
+        let whole = whole.unwrap_or_else(|| self.placed(units.to_vec()));
+        let budget = self.target.budget;
+        let missed = budget.filter(|budget| self.total(&whole, budget.workers) > budget.bytes);
+        if missed.is_none() && whole.bytes(WORKERS) < LARGE {
+            return whole;
+        }
+        let units = whole.units.clone();
+        let facts = Facts::new(self.program(), &units, self.batch.div_ceil(self.block));
+        let usual = self.usual(&facts, whole);
+        match budget.filter(|budget| self.total(&usual, budget.workers) > budget.bytes) {
+            Some(budget) => self.within(budget, &facts, usual),
+            None => usual,
+        }
+    }
+
+    fn program(self) -> Program<'a> {
+        Program {
+            graph: self.graph,
+            lanes: self.lanes,
+            fusion: self.fusion,
+            batch: self.batch,
+        }
+    }
+
+    fn total(self, placed: &Placed, workers: usize) -> usize {
+        self.persistent.bytes() + placed.bytes(workers)
+    }
+
+    /// Elementwise values that take much room for little work are computed again.
+    fn usual(self, facts: &Facts<'_>, whole: Placed) -> Placed {
+        if whole.bytes(WORKERS) < LARGE {
+            return whole;
+        }
+        let limit = |bytes| {
+            Keeping::Limit(Limit {
+                bytes,
+                workers: WORKERS as i64,
+                only_maps: true,
+            })
+        };
+        let Some(all) = recompute(facts, limit(i64::MAX)) else {
+            return whole;
+        };
+        let cheap = |made: &Recomputed| made.cost * SPARE <= facts.whole_cost();
+        let parts = (1..STEPS).rev().map(|part| all.peak / STEPS * part);
+        let made = parts.map_while(|bytes| {
+            let made = recompute(facts, limit(bytes))?;
+            (made.peak <= bytes && cheap(&made)).then_some(made)
+        });
+        let Some(made) = made.last() else {
+            return whole;
+        };
+        let placed = self.again(made, (facts, &whole), WORKERS);
+        match placed.bytes(WORKERS) < whole.bytes(WORKERS) {
+            true => placed,
+            false => whole,
+        }
+    }
+
+    /// Of plans that keep less and less, the one that fits with least work; or else the one that takes least.
+    fn within(self, budget: Budget, facts: &Facts<'_>, usual: Placed) -> Placed {
+        let workers = budget.workers as i64;
+        let limit = |bytes| {
+            Keeping::Limit(Limit {
+                bytes,
+                workers,
+                only_maps: false,
+            })
+        };
+        let Some(all) = recompute(facts, limit(i64::MAX)) else {
+            return usual;
+        };
+        let whole = self.placed(facts.units().to_vec());
+        let attempt = |keeping: Keeping<'_>| {
+            let made = recompute(facts, keeping)?;
+            Some(self.again(made, (facts, &whole), budget.workers))
+        };
+        let fits = |placed: &Placed| self.total(placed, budget.workers) <= budget.bytes;
+        let segments = SEGMENTS.map(|count| Segments::new(facts, all.turn, count, workers));
+        let parts = (1..STEPS).rev().map(|part| all.peak / STEPS * part);
+        let limits = parts.map(|bytes| (limit(bytes), bytes));
+        let cuts = segments.iter().map(|cuts| (Keeping::Segments(cuts), 0));
+        let mut least = usual;
+        let mut best: Option<(Placed, i64)> = None;
+        for (keeping, bytes) in limits.chain(cuts) {
+            let Some(found) = attempt(keeping) else {
+                continue;
+            };
+            if fits(&found) {
+                if best.as_ref().is_none_or(|best| found.cost < best.0.cost) {
+                    best = Some((found, bytes));
+                }
+            } else if found.bytes(budget.workers) < least.bytes(budget.workers) {
+                least = found;
+            }
+        }
+        match best {
+            Some((best, 0)) => best,
+            Some((best, bytes)) => refined((bytes, bytes + all.peak / STEPS), best, |bytes| {
+                attempt(limit(bytes)).filter(fits)
+            }),
+            None => least,
+        }
+    }
+
+    /// Places units with those that run again.
+    fn again(
+        self,
+        made: Recomputed,
+        (facts, whole): (&Facts<'_>, &Placed),
+        workers: usize,
+    ) -> Placed {
+        let what = self.named(&made.units);
+        let more = 100.0 * made.multiply_adds as f64 / facts.whole_multiply_adds().max(1) as f64;
+        let cost = made.cost;
+        let placed = self.placed(made.units);
+        let decision = format!(
+            "memory: {what} run again rather than keep what they make; {more:.1} % more multiply-adds; \
+             {} bytes with {workers} workers instead of {}",
+            self.total(&placed, workers),
+            self.total(whole, workers),
+        );
+        Placed {
+            decision: Some(decision),
+            cost,
+            ..placed
+        }
+    }
+
+    /// How many units run again, and the first of them.
+    fn named(self, units: &[Unit]) -> String {
+        let again: Vec<usize> = units
+            .iter()
+            .filter(|unit| unit.again > 0)
+            .filter_map(|unit| match unit.work {
+                Work::Group(number) => Some(number),
+                _ => None,
+            })
+            .collect();
+        let names = again.iter().take(NAMED);
+        let names: Vec<String> = names
+            .map(|&number| group_name(self.graph, &self.fusion.groups[number]))
+            .collect();
+        let more = if again.len() > NAMED { " and more" } else { "" };
+        format!("{} kernels ({}{more})", again.len(), names.join(", "))
+    }
+
+    /// Places everything that units in this order need.
+    fn placed(self, units: Vec<Unit>) -> Placed {
+        let index = UnitIndex::new(self.graph, self.fusion, &units);
+        let sources = self.sources(&units, &index);
+        let layouts = layouts(&sources);
+        let (buffers, arena_bytes, scratch_bytes) = buffers(&sources, &layouts);
+        Placed {
+            units,
+            buffers,
+            layouts,
+            arena_bytes,
+            scratch_bytes,
+            decision: None,
+            cost: 0,
+        }
+    }
+
+    /// What buffers are made from, for units in this order.
+    pub fn sources<'s>(self, units: &'s [Unit], index: &'s UnitIndex) -> Sources<'s>
+    where
+        'a: 's,
+    {
+        Sources {
+            graph: self.graph,
+            lanes: self.lanes,
+            fusion: self.fusion,
+            units,
+            loops: self.loops,
+            target: self.target,
+            batch: self.batch,
+            block: self.block,
+            persistent: self.persistent,
+            index,
+        }
+    }
+}
+
+/// Of the plans that fit, the one with least work. `low` bytes are known to give one.
+fn refined(
+    (mut low, mut high): (i64, i64),
+    mut best: Placed,
+    fitting: impl Fn(i64) -> Option<Placed>,
+) -> Placed {
+    for _ in 0..HALVINGS {
+        let middle = low + (high - low) / 2;
+        match fitting(middle) {
+            Some(found) => {
+                low = middle;
+                if found.cost < best.cost {
+                    best = found;
+                }
+            }
+            None => high = middle,
+        }
+    }
+    best
+}
