@@ -780,9 +780,12 @@ impl<'a> Fuser<'a> {
         best.unwrap_or(anchor)
     }
 
-    /// Whether a value reads the anchor and what the anchor has to be complete for, as a deviation from a mean does: no
-    /// epilogue computes it, and the anchor would be stored beside it.
+    /// Whether a value of little arithmetic reads the anchor and what the anchor has to be complete for, as a deviation from
+    /// a mean does: no epilogue computes it, and the anchor would be stored beside it.
     fn waits(&self, id: NodeId, anchor: NodeId) -> bool {
+        if !matches!(self.graph.nodes[id].op, Op::Binary(_)) {
+            return false;
+        }
         let (reach, _) = self.reach(id, BTreeSet::new());
         let mut read = reach.leaves.iter().chain(reach.anchors.keys());
         read.any(|&other| other != anchor && self.depends(other, anchor))

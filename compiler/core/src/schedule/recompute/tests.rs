@@ -42,7 +42,7 @@ fn what_is_not_kept_runs_again() {
     let (lanes, target) = (Lanes::analyse(&graph), Target::vector128());
     let fusion = fuse(&graph, &lanes, &target, &BTreeSet::new());
     let loops = loops(&graph, &lanes, &fusion, &target);
-    let earliest = units(&graph, &lanes, &fusion, &loops, (&target, 8));
+    let earliest = units(&graph, &lanes, &fusion, &loops, (&target, 8), BATCH);
     let program = Program {
         graph: &graph,
         lanes: &lanes,
