@@ -5,6 +5,7 @@ mod apart;
 mod assemble;
 mod attempt;
 mod borders;
+mod budget;
 mod buffers;
 mod choices;
 mod coarse;

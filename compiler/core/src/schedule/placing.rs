@@ -2,14 +2,15 @@
 //! they take less still.
 
 use super::assemble::group_name;
+use super::budget::within;
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::fuse::Fusion;
 use super::lanes::Lanes;
 use super::layout::{Layouts, layouts};
 use super::loops::Loops;
 use super::order::{Program, Waiting, in_order};
-use super::recompute::{Facts, Keeping, Limit, Recomputed, Segments, recompute};
-use super::target::{Budget, Target};
+use super::recompute::{Facts, Keeping, Limit, Recomputed, recompute};
+use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
 use crate::graph::Graph;
@@ -22,11 +23,7 @@ const LARGE: usize = 64 << 20;
 /// The part of a step's work that may be done again without being asked for it: one of so many.
 const SPARE: i64 = 20;
 /// Parts of what a step takes by which less is kept, one after the other.
-const STEPS: i64 = 16;
-/// Segments that the forward pass is cut into.
-const SEGMENTS: [usize; 8] = [2, 3, 4, 6, 8, 12, 16, 24];
-/// How many times the last of these parts is halved.
-const HALVINGS: usize = 3;
+pub const STEPS: i64 = 16;
 /// Kernels that a decision names.
 const NAMED: usize = 8;
 
@@ -66,12 +63,12 @@ pub struct Placed {
     /// What is computed again, and what it is good for.
     pub decision: Option<String>,
     /// The work that is done again.
-    cost: i64,
+    pub cost: i64,
 }
 
 impl Placed {
     /// Bytes beside parameters and states, with so many workers.
-    fn bytes(&self, workers: usize) -> usize {
+    pub fn bytes(&self, workers: usize) -> usize {
         self.arena_bytes + self.scratch_bytes * workers
     }
 }
@@ -92,7 +89,7 @@ impl<'a> Step<'a> {
         let facts = Facts::new(self.program(), &units, self.batch.div_ceil(self.block));
         let usual = self.usual(&facts, whole);
         match budget.filter(|budget| self.total(&usual, budget.workers) > budget.bytes) {
-            Some(budget) => self.within(budget, &facts, usual),
+            Some(budget) => within(self, budget, &facts, usual),
             None => usual,
         }
     }
@@ -106,7 +103,8 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn total(self, placed: &Placed, workers: usize) -> usize {
+    /// All bytes, with so many workers.
+    pub fn total(self, placed: &Placed, workers: usize) -> usize {
         self.persistent.bytes() + placed.bytes(workers)
     }
 
@@ -141,54 +139,8 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Of plans that keep less and less, the one that fits with least work; or else the one that takes least.
-    fn within(self, budget: Budget, facts: &Facts<'_>, usual: Placed) -> Placed {
-        let workers = budget.workers as i64;
-        let limit = |bytes| {
-            Keeping::Limit(Limit {
-                bytes,
-                workers,
-                only_maps: false,
-            })
-        };
-        let Some(all) = recompute(facts, limit(i64::MAX)) else {
-            return usual;
-        };
-        let whole = self.placed(facts.units().to_vec());
-        let attempt = |keeping: Keeping<'_>| {
-            let made = recompute(facts, keeping)?;
-            Some(self.again(made, (facts, &whole), budget.workers))
-        };
-        let fits = |placed: &Placed| self.total(placed, budget.workers) <= budget.bytes;
-        let segments = SEGMENTS.map(|count| Segments::new(facts, all.turn, count, workers));
-        let parts = (1..STEPS).rev().map(|part| all.peak / STEPS * part);
-        let limits = parts.map(|bytes| (limit(bytes), bytes));
-        let cuts = segments.iter().map(|cuts| (Keeping::Segments(cuts), 0));
-        let mut least = usual;
-        let mut best: Option<(Placed, i64)> = None;
-        for (keeping, bytes) in limits.chain(cuts) {
-            let Some(found) = attempt(keeping) else {
-                continue;
-            };
-            if fits(&found) {
-                if best.as_ref().is_none_or(|best| found.cost < best.0.cost) {
-                    best = Some((found, bytes));
-                }
-            } else if found.bytes(budget.workers) < least.bytes(budget.workers) {
-                least = found;
-            }
-        }
-        match best {
-            Some((best, 0)) => best,
-            Some((best, bytes)) => refined((bytes, bytes + all.peak / STEPS), best, |bytes| {
-                attempt(limit(bytes)).filter(fits)
-            }),
-            None => least,
-        }
-    }
-
     /// Places units with those that run again.
-    fn again(
+    pub fn again(
         self,
         made: Recomputed,
         (facts, whole): (&Facts<'_>, &Placed),
@@ -230,7 +182,7 @@ impl<'a> Step<'a> {
     }
 
     /// Places everything that units in this order need.
-    fn placed(self, units: Vec<Unit>) -> Placed {
+    pub fn placed(self, units: Vec<Unit>) -> Placed {
         let index = UnitIndex::new(self.graph, self.fusion, &units);
         let sources = self.sources(&units, &index);
         let layouts = layouts(&sources);
@@ -264,25 +216,4 @@ impl<'a> Step<'a> {
             index,
         }
     }
-}
-
-/// Of the plans that fit, the one with least work. `low` bytes are known to give one.
-fn refined(
-    (mut low, mut high): (i64, i64),
-    mut best: Placed,
-    fitting: impl Fn(i64) -> Option<Placed>,
-) -> Placed {
-    for _ in 0..HALVINGS {
-        let middle = low + (high - low) / 2;
-        match fitting(middle) {
-            Some(found) => {
-                low = middle;
-                if found.cost < best.cost {
-                    best = found;
-                }
-            }
-            None => high = middle,
-        }
-    }
-    best
 }
