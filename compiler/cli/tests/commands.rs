@@ -487,6 +487,7 @@ fn bench_measures_the_step() {
             "min",
             "GFLOP/s",
             "% of the peak",
+            "predicted step",
             "kernel",
             "us",
         ],
@@ -496,7 +497,14 @@ fn bench_measures_the_step() {
         serde_json::from_str(&place.dlmc(&arguments).good().stdout).expect("JSON")
     };
     let (train, infer) = (json(&[]), json(&["--infer"]));
-    for key in ["ms_min", "ms_median", "gflops", "peak_gflops", "peak_share"] {
+    for key in [
+        "ms_min",
+        "ms_median",
+        "gflops",
+        "peak_gflops",
+        "peak_share",
+        "predicted_ms",
+    ] {
         let value = train[key].as_f64().expect(key);
         assert!(value > 0.0 && value.is_finite(), "{key} is {value}");
     }

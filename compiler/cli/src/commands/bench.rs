@@ -36,7 +36,8 @@ Examples:
 GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
 three forward passes. The peaks are those of fused multiply-adds in registers and of reading memory
 in order, by all threads, measured in the same run. `of roof` is a kernel's part of what they allow a
-thread, if each of its buffers moves once. Data are random numbers of the program's types, made ahead.";
+thread, if each of its buffers moves once. `predicted` is what a model of the machine says, of the step
+and of each kernel, at the clock that the peak shows. Data are random numbers of the program's types, made ahead.";
 
 /// Measure the compiled program's step.
 #[derive(Args, Debug)]
@@ -114,21 +115,27 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         3.0
     };
     let flops = passes * total_flops(part.graph, part.batch as i64) as f64;
+    let roof = Roofline {
+        gflops: peak,
+        gigabytes,
+        threads,
+    };
+    let ports = Ports {
+        register_lanes: lanes,
+        fma_instructions: frontend.machine.target().fma_instructions,
+    };
+    let prediction = stages.time("predict", || {
+        show::prediction(&step_plan, part.batch, &roof, ports)
+    });
     let result = show::BenchResult {
         name: frontend.source.name(),
         train: train.name.clone(),
         batch: part.batch,
         flops,
-        roof: Roofline {
-            gflops: peak,
-            gigabytes,
-            threads,
-        },
+        roof,
         measured,
-        ports: Ports {
-            register_lanes: lanes,
-            fma_instructions: frontend.machine.target().fma_instructions,
-        },
+        ports,
+        prediction,
     };
     stages.show();
     let json = result.json(&step_plan);

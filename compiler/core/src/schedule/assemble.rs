@@ -216,6 +216,8 @@ fn plan(
         plan: &graph.name,
         target,
         block,
+        batch,
+        rounds: 1,
         whole: false,
     };
     let last = units.iter().map(|unit| unit.phase).max();

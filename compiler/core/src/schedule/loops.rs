@@ -414,6 +414,7 @@ impl Lowerer<'_> {
             relayout_of: &nothing,
             turned_of: &nothing,
             whole: true,
+            rounds: usize::try_from(plan.scan.rounds).unwrap_or(1),
             ..*outer
         };
         let mut calls = Vec::new();

@@ -1,7 +1,7 @@
 //! What was measured, as a table and as JSON.
 
-use dlm_core::plan::Plan;
-use dlm_core::plan::cost::{Cost, Ports, cost_of_site};
+use dlm_core::plan::cost::{Cost, Machine, Ports, Prediction, predict};
+use dlm_core::plan::{ALIGNMENT, Plan};
 use dlm_runtime::team::CallTime;
 use serde_json::{Value, json};
 
@@ -25,6 +25,26 @@ pub struct BenchResult {
     pub measured: Measured,
     /// The instruction set of the code.
     pub ports: Ports,
+    /// What the model of the machine says.
+    pub prediction: Prediction,
+}
+
+/// Cycles of a nanosecond, as the peak was measured with: two vector multiply-adds in each.
+fn gigahertz(roof: &Roofline, ports: &Ports) -> f64 {
+    let operations = 2.0 * 2.0 * ports.register_lanes as f64;
+    roof.gflops / roof.threads as f64 / operations
+}
+
+/// What the model says of a step on a machine whose peak and bandwidth are measured.
+pub fn prediction(plan: &Plan, batch: usize, roof: &Roofline, ports: Ports) -> Prediction {
+    let threads = roof.threads;
+    let bytes_of_cycle = roof.gigabytes / threads as f64 / gigahertz(roof, &ports);
+    let machine = Machine {
+        ports,
+        threads,
+        memory_cycles: ALIGNMENT as f64 / bytes_of_cycle,
+    };
+    predict(plan, batch, &machine)
 }
 
 /// One line of the table of kernels.
@@ -38,8 +58,10 @@ struct Row<'a> {
     gflops: Option<f64>,
     /// Of its buffers, each once.
     bytes: f64,
-    /// Microseconds by the model of the processor.
+    /// Microseconds by the model of the machine.
     predicted: Option<f64>,
+    /// What the model says.
+    cost: Option<Cost>,
 }
 
 impl Row<'_> {
@@ -55,10 +77,13 @@ impl Row<'_> {
 }
 
 impl BenchResult {
-    /// Cycles of a nanosecond, as the peak was measured with: two vector multiply-adds in each.
     fn gigahertz(&self) -> f64 {
-        let operations = 2.0 * 2.0 * self.ports.register_lanes as f64;
-        self.roof.gflops / self.roof.threads as f64 / operations
+        gigahertz(&self.roof, &self.ports)
+    }
+
+    /// Milliseconds of the step by the model.
+    fn predicted(&self) -> f64 {
+        self.prediction.cycles / self.gigahertz() / 1e6
     }
 
     fn gflops(&self) -> f64 {
@@ -74,6 +99,10 @@ impl BenchResult {
                 "kernel": row.call.kernel,
                 "microseconds": row.microseconds,
                 "predicted_microseconds": row.predicted,
+                "predicted_arithmetic_microseconds": row.cost.map(|cost| cost.cycles / self.gigahertz() / 1e3),
+                "lines_loaded": row.cost.map(|cost| cost.transfer.loaded),
+                "lines_stored": row.cost.map(|cost| cost.transfer.stored),
+                "lines_jumped": row.cost.map(|cost| cost.transfer.jumps),
                 "share": row.share,
                 "gflops": row.gflops,
                 "flops": row.gflops.map(|gflops| gflops * 1e3 * row.microseconds),
@@ -82,6 +111,7 @@ impl BenchResult {
                 "roof_gflops": row.point().map(|point| self.roof.at(point.intensity)),
             })
         };
+        let rows = self.rows(plan);
         json!({
             "name": self.name,
             "train": self.train,
@@ -104,16 +134,21 @@ impl BenchResult {
                 "partial_bytes": plan.memory().partials,
                 "scratch_bytes": plan.scratch_bytes,
             },
-            "kernels": self.rows(plan).iter().map(row).collect::<Vec<_>>(),
+            "predicted_ms": self.predicted(),
+            "predicted_error": self.predicted() / self.measured.median() - 1.0,
+            "predicted_kernel_error": kernel_error(&rows),
+            "kernels": rows.iter().map(row).collect::<Vec<_>>(),
         })
     }
 
     /// The text that people read.
     pub fn table(&self, plan: &Plan) -> String {
         let measured = &self.measured;
+        let rows = self.rows(plan);
         let mut text = format!(
             "{} {}: batch {}, {} threads, {} measurements of {} steps\n\
              \x20 step     {:.3} ms median, {:.3} min, {:.3} max\n\
+             \x20 predicted step {:.3} ms, {:+.0} %; kernels are {:.0} % off, weighted by their time\n\
              \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, all threads)\n\
              \x20 memory   {:.1} GB/s are read in order by all threads\n\
              \x20 takes    {}\n\n",
@@ -126,6 +161,9 @@ impl BenchResult {
             measured.median(),
             measured.min(),
             measured.max(),
+            self.predicted(),
+            100.0 * (self.predicted() / measured.median() - 1.0),
+            100.0 * kernel_error(&rows),
             self.gflops(),
             100.0 * self.gflops() / self.roof.gflops,
             self.roof.gflops,
@@ -143,7 +181,7 @@ impl BenchResult {
             "FLOP/B",
             "of roof",
         ]);
-        for row in self.rows(plan) {
+        for row in rows {
             table.row([
                 row.call.phase.to_string(),
                 row.call.group.clone(),
@@ -197,10 +235,8 @@ impl BenchResult {
     fn rows(&self, plan: &Plan) -> Vec<Row<'_>> {
         let sites = plan.phases.iter().flat_map(|phase| &phase.groups);
         let sites = sites.flat_map(|group| (0..group.calls.len()).map(move |call| (group, call)));
-        let work = sites.map(|(group, call)| {
-            let cost = cost_of_site(plan, group, call, self.batch, &self.ports);
-            (cost, bytes_of_site(plan, group, call, self.batch))
-        });
+        let bytes = sites.map(|(group, call)| bytes_of_site(plan, group, call, self.batch));
+        let work = self.prediction.sites.iter().copied().zip(bytes);
         // Copies at the end of a step stand after the plan's own calls, and do no arithmetic.
         let work = work.chain(std::iter::repeat((None, 0.0)));
         let calls = &self.measured.timing.calls;
@@ -217,13 +253,27 @@ impl BenchResult {
                     .filter(|_| nanoseconds > 0.0)
                     .map(|cost| cost.flops / nanoseconds),
                 bytes,
-                predicted: cost.map(|cost| cost.cycles / self.gigahertz() / 1e3),
+                predicted: cost.map(|cost| cost.total / self.gigahertz() / 1e3),
+                cost,
             }
         };
         let mut rows: Vec<Row<'_>> = calls.iter().zip(work).map(row).collect();
         rows.sort_by(|a, b| b.microseconds.total_cmp(&a.microseconds));
         rows
     }
+}
+
+/// How far predictions are off, as a share of the time of the kernels that have one.
+fn kernel_error(rows: &[Row<'_>]) -> f64 {
+    let known = rows
+        .iter()
+        .filter_map(|row| Some((row.microseconds, row.predicted?)));
+    let (mut off, mut all) = (0.0, 0.0);
+    for (microseconds, predicted) in known {
+        off += (predicted - microseconds).abs();
+        all += microseconds;
+    }
+    if all > 0.0 { off / all } else { 0.0 }
 }
 
 fn shown(number: Option<f64>, unit: &str) -> String {

@@ -13,7 +13,7 @@ const LOADS: f64 = 2.0;
 /// Stores in a cycle.
 const STORES: f64 = 1.0;
 /// Operations of any kind in a cycle.
-const ANY: f64 = 5.0;
+pub(super) const ANY: f64 = 5.0;
 /// Multiplications that take as long as a division or a root.
 const DIVISION: f64 = 10.0;
 /// Operations that add up the lanes of a register: a shuffle and an addition for each half.
@@ -50,15 +50,19 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// How many, of all kinds.
+    pub fn count(&self) -> f64 {
+        self.multiplies + self.others + self.loads / 2.0 + self.stores + self.scalars
+    }
+
     /// Cycles until all are done, if none waits for another's result.
     pub fn cycles(&self) -> f64 {
-        let all = self.multiplies + self.others + self.loads / 2.0 + self.stores + self.scalars;
         [
             self.multiplies / MULTIPLIES,
             self.others / OTHERS,
             self.loads / LOADS,
             self.stores / STORES,
-            all / ANY,
+            self.count() / ANY,
         ]
         .into_iter()
         .fold(0.0, f64::max)
@@ -185,13 +189,30 @@ impl Ports {
     /// Cycles from an instruction's operands to its result.
     pub(super) fn latency(&self, instruction: &Instruction) -> f64 {
         match instruction {
+            Instruction::IndexConst(_)
+            | Instruction::FloatConst(_)
+            | Instruction::IntConst(_)
+            | Instruction::MaskConst(_)
+            | Instruction::LaneIota
+            | Instruction::Int(..) => 0.0,
+            Instruction::Load { .. } => 5.0,
             Instruction::Fma(..) => 4.0 * self.fma_instructions as f64,
             Instruction::Binary(VectorBinary::Add | VectorBinary::Sub | VectorBinary::Mul, ..) => {
                 3.0
             }
+            Instruction::Unary(
+                VectorUnary::Floor
+                | VectorUnary::Ceil
+                | VectorUnary::Round
+                | VectorUnary::ToInt
+                | VectorUnary::ToFloat,
+                _,
+            ) => 3.0,
+            Instruction::Binary(VectorBinary::IntMul, ..) => 4.0,
+            Instruction::Binary(VectorBinary::MaxNan | VectorBinary::MinNan, ..) => EXTREMUM,
             Instruction::Binary(VectorBinary::Div, ..)
             | Instruction::Unary(VectorUnary::Sqrt, _) => 12.0,
-            Instruction::Int(..) => 0.0,
+            Instruction::ReduceAdd(_) => 12.0,
             _ => 1.0,
         }
     }

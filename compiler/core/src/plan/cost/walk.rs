@@ -1,9 +1,15 @@
 //! Goes through a kernel's loops with the values of its counters where they matter, and counts.
 
 use super::ports::{LOOP_END, Operations, Ports};
+use super::transfer::Transfer;
+use super::window::{self, Step};
 use crate::loops::{
     Block, Instruction, IntOp, Kernel, LoopStatement, Statement, Value, VectorBinary,
 };
+use std::collections::BTreeMap;
+
+/// Of the shorter of arithmetic and transfer, what the other does not hide.
+const ALONE: f64 = 0.2;
 
 /// What a stretch of a kernel costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,6 +18,10 @@ pub struct Cost {
     pub flops: f64,
     /// Cycles, if all data are in the first cache.
     pub cycles: f64,
+    /// Cycles with what data take that are not.
+    pub total: f64,
+    /// What the caches miss.
+    pub transfer: Transfer,
 }
 
 impl Cost {
@@ -19,14 +29,26 @@ impl Cost {
         Cost {
             flops: self.flops * times,
             cycles: self.cycles * times,
+            total: self.total * times,
+            transfer: self.transfer.times(times),
         }
     }
 
     pub(super) fn and(self, other: Cost) -> Cost {
+        let mut transfer = self.transfer;
+        transfer += other.transfer;
         Cost {
             flops: self.flops + other.flops,
             cycles: self.cycles + other.cycles,
+            total: self.total + other.total,
+            transfer,
         }
+    }
+
+    /// Cycles with what its data take, most of which come while others are computed with.
+    pub(super) fn overlapped(&self, memory: f64) -> f64 {
+        let transfer = self.transfer.cycles(memory);
+        self.cycles.max(transfer) + ALONE * self.cycles.min(transfer)
     }
 }
 
@@ -37,13 +59,16 @@ pub(super) fn of_call(kernel: &Kernel, arguments: &[i64], ports: &Ports) -> Opti
         ports,
         known: vec![None; kernel.values.len()],
         ready: vec![None; kernel.values.len()],
+        steps: vec![(0, 0); kernel.values.len()],
+        stretches: 0,
+        waits: BTreeMap::new(),
     };
     for ((value, _), argument) in kernel.scalars.iter().zip(arguments) {
         counter.known[at(*value)] = Some(*argument);
     }
     let (cost, straight) = counter.block(&kernel.body)?;
     Some(Cost {
-        cycles: cost.cycles + straight.cycles(),
+        cycles: cost.cycles + counter.straight_cycles(&kernel.body, &straight),
         ..cost
     })
 }
@@ -59,33 +84,98 @@ struct Counter<'k> {
     known: Vec<Option<i64>>,
     /// For what follows from a value that goes round the innermost loop: cycles after the round's begin.
     ready: Vec<Option<f64>>,
+    /// The step of the stretch that gives a value, by stretch and number in it.
+    steps: Vec<(usize, usize)>,
+    /// How many stretches have begun.
+    stretches: usize,
+    /// What a stretch waits for, by the place of its block; a block is gone through once for each round of some loops.
+    waits: BTreeMap<usize, f64>,
+}
+
+/// What a block does outside of the loops within.
+#[derive(Default)]
+struct Straight {
+    operations: Operations,
+    /// Its number among all stretches.
+    number: usize,
+    steps: Vec<Step>,
+}
+
+impl Straight {
+    fn push(&mut self, operations: Operations, latency: f64, operands: Vec<usize>) {
+        self.operations += operations;
+        self.steps.push(Step {
+            operations: operations.count(),
+            latency,
+            operands,
+        });
+    }
 }
 
 impl Counter<'_> {
-    /// What the loops within cost, with the operations of all, and what stands outside of them.
-    fn block(&mut self, block: &Block) -> Option<(Cost, Operations)> {
-        let (mut cost, mut straight) = (Cost::default(), Operations::default());
+    /// What the loops within cost, and what stands outside of them.
+    fn block(&mut self, block: &Block) -> Option<(Cost, Straight)> {
+        self.stretches += 1;
+        let mut straight = Straight {
+            number: self.stretches,
+            ..Straight::default()
+        };
+        let cost = self.statements(block, &mut straight)?;
+        Some((cost, straight))
+    }
+
+    fn statements(&mut self, block: &Block, straight: &mut Straight) -> Option<Cost> {
+        let mut cost = Cost::default();
         for statement in &block.statements {
             match statement {
                 Statement::Define(value, instruction) => {
                     self.define(*value, instruction);
                     let ty = self.kernel.values[*value];
                     cost.flops += f64::from(ty.lanes().unwrap_or(1)) * flops(instruction);
-                    straight += self.ports.operations(instruction, ty);
+                    self.step(*value, instruction, straight);
                 }
                 Statement::Store { value, stride, .. } => {
-                    straight += self.ports.store(self.kernel.values[*value], *stride);
+                    let operations = self.ports.store(self.kernel.values[*value], *stride);
+                    let operands = self.operand(*value, straight.number);
+                    straight.push(operations, 0.0, operands.into_iter().collect());
                 }
                 Statement::Loop(statement) => cost = cost.and(self.rounds(statement)?),
                 Statement::If(conditional) => {
                     if self.known[at(conditional.condition)]? != 0 {
-                        let (inner, own) = self.block(&conditional.body)?;
-                        (cost, straight) = (cost.and(inner), straight + own);
+                        cost = cost.and(self.statements(&conditional.body, straight)?);
                     }
                 }
             }
         }
-        Some((cost, straight))
+        Some(cost)
+    }
+
+    /// Adds a value to the stretch.
+    fn step(&mut self, value: Value, instruction: &Instruction, straight: &mut Straight) {
+        let mut operands = Vec::new();
+        instruction.for_each_operand(|operand| {
+            operands.extend(self.operand(operand, straight.number));
+        });
+        self.steps[at(value)] = (straight.number, straight.steps.len());
+        let operations = self
+            .ports
+            .operations(instruction, self.kernel.values[value]);
+        let latency = self.ports.latency(instruction);
+        straight.push(operations, latency, operands);
+    }
+
+    /// The step of this stretch that gives the value.
+    fn operand(&self, value: Value, stretch: usize) -> Option<usize> {
+        let (number, step) = self.steps[at(value)];
+        (number == stretch).then_some(step)
+    }
+
+    /// Cycles of a block's stretch: of its operations, or of its wait for results.
+    fn straight_cycles(&mut self, block: &Block, straight: &Straight) -> f64 {
+        let place = std::ptr::from_ref(block).addr();
+        let wait = self.waits.entry(place);
+        let wait = *wait.or_insert_with(|| window::cycles(&straight.steps));
+        straight.operations.cycles().max(wait)
     }
 
     /// All rounds are alike unless a bound or a condition within depends on the counter.
@@ -133,8 +223,8 @@ impl Counter<'_> {
         self.ready = outer;
         let (mut cost, mut straight) = body?;
         // The counter's step and the branch.
-        straight.scalars += 2.0;
-        cost.cycles += straight.cycles().max(chain);
+        straight.operations.scalars += 2.0;
+        cost.cycles += self.straight_cycles(&statement.body, &straight).max(chain);
         Some(cost)
     }
 

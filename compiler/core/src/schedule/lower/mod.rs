@@ -6,6 +6,7 @@
 
 mod access;
 mod across;
+mod candidate;
 mod classes;
 mod contract;
 mod demand;
@@ -132,6 +133,10 @@ pub struct Context<'a> {
     pub target: &'a Target,
     /// Samples a block.
     pub block: usize,
+    /// Samples of the plan's batch.
+    pub batch: usize,
+    /// Rounds of the loop that kernels are called in.
+    pub rounds: usize,
     /// Kernels outside of blocks do the whole of their work, rather than a range.
     pub whole: bool,
 }

@@ -3,9 +3,9 @@
 //! A tile of accumulators stays in registers while the reduction streams operands past it. More accumulators on both
 //! operands' axes mean fewer loads for each multiply-add, until the registers are full.
 
+use super::candidate::Candidate;
 use super::{Context, ranged_axis};
 use crate::graph::{Contraction, NodeId, Op};
-use crate::plan::ELSE;
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
 use crate::schedule::fuse::{Group, Strategy, root};
@@ -72,6 +72,8 @@ struct Shape {
     along_channels: bool,
     /// The axis whose range tasks divide, where they do.
     ranged: usize,
+    /// Vector multiply-adds of a step.
+    work: f64,
 }
 
 impl Shape {
@@ -236,6 +238,7 @@ fn describe(
         across: false,
         along_channels: false,
         ranged: 0,
+        work: work(cx, contraction),
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
     for (operand, bordered) in borders.iter().enumerate() {
@@ -292,6 +295,13 @@ fn describe(
         }
     }
     shape
+}
+
+/// The vector multiply-adds of a step: those of all samples, and of all rounds of the loop around.
+fn work(cx: &Context<'_>, contraction: &Contraction) -> f64 {
+    let extents = contraction.shape.iter().chain(&contraction.reduced);
+    let extents = extents.map(|dim| (dim.batch * cx.batch as i64 + dim.fixed) as f64);
+    extents.product::<f64>() * cx.rounds as f64 / cx.target.register_lanes as f64
 }
 
 /// For each of the anchor's axes, the symbols of the domain (then windows) that its position is made of.
@@ -373,29 +383,6 @@ pub fn vector_operands_of(graph: &crate::graph::Graph, anchor: NodeId) -> Vec<No
         .collect()
 }
 
-/// A tile that the registers can hold.
-struct Candidate {
-    cost: f64,
-    width: usize,
-    factors: Vec<usize>,
-    sums: usize,
-    loads: usize,
-}
-
-impl Candidate {
-    fn is(&self, choice: &Choice) -> bool {
-        self.width == choice.lanes && self.factors == choice.factors
-    }
-
-    fn name(&self) -> String {
-        let (width, factors) = (self.width, &self.factors);
-        format!("lanes {width}, tile {factors:?}")
-    }
-}
-
-/// So many of the tiles that were not taken are told.
-const RUNNERS_UP: usize = 4;
-
 /// The cheapest tile, or the one that is chosen from outside.
 fn best(
     cx: &Context<'_>,
@@ -405,20 +392,16 @@ fn best(
     chosen: Option<&Choice>,
 ) -> Tile {
     let mut candidates = candidates(cx, shape, widths, in_blocks);
-    let taken = chosen.and_then(|choice| candidates.iter().position(|own| own.is(choice)));
+    let chosen = chosen.and_then(|choice| candidates.iter().position(|own| own.is(choice)));
     if candidates.is_empty() {
         return fallback(shape, widths[0]);
     }
-    let taken = candidates.remove(taken.unwrap_or(0));
-    let (sums, loads, cost) = (taken.sums, taken.loads, taken.cost);
-    let mut reason = format!(
-        "{}: {sums} sums in registers, {loads} loads for them, {cost:.2} cycles each",
-        taken.name()
+    let taken = candidates.remove(chosen.unwrap_or(0));
+    let reason = taken.decision(
+        &candidates,
+        chosen.is_some_and(|chosen| chosen > 0),
+        shape.work,
     );
-    for (number, other) in candidates.iter().take(RUNNERS_UP).enumerate() {
-        let before = if number == 0 { ELSE } else { " or " };
-        reason += &format!("{before}{} with {:.2}", other.name(), other.cost);
-    }
     Tile {
         width: taken.width,
         factors: taken.factors,
@@ -438,9 +421,10 @@ fn candidates(
         let parts = (width / cx.target.register_lanes).max(1);
         let mut factors: Vec<usize> = vec![1; shape.extents.len()];
         let used = lanes_used(cx, shape, width);
-        let mut found = |cost: f64, factors: &[usize], (sums, loads): (usize, usize)| {
+        let mut found = |cost: Cost, factors: &[usize], (sums, loads): (usize, usize)| {
             candidates.push(Candidate {
-                cost: cost / used,
+                cost: cost.cycles / used,
+                unmissed: cost.unmissed / used,
                 width,
                 factors: factors.to_vec(),
                 sums,
@@ -477,7 +461,7 @@ fn fallback(shape: &Shape, width: usize) -> Tile {
 /// The longest axis along a border that a tile holds whole: the rounds at the border are written out.
 const LONGEST_EDGE: usize = 5;
 
-type Found<'f> = &'f mut dyn FnMut(f64, &[usize], (usize, usize));
+type Found<'f> = &'f mut dyn FnMut(Cost, &[usize], (usize, usize));
 
 fn search(
     cx: &Context<'_>,
@@ -550,6 +534,14 @@ const SECOND_CACHE: f64 = 20.0;
 /// first cache.
 const RESIDENT: usize = 4;
 
+/// Cycles for each vector multiply-add.
+struct Cost {
+    /// With what loads take that miss the first cache.
+    cycles: f64,
+    /// Without.
+    unmissed: f64,
+}
+
 /// Cycles for each vector multiply-add, and loads for each round of the reduction: bound by the multipliers (two a
 /// cycle), the loads (two), the latency of dependent sums (four cycles) or the decoder (six).
 fn cost(
@@ -557,7 +549,7 @@ fn cost(
     shape: &Shape,
     parts: usize,
     factors: &[usize],
-) -> Option<(f64, (usize, usize))> {
+) -> Option<(Cost, (usize, usize))> {
     let repeats: usize = factors
         .iter()
         .zip(&shape.whole)
@@ -611,7 +603,7 @@ fn cost(
             }
         })
         .sum();
-    let cycles = cycles.into_iter().fold(0.0, f64::max) + missed;
+    let unmissed = cycles.into_iter().fold(0.0, f64::max);
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
         let rest = extent as usize % factor;
@@ -622,7 +614,12 @@ fn cost(
             + usize::from(!(extent as usize).is_multiple_of(factor));
         useful *= extent as f64 / (tiles * factor) as f64;
     }
-    Some((cycles / sums as f64 / useful, (sums, load)))
+    let each = |cycles: f64| cycles / sums as f64 / useful;
+    let cost = Cost {
+        cycles: each(unmissed + missed),
+        unmissed: each(unmissed),
+    };
+    Some((cost, (sums, load)))
 }
 
 /// For a product over samples: how many elements of its last axis stay in the second cache while the others go by.
