@@ -6,6 +6,7 @@
 
 mod access;
 mod across;
+mod batched;
 mod candidate;
 mod classes;
 mod contract;
@@ -26,6 +27,7 @@ mod turn;
 mod value;
 
 use across::across;
+use batched::batched_axes;
 use classes::classes;
 pub use nest::lower_group;
 use outer::{Turned, lower_outer};

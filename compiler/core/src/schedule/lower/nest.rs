@@ -2,7 +2,7 @@
 
 use super::{
     Along, Context, LowerError, Lowered, Lowering, Place, Rows, Share, Tile, Vectors, across,
-    classes, form, lower_outer, lower_padding, parts, ranged_axis, tile,
+    batched_axes, classes, form, lower_outer, lower_padding, parts, ranged_axis, tile,
 };
 use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Access, LoopKind, Value, VectorBinary};
@@ -290,7 +290,7 @@ fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
 impl Lowering<'_> {
     /// The order of the loops over a block's output, where the channels lie beside the lanes: an elementwise kernel runs
     /// through memory; a product stays with the weights of its tile for one row of the image, whose inputs the second
-    /// cache holds.
+    /// cache holds. Else what a product is batched along comes first.
     fn block_order(&mut self, mut axes: Vec<Axis>, domain: NodeId) -> Vec<Axis> {
         let buffer = self.cx.buffer_of.get(&domain).filter(|_| !self.partial);
         let inside = buffer.is_some_and(|buffer| self.cx.channels_inside.contains(buffer));
@@ -299,6 +299,9 @@ impl Lowering<'_> {
             let product = self.is_product();
             let place = axes.len() - usize::from(product);
             axes.insert(place, channels);
+        } else if !self.partial {
+            let batched = batched_axes(self.cx, self.group);
+            axes.sort_by_key(|axis| !batched.contains(&axis.number));
         }
         self.set_order(&axes);
         axes

@@ -305,7 +305,7 @@ fn work(cx: &Context<'_>, contraction: &Contraction) -> f64 {
 }
 
 /// For each of the anchor's axes, the symbols of the domain (then windows) that its position is made of.
-fn variable_axes(
+pub(super) fn variable_axes(
     cx: &Context<'_>,
     group: &Group,
     partial: bool,
