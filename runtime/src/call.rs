@@ -242,6 +242,7 @@ mod tests {
             kernels: vec![("scale".to_string(), scale)],
             keep_alive: Arc::new(()),
             phases: vec![Phase {
+                serial: false,
                 groups: vec![Group {
                     loops: Vec::new(),
                     name: "scale".to_string(),

@@ -206,6 +206,9 @@ pub struct Group {
 /// Groups whose tasks may all run at once. Tasks are begun in the order of the groups, so long tasks stand first.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Phase {
+    /// The worker that ends the phase before last runs the groups in order, all tasks of one before the next, while the
+    /// others wait.
+    pub serial: bool,
     /// The groups.
     pub groups: Vec<Group>,
 }

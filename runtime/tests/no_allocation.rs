@@ -75,6 +75,7 @@ fn program() -> Executable {
         }],
     };
     let phase = Phase {
+        serial: false,
         groups: vec![group],
     };
     let program = Program {

@@ -28,6 +28,9 @@ pub enum ProgramError {
     /// The smallest batch is 0, or the largest is smaller.
     #[error("the program's smallest batch is 0, or larger than its largest")]
     NoBatch,
+    /// The first phase is serial: no phase stands before it.
+    #[error("phase 0 is serial, but there is none before it")]
+    SerialFirst,
     /// A call names a kernel that there is not.
     #[error("{place}: kernel {kernel} of {count}")]
     NoSuchKernel {
@@ -156,6 +159,9 @@ impl Program {
     pub fn check(&self) -> Result<(), ProgramError> {
         if self.min_batch == 0 || self.max_batch < self.min_batch {
             return Err(ProgramError::NoBatch);
+        }
+        if self.phases.first().is_some_and(|phase| phase.serial) {
+            return Err(ProgramError::SerialFirst);
         }
         for (number, phase) in self.phases.iter().enumerate() {
             for group in &phase.groups {

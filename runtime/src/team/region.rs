@@ -4,8 +4,8 @@
 //! - each worker's own: its argument tables, its scratch buffer, its time sums;
 //! - [`Serial`], touched only inside the barrier's serial section, which one worker runs while all others wait;
 //! - the program's buffers, touched by kernels as [`Executable::new`]'s caller has promised (within a phase no task
-//!   touches what another writes, and a barrier stands between phases), by [`Driver::fill`] through disjoint slices
-//!   in a phase of its own, and by the driver in the serial section.
+//!   touches what another writes, and a barrier stands between phases; a serial phase is part of the serial section),
+//!   by [`Driver::fill`] through disjoint slices in a phase of its own, and by the driver in the serial section.
 
 use std::cell::UnsafeCell;
 use std::ops::{ControlFlow, Range};
@@ -58,10 +58,16 @@ pub(super) struct Region<'a> {
 // is shared read-only (function pointers and plain data; `keep_alive` is `Send + Sync`).
 unsafe impl Sync for Region<'_> {}
 
+/// One worker's tables of a phase.
+struct PhaseTables {
+    serial: bool,
+    groups: Vec<GroupTable>,
+}
+
 /// One worker's state.
 pub(super) struct Worker {
     index: usize,
-    phases: Vec<Vec<GroupTable>>,
+    phases: Vec<PhaseTables>,
     batch: u64,
     /// Calls and nanoseconds by call site, where they are wanted.
     pub(super) sums: Option<Sums>,
@@ -137,7 +143,10 @@ impl<'a> Region<'a> {
                 tables.push(GroupTable::new(self.program, group, bases, site));
                 site += group.calls.len();
             }
-            phases.push(tables);
+            phases.push(PhaseTables {
+                serial: phase.serial,
+                groups: tables,
+            });
         }
         Worker {
             index,
@@ -215,13 +224,14 @@ impl<'a> Region<'a> {
             batch,
             sums,
         } = worker;
-        let (mut group, last) = (1, phases.len().saturating_sub(1));
-        for (number, tables) in phases.iter_mut().enumerate() {
+        let mut group = 1;
+        let mut rest = phases.as_mut_slice();
+        while let Some((tables, behind)) = rest.split_first_mut() {
             for stealing in [false, true] {
                 if stealing && self.workers == 1 {
                     continue;
                 }
-                for (offset, table) in tables.iter_mut().enumerate() {
+                for (offset, table) in tables.groups.iter_mut().enumerate() {
                     let tasks = table.tasks.count(*batch);
                     let run = |task| run_task(table, *batch, task, sums.as_mut());
                     if stealing {
@@ -231,11 +241,19 @@ impl<'a> Region<'a> {
                     }
                 }
             }
-            group += tables.len();
+            group += tables.groups.len();
+            let count = behind.iter().take_while(|tables| tables.serial).count();
+            let (serial, next) = behind.split_at_mut(count);
+            group += serial
+                .iter()
+                .map(|tables| tables.groups.len())
+                .sum::<usize>();
             // The barrier after the last phase is the one at which the next step begins.
-            if number < last {
-                self.barrier.wait(|| ())?;
+            if count > 0 || !next.is_empty() {
+                self.barrier
+                    .wait(|| run_serial(serial, *batch, sums.as_mut()))?;
             }
+            rest = next;
         }
         Ok(())
     }
@@ -319,8 +337,17 @@ impl Worker {
         };
         self.phases
             .iter_mut()
-            .flatten()
+            .flat_map(|phase| &mut phase.groups)
             .for_each(|table| table.patch_batch(now));
+    }
+}
+
+/// Runs all tasks of serial phases in order.
+fn run_serial(phases: &mut [PhaseTables], batch: u64, mut sums: Option<&mut Sums>) {
+    for table in phases.iter_mut().flat_map(|phase| &mut phase.groups) {
+        for task in 0..table.tasks.count(batch) {
+            run_task(table, batch, task, sums.as_deref_mut());
+        }
     }
 }
 

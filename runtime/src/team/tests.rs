@@ -75,8 +75,8 @@ const LANES: u32 = 8;
 const MAX_TASKS: u32 = 4;
 const MAX_BATCH: u64 = 100;
 
-/// loss = sum(scale * x), w += loss, and y marked in ranges of 16.
-fn program() -> Executable {
+/// loss = sum(scale * x), w += loss, and y marked in ranges of 16: beside the blocks' sums, or behind the total.
+fn program(serial: bool) -> Executable {
     let (x, y, partials, scale, loss) = (0u64, 448u64, 896u64, 1152u64, 1216u64);
     let blocks = Tasks::Blocks {
         lanes: LANES,
@@ -146,14 +146,17 @@ fn program() -> Executable {
             ("mark".to_string(), mark),
         ],
         keep_alive: Arc::new(()),
-        phases: vec![
-            Phase {
-                groups: vec![sums, marks],
-            },
-            Phase {
-                groups: vec![total_group],
-            },
-        ],
+        phases: match serial {
+            false => vec![shared(vec![sums, marks]), shared(vec![total_group])],
+            true => vec![
+                shared(vec![sums]),
+                Phase {
+                    serial,
+                    groups: vec![total_group],
+                },
+                shared(vec![marks]),
+            ],
+        },
         persistent_bytes: 4,
         arena_bytes: 1280,
         scratch_bytes: 64,
@@ -172,6 +175,13 @@ fn program() -> Executable {
     // SAFETY: the kernels above touch what their comments say, which lies in the buffers for every batch up to 100;
     // tasks write their own partial and their own range.
     unsafe { Executable::new(program) }.expect("a good program")
+}
+
+fn shared(groups: Vec<Group>) -> Phase {
+    Phase {
+        serial: false,
+        groups,
+    }
 }
 
 /// Batches of changing size; sample i of step s is (i + s) % 13.
@@ -240,15 +250,24 @@ impl Driver for Counting {
 
 /// Runs steps of the test program on a fresh memory; the final parameter and the last y.
 fn run(workers: usize, count: u64, driver: &mut dyn Driver) -> Result<(f32, Vec<i32>), RunError> {
-    let (team, program) = (Team::new(workers)?, program());
+    run_program(&program(false), workers, count, driver)
+}
+
+fn run_program(
+    program: &Executable,
+    workers: usize,
+    count: u64,
+    driver: &mut dyn Driver,
+) -> Result<(f32, Vec<i32>), RunError> {
+    let team = Team::new(workers)?;
     let (mut persistent, mut arena, mut scratch) =
-        (Buffer::zeroed(64)?, arena_of(&program)?, Scratch::default());
+        (Buffer::zeroed(64)?, arena_of(program)?, Scratch::default());
     let memory = Memory {
         persistent: &mut persistent,
         arena: &mut arena,
         scratch: &mut scratch,
     };
-    team.run_steps(&program, memory, count, driver)?;
+    team.run_steps(program, memory, count, driver)?;
     Ok((
         persistent.view::<f32>(0, 1)[0],
         arena.view::<i32>(448, 100).to_vec(),
@@ -259,9 +278,11 @@ fn run(workers: usize, count: u64, driver: &mut dyn Driver) -> Result<(f32, Vec<
 fn all_team_sizes_compute_the_same() {
     const STEPS: u64 = 300;
     let expected: Vec<f32> = (0..STEPS).map(Counting::expected_loss).collect();
-    for workers in [1, 2, 3, 7] {
+    let teams = [1, 2, 3, 7].into_iter();
+    for (workers, serial) in teams.flat_map(|workers| [(workers, false), (workers, true)]) {
         let mut driver = Counting::new();
-        let (parameter, marks) = run(workers, STEPS, &mut driver).expect("runs");
+        let (parameter, marks) =
+            run_program(&program(serial), workers, STEPS, &mut driver).expect("runs");
         assert_eq!(driver.losses, expected, "{workers} workers");
         assert_eq!(parameter, expected.iter().sum::<f32>());
         let last = Counting::batch_of(STEPS - 1) as usize;
@@ -300,7 +321,7 @@ fn impossible_batches_and_small_buffers_are_errors() {
             }
         );
     }
-    let (team, program) = (Team::new(1).expect("one"), program());
+    let (team, program) = (Team::new(1).expect("one"), program(false));
     let (mut persistent, mut arena) = (
         Buffer::zeroed(4).expect("small"),
         Buffer::zeroed(64).expect("small"),
@@ -364,7 +385,7 @@ fn a_program_runs_in_several_threads_at_once() {
 
 #[test]
 fn times_count_every_call() {
-    let (team, program) = (Team::new(2).expect("two"), program());
+    let (team, program) = (Team::new(2).expect("two"), program(false));
     let (mut persistent, mut arena) = (
         Buffer::zeroed(4).expect("small"),
         arena_of(&program).expect("small"),

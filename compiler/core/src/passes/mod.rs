@@ -8,6 +8,7 @@ mod bodies;
 mod cse;
 mod dead_code;
 mod decompose;
+mod deviation;
 mod half_precision;
 mod hoist;
 mod merge_scans;
@@ -19,6 +20,7 @@ mod trained;
 pub(crate) mod unroll;
 mod unused_results;
 
+pub use deviation::Deviation;
 pub use of_batch::of_batch;
 pub(crate) use rewrite::Rewrite;
 pub use trained::trained;

@@ -207,6 +207,9 @@ impl TaskGroup {
 /// Groups that run at the same time; the next phase begins when all have ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Phase {
+    /// The worker that ends the phase before last runs the groups in order, all tasks of one before the next, while the
+    /// others wait: no barrier stands between the two phases.
+    pub serial: bool,
     /// Its groups.
     pub groups: Vec<TaskGroup>,
 }

@@ -10,6 +10,7 @@ use super::layout::RowsApart;
 use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
+use super::moments::moments;
 use super::padded::padded;
 use super::placing::Step;
 use super::target::Target;
@@ -246,8 +247,8 @@ fn nowhere(error: LowerError) -> ScheduleError {
     }
 }
 
-/// The graph with loops that there are no loops for written out, copies where values must lie apart or in another order,
-/// and the copies among its nodes.
+/// The graph with loops that there are no loops for written out, sums that wait for little, copies where values must lie
+/// apart or in another order, and the copies among its nodes.
 fn ready(
     graph: &Graph,
     (target, batch): (&Target, usize),
@@ -259,6 +260,8 @@ fn ready(
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let copied = apart(graph).map_err(fault)?;
     let graph = copied.as_ref().unwrap_or(graph);
+    let early = moments(graph, &attempt.lanes(graph)).map_err(fault)?;
+    let graph = early.as_ref().unwrap_or(graph);
     let short = long_sums(graph, &attempt.lanes(graph)).map_err(fault)?;
     let graph = short.as_ref().unwrap_or(graph);
     let lanes = attempt.lanes(graph);
@@ -336,28 +339,37 @@ impl<'a> Assembler<'a> {
                 self.calls.insert(number, call.clone());
             }
             self.read_from(unit, &mut call);
-            if !unit.in_blocks {
-                phase.groups.push(TaskGroup {
-                    name,
-                    tasks,
-                    zeroed: Vec::new(),
-                    calls: vec![call],
-                    repeats: Vec::new(),
-                });
+            let zeroed = self.zeroed(unit);
+            if unit.in_blocks && !unit.serial {
+                in_blocks.zeroed.extend(zeroed);
+                in_blocks.calls.push(call);
                 continue;
             }
-            if let Work::Partial(number) = unit.work
-                && let Some(anchor) = self.fusion.groups[number].anchor
-            {
-                in_blocks.zeroed.push(self.buffers.partials[&anchor]);
-            }
-            in_blocks.calls.push(call);
+            phase.serial |= unit.serial;
+            phase.groups.push(TaskGroup {
+                name,
+                tasks,
+                zeroed: zeroed.into_iter().collect(),
+                calls: vec![call],
+                repeats: Vec::new(),
+            });
         }
         if !in_blocks.calls.is_empty() {
             phase.groups.insert(0, in_blocks);
         }
         self.plan.phases.push(phase);
         Ok(())
+    }
+
+    /// The partials that a unit adds to.
+    fn zeroed(&self, unit: &Unit) -> Option<BufferId> {
+        let Work::Partial(number) = unit.work else {
+            return None;
+        };
+        let anchor = self.fusion.groups[number]
+            .anchor
+            .filter(|_| unit.in_blocks)?;
+        Some(self.buffers.partials[&anchor])
     }
 
     /// Adds a loop to the calls of each block, or as a task of its own.

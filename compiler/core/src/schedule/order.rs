@@ -13,6 +13,7 @@
 
 use super::fuse::root;
 use super::lanes::Lanes;
+use super::serial::before;
 use super::units::{Unit, Work};
 use crate::graph::{Graph, InputKind, NodeId, Op, OutputKind};
 use crate::schedule::fuse::Fusion;
@@ -110,8 +111,7 @@ impl Edges {
                 let Some(&maker) = self.maker.get(read) else {
                     continue;
                 };
-                let same_task =
-                    unit.in_blocks && units[maker].in_blocks && lanes.axis(*read).is_some();
+                let same_task = unit.shares_task(&units[maker]) && lanes.axis(*read).is_some();
                 self.add(maker, number, !same_task);
             }
         }
@@ -201,10 +201,10 @@ fn delay(program: Program<'_>, edges: &Edges, units: &mut [Unit], waiting: Waiti
     let last = units.iter().map(|unit| unit.phase).max().unwrap_or(0);
     let all = waiting == Waiting::Blocks;
     for number in (0..units.len()).rev() {
+        let (now, serial) = (units[number].phase, units[number].serial);
         let readers = edges.after[number].iter();
-        let allowed = readers.map(|&(other, apart)| units[other].phase - usize::from(apart));
-        let now = units[number].phase;
-        let unread = if all { last } else { now };
+        let allowed = readers.map(|&(other, apart)| before(units[other].phase, apart, serial));
+        let unread = if all { last - last % 2 } else { now };
         let latest = allowed.min().unwrap_or(unread);
         // What is turned is read by the next kernel of the same task.
         let bound = matches!(units[number].work, Work::Turn(_));

@@ -1,12 +1,14 @@
 //! The kernels of a step in order, and the phase that each runs in.
 //!
 //! A unit runs in the earliest phase in which everything it reads is there. What one sample block reads of its own
-//! samples was made earlier in the same task; all else needs the barrier between two phases.
+//! samples was made earlier in the same task; all else needs the barrier between two phases. Phases of odd numbers are
+//! serial: what little work others wait for, as the end of a sum over blocks, is done by one worker within the barrier.
 
 use super::fuse::{Fusion, Group, Strategy, leaves, leaves_of, rows_over_batch};
 use super::lanes::Lanes;
 use super::loops::Loops;
 use super::outer::{outer, sources};
+use super::serial::{Serial, behind};
 use super::target::Target;
 use crate::graph::{Dim, Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +38,8 @@ pub struct Unit {
     pub work: Work,
     /// Runs once for each sample block; else, where its lanes are samples, its elements are divided among tasks.
     pub in_blocks: bool,
+    /// One worker does all of it, in a serial phase.
+    pub serial: bool,
     /// The phase.
     pub phase: usize,
     /// The stored values and inputs it reads.
@@ -51,11 +55,17 @@ impl Unit {
         Unit {
             work,
             in_blocks,
+            serial: phase % 2 == 1,
             phase,
             reads,
             again: 0,
             from: BTreeMap::new(),
         }
+    }
+
+    /// Whether it reads what a maker has left in the same task.
+    pub fn shares_task(&self, maker: &Unit) -> bool {
+        self.in_blocks && maker.in_blocks && !self.serial && !maker.serial
     }
 
     /// The run whose result it reads.
@@ -81,6 +91,7 @@ pub fn units(
         target,
         block,
         batch,
+        serial: Serial::new(graph, fusion, batch, target.block_tasks),
         units: Vec::new(),
         made: BTreeMap::new(),
     };
@@ -98,6 +109,7 @@ struct Builder<'a> {
     target: &'a Target,
     block: usize,
     batch: usize,
+    serial: Serial<'a>,
     units: Vec<Unit>,
     /// The unit that makes each stored value.
     made: BTreeMap<NodeId, usize>,
@@ -112,16 +124,22 @@ impl Builder<'_> {
         let group = &self.fusion.groups[number];
         let reads = leaves(self.graph, &self.fusion.stored, group);
         let in_blocks = group.strategy == Strategy::Lanes && !self.divides(group);
-        let mut phase = 0;
         let mut own_reads = reads.clone();
+        let mut makers = Vec::new();
         if let (Strategy::Partial, Some(anchor)) = (group.strategy, group.anchor) {
-            phase = self.partial(number, anchor) + 1;
+            makers.push(self.partial(number, anchor));
             own_reads = self.epilogue_reads(group, anchor);
         }
-        for source in self.relayouts(group) {
-            phase = phase.max(self.relayout(source) + 1);
-        }
-        let phase = phase.max(self.phase(&own_reads, in_blocks));
+        makers.extend(
+            self.relayouts(group)
+                .into_iter()
+                .map(|source| self.relayout(source)),
+        );
+        let waits = !makers.is_empty() || own_reads.iter().any(|read| self.made.contains_key(read));
+        let serial = waits && !in_blocks && self.serial.is_little(group);
+        let phases = makers.into_iter().map(|phase| behind(phase, true, serial));
+        let phase = phases.max().unwrap_or(0);
+        let phase = phase.max(self.phase(&own_reads, in_blocks, serial));
         for &output in &group.outputs {
             self.made.insert(output, self.units.len());
         }
@@ -137,7 +155,9 @@ impl Builder<'_> {
         };
         let mut reads = leaves(self.graph, &self.fusion.stored, &part);
         let in_blocks = !self.divides(&part);
-        let phase = self.phase(&reads, in_blocks);
+        let serial =
+            in_blocks && self.waits_for_serial(&reads) && self.serial.is_little_part(anchor);
+        let phase = self.phase(&reads, in_blocks, serial);
         if let Some(outer) = outer(self.graph, self.lanes, self.target, self.block, anchor) {
             let inputs = &self.graph.nodes[anchor].inputs;
             let operand = |number: usize| sources(self.graph, &self.fusion.stored, inputs[number]);
@@ -170,7 +190,7 @@ impl Builder<'_> {
     fn whole_loop(&mut self, number: usize, in_blocks: bool) {
         let group = &self.fusion.groups[number];
         let reads = leaves(self.graph, &self.fusion.stored, group);
-        let phase = self.phase(&reads, in_blocks);
+        let phase = self.phase(&reads, in_blocks, false);
         for &output in &group.outputs {
             self.made.insert(output, self.units.len());
         }
@@ -206,17 +226,30 @@ impl Builder<'_> {
             return unit.phase;
         }
         let reads = BTreeSet::from([source]);
-        let phase = self.phase(&reads, true);
+        let phase = self.phase(&reads, true, false);
         let unit = Unit::new(Work::Relayout(source), true, phase, reads);
         self.units.push(unit);
         phase
     }
 
-    fn phase(&self, reads: &BTreeSet<NodeId>, in_blocks: bool) -> usize {
+    /// Whether a value comes from the last phase so far, and that is serial.
+    fn waits_for_serial(&self, reads: &BTreeSet<NodeId>) -> bool {
+        let makers = reads.iter().filter_map(|read| self.made.get(read));
+        let last = makers
+            .map(|&maker| &self.units[maker])
+            .max_by_key(|maker| maker.phase);
+        last.is_some_and(|maker| maker.serial)
+    }
+
+    fn phase(&self, reads: &BTreeSet<NodeId>, in_blocks: bool, serial: bool) -> usize {
         let of = |leaf: &NodeId| {
             let maker = &self.units[*self.made.get(leaf)?];
-            let same_task = in_blocks && maker.in_blocks && self.lanes.axis(*leaf).is_some();
-            Some(maker.phase + usize::from(!same_task))
+            let same_task = in_blocks
+                && !serial
+                && maker.in_blocks
+                && !maker.serial
+                && self.lanes.axis(*leaf).is_some();
+            Some(behind(maker.phase, !same_task, serial))
         };
         reads.iter().filter_map(of).max().unwrap_or(0)
     }

@@ -72,6 +72,7 @@ pub(super) fn phase(plan: &Plan) -> Option<Phase> {
         loops: Vec::new(),
     };
     Some(Phase {
+        serial: false,
         groups: vec![group],
     })
 }

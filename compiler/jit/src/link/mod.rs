@@ -162,6 +162,7 @@ impl Linker<'_> {
 
     fn phase(&self, phase: &plan::Phase) -> program::Phase {
         program::Phase {
+            serial: phase.serial,
             groups: phase.groups.iter().map(|group| self.group(group)).collect(),
         }
     }

@@ -65,6 +65,7 @@ fn good() -> Program {
         kernels: vec![("nothing".to_string(), nothing)],
         keep_alive: Arc::new(()),
         phases: vec![Phase {
+            serial: false,
             groups: vec![group],
         }],
         persistent_bytes: 128,
@@ -129,6 +130,7 @@ fn a_good_program_passes() {
 fn every_rule_has_its_error() {
     let errors = [
         check(|program| program.max_batch = 0),
+        check(|program| program.phases[0].serial = true),
         check(|program| group(program).calls[0].kernel = KernelIndex(1)),
         check(|program| {
             group(program).tasks = Tasks::Blocks {

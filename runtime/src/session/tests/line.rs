@@ -183,9 +183,11 @@ fn executable(last: Group, scalars: Vec<Slot>, extra: Vec<Report>) -> Executable
         keep_alive: Arc::new(()),
         phases: vec![
             Phase {
+                serial: false,
                 groups: vec![blocks()],
             },
             Phase {
+                serial: false,
                 groups: vec![last, group("count", Tasks::Once, 2, counting)],
             },
         ],
@@ -267,6 +269,7 @@ fn largest_error() -> JoinedMetric {
         kernels: vec![("largest".to_string(), largest)],
         keep_alive: Arc::new(()),
         phases: vec![Phase {
+            serial: false,
             groups: vec![group("largest", Tasks::Once, 0, args)],
         }],
         persistent_bytes: 0,
@@ -376,6 +379,7 @@ pub fn init() -> Executable {
         kernels: vec![("start".to_string(), start)],
         keep_alive: Arc::new(()),
         phases: vec![Phase {
+            serial: false,
             groups: vec![group("start", Tasks::Once, 0, args)],
         }],
         persistent_bytes: 64,

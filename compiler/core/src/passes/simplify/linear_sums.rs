@@ -6,7 +6,8 @@
 
 use super::sums::without_axes;
 use super::{Replacement, Simplifier};
-use crate::graph::{BinaryOp, Dim, NodeId, Op, ReduceOp, Scalar, UnaryOp};
+use crate::graph::{BinaryOp, NodeId, Op, ReduceOp, UnaryOp};
+use crate::passes::Deviation;
 use dlm_grammar::Span;
 
 /// A summand: a value times factors that are the same along all axes of the sum.
@@ -87,68 +88,7 @@ impl Simplifier<'_> {
 
     /// Whether a value is `x - mean of x` along the axes.
     fn is_deviation(&self, axes: &[usize], id: NodeId) -> bool {
-        let input = |id: NodeId, number: usize| self.graph.nodes[id].inputs.get(number).copied();
-        let found = || {
-            let node = &self.graph.nodes[id];
-            let (x, view) = match (&node.op, node.inputs.as_slice()) {
-                (Op::Binary(BinaryOp::Sub), &[x, view]) => (x, view),
-                _ => return None,
-            };
-            let mean = input(view, 0).filter(|_| self.is_spread(axes, view))?;
-            let (sum, count) = (input(mean, 0)?, input(mean, 1)?);
-            let is_mean = self.graph.nodes[mean].op == Op::Binary(BinaryOp::Div)
-                && self.is_sum_of(axes, sum, x)
-                && self
-                    .factors_of(count)
-                    .is_some_and(|count| self.extent_of(axes, x) == Some(count));
-            is_mean.then_some(())
-        };
-        found().is_some()
-    }
-
-    fn is_sum_of(&self, axes: &[usize], sum: NodeId, x: NodeId) -> bool {
-        let node = &self.graph.nodes[sum];
-        let is_sum =
-            |op: &Op| matches!(op, Op::Reduce { op: ReduceOp::Sum, axes: own } if own == axes);
-        is_sum(&node.op) && node.inputs[0] == x
-    }
-
-    /// Whether a view repeats along the axes, and has the rest as it is.
-    fn is_spread(&self, axes: &[usize], id: NodeId) -> bool {
-        let Op::View(view) = &self.graph.nodes[id].op else {
-            return false;
-        };
-        let rest = (0..view.shape.len()).filter(|axis| !axes.contains(axis));
-        let named = view.index.iter().map(|index| index.as_variable());
-        named.eq(rest.map(Some))
-    }
-
-    /// A product of constants and of the batch's size: the constants' product, and how often the size is in it.
-    fn factors_of(&self, id: NodeId) -> Option<(f64, u32)> {
-        let node = &self.graph.nodes[id];
-        match (&node.op, node.inputs.as_slice()) {
-            (Op::Constant(Scalar::F32(value)), _) => Some((f64::from(*value), 0)),
-            (Op::BatchSize, _) => Some((1.0, 1)),
-            (Op::View(_), &[a]) if self.graph.ty(a).rank() == 0 => self.factors_of(a),
-            (Op::Binary(BinaryOp::Mul), &[a, b]) => {
-                let (a, b) = (self.factors_of(a)?, self.factors_of(b)?);
-                Some((a.0 * b.0, a.1 + b.1))
-            }
-            _ => None,
-        }
-    }
-
-    /// The number of elements along the axes, as [`Simplifier::factors_of`] says it.
-    fn extent_of(&self, axes: &[usize], id: NodeId) -> Option<(f64, u32)> {
-        let shape = self.graph.shape(id);
-        let mut extent = (1.0, 0);
-        for &axis in axes {
-            match shape[axis] {
-                Dim::BATCH => extent.1 += 1,
-                dim => extent.0 *= dim.known()? as f64,
-            }
-        }
-        Some(extent)
+        Deviation::of(self.graph, axes, id).is_some()
     }
 
     /// The sum of the term's value, times its factors.

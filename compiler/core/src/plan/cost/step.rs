@@ -100,14 +100,23 @@ impl<'p> Step<'p> {
 
     fn run(&mut self) {
         let mut first = 0;
-        for phase in &self.plan.phases {
-            self.phase(phase, first);
+        for (number, phase) in self.plan.phases.iter().enumerate() {
+            match phase.serial {
+                true => self.serial(phase, first),
+                false => self.phase(phase, first),
+            }
             first += phase
                 .groups
                 .iter()
                 .map(|group| group.calls.len())
                 .sum::<usize>();
-            let end = self.clocks.iter().copied().fold(0.0, f64::max) + BARRIER;
+            let next = self.plan.phases.get(number + 1);
+            let barrier = if next.is_some_and(|next| next.serial) {
+                0.0
+            } else {
+                BARRIER
+            };
+            let end = self.clocks.iter().copied().fold(0.0, f64::max) + barrier;
             self.clocks.fill(end);
             self.recency.phase += 1;
         }
@@ -129,6 +138,16 @@ impl<'p> Step<'p> {
                 }
                 None => working.retain(|&other| other != worker),
             }
+        }
+    }
+
+    /// One worker does it all.
+    fn serial(&mut self, phase: &Phase, mut first: usize) {
+        for group in &phase.groups {
+            for task in 0..group.tasks.count(self.batch) {
+                self.task(group, first, 0, task);
+            }
+            first += group.calls.len();
         }
     }
 

@@ -18,7 +18,11 @@ pub(super) fn step(
     memory.forget(plan);
     for (number, phase) in plan.phases.iter().enumerate() {
         memory.barrier();
+        let order = if phase.serial { Order::Forward } else { order };
         for unit in units(&phase.groups, batch, order) {
+            if phase.serial {
+                memory.barrier();
+            }
             let mut runner = Runner {
                 plan,
                 kernels,

@@ -285,7 +285,10 @@ impl Parser {
     }
 
     fn phase(&mut self) -> Parsed<Phase> {
-        let mut phase = Phase::default();
+        let mut phase = Phase {
+            serial: self.accept_word("serial"),
+            groups: Vec::new(),
+        };
         self.mark("{")?;
         while !self.accept_mark("}") {
             phase.groups.push(self.group()?);

@@ -89,11 +89,11 @@ fn arguments(buffers: Vec<String>, scalars: Vec<String>) -> String {
 impl Plan {
     fn phases(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (number, phase) in self.phases.iter().enumerate() {
-            writeln!(
-                f,
-                "{}  phase {number} {{",
-                if number == 0 { "\n" } else { "" }
-            )?;
+            let (above, serial) = (
+                if number == 0 { "\n" } else { "" },
+                if phase.serial { " serial" } else { "" },
+            );
+            writeln!(f, "{above}  phase {number}{serial} {{")?;
             for group in &phase.groups {
                 self.group(f, group)?;
             }

@@ -255,7 +255,7 @@ prop_compose! {
         (name, batch, exact) in (name(), any::<usize>(), any::<bool>()),
         buffers in vec(buffer(), 0..5),
         kernels in vec(kernel(), 0..4),
-        phases in vec(vec(group(), 0..3).prop_map(|groups| Phase { groups }), 0..3),
+        phases in vec((any::<bool>(), vec(group(), 0..3)).prop_map(|(serial, groups)| Phase { serial, groups }), 0..3),
         inputs in vec(port(vec![InputKind::Parameter, InputKind::State, InputKind::Data, InputKind::Scalar]), 0..3),
         outputs in vec(port(vec![OutputKind::Parameter, OutputKind::State, OutputKind::Report, OutputKind::Result, OutputKind::Check]), 0..3),
         commits in vec((0usize..9, 0usize..9), 0..3),

@@ -68,6 +68,8 @@ rules! {
     PartialCount,
     /// No task writes what another task of its phase reads or writes.
     Race,
+    /// A serial phase stands behind another.
+    Serial,
     /// Every read was written earlier, in the same block's calls or an earlier phase, or is an input.
     Written,
     /// What is read, leaves, or is kept between steps was not overwritten before.

@@ -1,14 +1,16 @@
 //! The rule of phases: no task writes what another task of its phase reads or writes.
 //!
 //! Tasks of different groups may touch the same bytes only to read them. Of one group, tasks are apart where they go
-//! through the same buffer by blocks, by their own copies, or, in one call, by their ranges.
+//! through the same buffer by blocks, by their own copies, or, in one call, by their ranges. One worker runs all of a
+//! serial phase.
 
 use super::accesses::{Place, bindings, calls, writes};
 use super::{Faults, Rule, named};
 use crate::plan::{BufferId, Layout, Phase, Plan, PlanBuffer, Space, TaskGroup, Tasks};
 
 pub(super) fn check(plan: &Plan, faults: &mut Faults) {
-    for (number, phase) in plan.phases.iter().enumerate() {
+    let shared = plan.phases.iter().enumerate();
+    for (number, phase) in shared.filter(|(_, phase)| !phase.serial) {
         let mut claims = claims(plan, number, phase);
         claims.sort_by_key(|claim| {
             (

@@ -23,6 +23,11 @@ pub(super) fn check(plan: &Plan, faults: &mut Faults) {
         loops::check_row(plan, id, faults);
         check_buffer(plan, (id, &named(plan, id)), buffer, faults);
     }
+    let first = plan.phases.first();
+    let serial = first.is_some_and(|phase| phase.serial);
+    faults.unless(!serial, Rule::Serial, "phase 0", || {
+        "there is none before it".into()
+    });
     for (place, group) in groups(plan) {
         check_group(plan, place, group, faults);
         loops::check(plan, place, group, faults);

@@ -198,6 +198,7 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         "output result \"copy\" m8",
         "output parameter \"copy\" m8",
     ),
+    (Rule::Serial, "  phase 0 {", "  phase 0 serial {"),
     (Rule::Rows, "64 bytes, row of m7", "64 bytes, row of m0"),
     (Rule::Rows, "repeat 4 backward", "repeat 5 backward"),
     (Rule::Loops, "repeat 4 backward", "repeat 0 backward"),

@@ -144,7 +144,7 @@ impl<'a> Facts<'a> {
     fn stays_in_blocks(&self, value: NodeId) -> bool {
         let of_blocks = |&reader: &usize| {
             let unit = &self.units[reader];
-            unit.in_blocks && !matches!(unit.work, Work::Loop(_))
+            unit.in_blocks && !unit.serial && !matches!(unit.work, Work::Loop(_))
         };
         let readers = self.uses.get(&value);
         self.program.lanes.axis(value).is_some()

@@ -1,0 +1,89 @@
+//! What batch normalisation adds to a step: phases and kernels, counted; and that it computes what the graph says.
+
+mod programs;
+
+use std::collections::BTreeMap;
+
+use dlm_core::graph::eval::{self, Inputs, Tensor};
+use dlm_core::graph::{Graph, InputKind, Op};
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::{Phase, Plan, interpret};
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use programs::library;
+
+const NET: &str = r#"
+data images = digits[]
+block Net(x: f32[B, 1, 16, 16]) -> f32[B, 10] {
+  let a = x |> Conv2d[8, 3, pad=1] |> BatchNorm |> relu
+  let b = a |> Conv2d[8, 3, pad=1] |> BatchNorm |> relu |> Conv2d[8, 3, pad=1] |> BatchNorm
+  return relu(a + b) |> global_avg_pool |> Linear[10]
+}
+train pictures[steps=1] {
+  let net = Net
+  let opt = sgd[lr=0.1, momentum=0.9](net)
+  step (x, y) in images.train |> batch[19] {
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }
+}
+"#;
+
+/// Batch normalisations of the net.
+const NORMS: usize = 3;
+
+fn step(text: &str) -> Graph {
+    let train = programs::train_ok("a.dlm", text);
+    run_passes(&train.step, PASSES, |_, _| {}).expect("passes")
+}
+
+fn planned(graph: &Graph, samples: usize) -> Plan {
+    schedule(
+        graph,
+        &Target::avx2(),
+        samples,
+        &PersistentLayout::of(graph),
+    )
+    .expect("a plan")
+}
+
+/// Phases with a barrier before them.
+fn shared(plan: &Plan) -> usize {
+    let shared = |phase: &&Phase| !phase.serial;
+    plan.phases.iter().filter(shared).count()
+}
+
+#[test]
+fn a_batch_normalisation_adds_two_phases() {
+    let with = planned(&step(NET), 19);
+    let without = planned(&step(&NET.replace(" |> BatchNorm", "")), 19);
+    assert_eq!(shared(&with), shared(&without) + 2 * NORMS, "{with}");
+}
+
+/// Samples that fill no block, and more than one block.
+#[test]
+fn statistics_are_those_of_the_graph() {
+    let graph = step(NET);
+    for samples in [3, 19] {
+        let mut seed = 0;
+        let mut given = Inputs::new();
+        let mut inputs: BTreeMap<(InputKind, String), Tensor> = BTreeMap::new();
+        for node in graph.nodes.values() {
+            let Op::Input { kind, name, ty } = &node.op else {
+                continue;
+            };
+            let shape: Vec<i64> = ty.shape.iter().map(|dim| dim.at(samples)).collect();
+            seed += 1;
+            let value = library::values(name, &shape, seed);
+            given.insert(name.clone(), value.clone());
+            inputs.insert((*kind, name.clone()), value);
+        }
+        let wanted = eval::evaluate(&graph, samples, &given).expect("values");
+        let plan = planned(&graph, samples as usize);
+        let found = interpret(&plan, samples as usize, &inputs).expect("values");
+        for ((name, want), (_, got)) in wanted.iter().zip(&found) {
+            library::agree(name, &got.data, &want.data).expect("equal");
+        }
+        assert!(wanted.len() > 20, "{}", wanted.len());
+    }
+}
