@@ -94,3 +94,19 @@ fn products_of_the_only_block_are_divided() {
         assert_eq!(parts.count(), 0, "{samples} samples");
     }
 }
+
+/// What reads the data themselves, and may do so in the phase in which their rows are copied, waits for no copy.
+#[test]
+fn a_divided_product_of_data_does_not_wait_for_the_copy_of_their_rows() {
+    let text = "block Case(x: f32[B, 512]) {
+  return mean(transpose[0, 1](x) @ x) + mean((x |> Linear[512]) ^ 2)
+}";
+    for target in [Target::vector128(), Target::avx2()] {
+        let plan = planned(text, &[4, 512], &target);
+        let copied = plan
+            .kernels
+            .values()
+            .any(|kernel| kernel.name == "relayout_x");
+        assert!(copied && divided(&plan).len() > 1, "{plan}");
+    }
+}

@@ -5,7 +5,7 @@
 //! buffers have places, so each is tried.
 
 use super::placing::{Placed, STEPS, Step};
-use super::recompute::{Facts, Keeping, Limit, Segments, recompute};
+use super::recompute::{Facts, Forward, Keeping, Limit, recompute};
 use super::target::Budget;
 
 /// Segments that the forward pass is cut into.
@@ -38,7 +38,8 @@ impl Search<'_, '_> {
             return usual;
         };
         let workers = self.budget.workers;
-        let cuts = SEGMENTS.map(|count| Segments::new(self.facts, all.turn, count, workers as i64));
+        let forward = Forward::new(self.facts, all.turn);
+        let cuts = SEGMENTS.map(|count| forward.cut(count, workers as i64));
         let limits = (1..STEPS).rev().map(|part| all.peak / STEPS * part);
         let limits = limits.map(|bytes| (self.limit(bytes), Some(bytes)));
         let cuts = cuts.iter().map(|cuts| (Keeping::Segments(cuts), None));

@@ -120,21 +120,28 @@ impl Edges {
     /// Of what units leave for another than values: partials, turned operands, plain copies.
     fn of_parts(&mut self, program: Program<'_>, units: &[Unit]) {
         let anchor = |number: usize| program.fusion.groups[number].anchor;
+        let (mut ends, mut parts) = (BTreeMap::new(), BTreeMap::new());
         for (number, unit) in units.iter().enumerate() {
-            for (other, reader) in units.iter().enumerate().skip(number + 1) {
-                let apart = match (&unit.work, &reader.work) {
-                    (Work::Partial(group), Work::Group(of)) if group == of => true,
-                    (Work::Turn(turned), Work::Partial(of)) if anchor(*of) == Some(*turned) => {
-                        false
-                    }
-                    (Work::Relayout(copied), _) => {
-                        if reader.in_blocks || !reader.reads.contains(copied) {
-                            continue;
-                        }
-                        true
-                    }
-                    _ => continue,
-                };
+            match unit.work {
+                Work::Group(group) => ends.insert(group, number),
+                Work::Partial(group) => anchor(group).and_then(|own| parts.insert(own, number)),
+                Work::Relayout(_) | Work::Turn(_) | Work::Loop(_) => None,
+            };
+        }
+        for (number, unit) in units.iter().enumerate() {
+            let (others, apart) = match &unit.work {
+                Work::Partial(group) => (Vec::from_iter(ends.get(group).copied()), true),
+                Work::Turn(turned) => (Vec::from_iter(parts.get(turned).copied()), false),
+                Work::Relayout(copied) => {
+                    // What runs in the phase of the copy, or before, reads the value itself.
+                    let later =
+                        |&other: &usize| !units[other].in_blocks && units[other].phase > unit.phase;
+                    let readers = self.readers.get(copied).map_or(&[][..], Vec::as_slice);
+                    (readers.iter().copied().filter(later).collect(), true)
+                }
+                Work::Group(_) | Work::Loop(_) => continue,
+            };
+            for other in others {
                 self.add(number, other, apart);
             }
         }

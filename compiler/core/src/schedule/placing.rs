@@ -76,22 +76,32 @@ impl Placed {
 impl<'a> Step<'a> {
     /// The order that takes least memory. With a budget, what keeps to it with least work, or comes nearest to it.
     pub fn least(self, units: &[Unit]) -> Placed {
-        let orders = Waiting::ALL.map(|waiting| in_order(self.program(), units, waiting));
-        let placed = orders.into_iter().map(|units| self.placed(units));
-        let whole = placed.min_by_key(|placed| placed.bytes(WORKERS));
-        let whole = whole.unwrap_or_else(|| self.placed(units.to_vec()));
+        let whole = self.ordered(units, WORKERS);
         let budget = self.target.budget;
         let missed = budget.filter(|budget| self.total(&whole, budget.workers) > budget.bytes);
         if missed.is_none() && whole.bytes(WORKERS) < LARGE {
             return whole;
         }
+        let workers = missed.map_or(WORKERS, |budget| budget.workers);
+        let whole = match workers {
+            WORKERS => whole,
+            _ => self.ordered(units, workers),
+        };
         let units = whole.units.clone();
         let facts = Facts::new(self.program(), &units, self.batch.div_ceil(self.block));
-        let usual = self.usual(&facts, whole);
+        let usual = self.usual(&facts, whole, workers);
         match budget.filter(|budget| self.total(&usual, budget.workers) > budget.bytes) {
             Some(budget) => within(self, budget, &facts, usual),
             None => usual,
         }
+    }
+
+    /// The order that takes least memory with so many workers.
+    fn ordered(self, units: &[Unit], workers: usize) -> Placed {
+        let orders = Waiting::ALL.map(|waiting| in_order(self.program(), units, waiting));
+        let placed = orders.into_iter().map(|units| self.placed(units));
+        let least = placed.min_by_key(|placed| placed.bytes(workers));
+        least.unwrap_or_else(|| self.placed(units.to_vec()))
     }
 
     fn program(self) -> Program<'a> {
@@ -109,14 +119,14 @@ impl<'a> Step<'a> {
     }
 
     /// Elementwise values that take much room for little work are computed again.
-    fn usual(self, facts: &Facts<'_>, whole: Placed) -> Placed {
-        if whole.bytes(WORKERS) < LARGE {
+    fn usual(self, facts: &Facts<'_>, whole: Placed, workers: usize) -> Placed {
+        if whole.bytes(workers) < LARGE {
             return whole;
         }
         let limit = |bytes| {
             Keeping::Limit(Limit {
                 bytes,
-                workers: WORKERS as i64,
+                workers: workers as i64,
                 only_maps: true,
             })
         };
@@ -132,8 +142,8 @@ impl<'a> Step<'a> {
         let Some(made) = made.last() else {
             return whole;
         };
-        let placed = self.again(made, (facts, &whole), WORKERS);
-        match placed.bytes(WORKERS) < whole.bytes(WORKERS) {
+        let placed = self.again(made, (facts, &whole), workers);
+        match placed.bytes(workers) < whole.bytes(workers) {
             true => placed,
             false => whole,
         }

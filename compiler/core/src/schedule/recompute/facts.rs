@@ -4,6 +4,7 @@ use crate::graph::{InputKind, NodeId, Op, OutputKind};
 use crate::schedule::fuse::{Group, Strategy, root};
 use crate::schedule::order::{Program, made_by};
 use crate::schedule::units::{Unit, Work};
+use cranelift_entity::SecondaryMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Multiply-adds that take as long as reading or writing one element.
@@ -17,7 +18,7 @@ pub struct Facts<'a> {
     blocks: i64,
     pub(super) maker: BTreeMap<NodeId, usize>,
     /// The units that read a value, in order.
-    pub(super) uses: BTreeMap<NodeId, Vec<usize>>,
+    pub(super) uses: SecondaryMap<NodeId, Vec<usize>>,
     /// Values that can be computed again, with the phase in which that is over: a parameter is then another.
     pub(super) again: BTreeMap<NodeId, usize>,
     pub(super) cost: Vec<i64>,
@@ -31,7 +32,7 @@ impl<'a> Facts<'a> {
             units,
             blocks: blocks.max(1) as i64,
             maker: BTreeMap::new(),
-            uses: BTreeMap::new(),
+            uses: SecondaryMap::new(),
             again: BTreeMap::new(),
             cost: Vec::with_capacity(units.len()),
         };
@@ -40,7 +41,7 @@ impl<'a> Facts<'a> {
                 facts.maker.insert(output, number);
             }
             for &read in &unit.reads {
-                facts.uses.entry(read).or_default().push(number);
+                facts.uses[read].push(number);
             }
             let elements = |values: &mut dyn Iterator<Item = &NodeId>| -> i64 {
                 values.map(|&value| facts.elements(value)).sum()
@@ -146,9 +147,7 @@ impl<'a> Facts<'a> {
             let unit = &self.units[reader];
             unit.in_blocks && !unit.serial && !matches!(unit.work, Work::Loop(_))
         };
-        let readers = self.uses.get(&value);
-        self.program.lanes.axis(value).is_some()
-            && readers.is_none_or(|readers| readers.iter().all(of_blocks))
+        self.program.lanes.axis(value).is_some() && self.uses[value].iter().all(of_blocks)
     }
 
     /// The phases in which parameters and states get their new values.
@@ -168,14 +167,13 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn next_use(&self, value: NodeId, from: usize) -> Option<usize> {
-        let uses = self.uses.get(&value)?;
+        let uses = &self.uses[value];
         uses.get(uses.partition_point(|&number| number < from))
             .copied()
     }
 
     pub(super) fn last_use(&self, value: NodeId) -> usize {
-        let uses = self.uses.get(&value);
-        uses.and_then(|uses| uses.last()).copied().unwrap_or(0)
+        self.uses[value].last().copied().unwrap_or(0)
     }
 
     /// Whether a value can be computed again at each of its uses.

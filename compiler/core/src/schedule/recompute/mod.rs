@@ -23,7 +23,7 @@ mod segments;
 mod tests;
 
 pub use facts::Facts;
-pub use segments::Segments;
+pub use segments::{Forward, Segments};
 
 use super::order::made_by;
 use super::units::Unit;
@@ -304,8 +304,7 @@ impl Walk<'_> {
 
     /// Whether a value that is gone is soon computed from this one again.
     fn is_wanted_soon(&self, value: NodeId, from: usize) -> bool {
-        let readers = self.facts.uses.get(&value).map_or(&[][..], Vec::as_slice);
-        let outputs = readers
+        let outputs = self.facts.uses[value]
             .iter()
             .flat_map(|&reader| made_by(self.facts.program.fusion, &self.facts.units[reader]));
         let mut gone = outputs.filter(|output| self.gone.contains(*output));

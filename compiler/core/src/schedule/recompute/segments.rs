@@ -17,19 +17,37 @@ pub struct Segments {
     workers: i64,
 }
 
-impl Segments {
-    /// The units up to `turn` in so many segments that make about as many bytes, each cut where the least passes.
-    pub fn new(facts: &Facts<'_>, turn: usize, count: usize, workers: i64) -> Segments {
-        let passing = passing(facts, turn);
-        let made: Vec<i64> = (0..turn)
-            .scan(0, |sum, unit| {
-                *sum += made_by(facts.program.fusion, &facts.units[unit])
-                    .iter()
-                    .map(|&value| facts.program.bytes(value))
-                    .sum::<i64>();
-                Some(*sum)
-            })
-            .collect();
+/// A forward pass, and where it can be cut.
+pub struct Forward {
+    turn: usize,
+    /// What later units of the pass read of the units up to each one, with its bytes.
+    passing: Vec<(i64, BTreeSet<NodeId>)>,
+    /// Bytes that the units up to each one make.
+    made: Vec<i64>,
+}
+
+impl Forward {
+    /// That of the units up to `turn`.
+    pub fn new(facts: &Facts<'_>, turn: usize) -> Forward {
+        let made = (0..turn).scan(0, |sum, unit| {
+            let values = made_by(facts.program.fusion, &facts.units[unit]).iter();
+            *sum += values.map(|&value| facts.program.bytes(value)).sum::<i64>();
+            Some(*sum)
+        });
+        Forward {
+            turn,
+            passing: passing(facts, turn),
+            made: made.collect(),
+        }
+    }
+
+    /// The pass in so many segments that make about as many bytes, each cut where the least passes.
+    pub fn cut(&self, count: usize, workers: i64) -> Segments {
+        let Forward {
+            turn,
+            passing,
+            made,
+        } = self;
         let whole = made.last().copied().unwrap_or(0);
         let share = |part: usize| whole * part as i64 / (2 * count.max(1)) as i64;
         let place = |bytes: i64| made.partition_point(|&sum| sum < bytes);
@@ -44,13 +62,15 @@ impl Segments {
             }
         }
         Segments {
-            turn,
+            turn: *turn,
             last_cut,
             kept,
             workers,
         }
     }
+}
 
+impl Segments {
     /// No limit.
     pub(super) fn limit(&self) -> Limit {
         Limit {

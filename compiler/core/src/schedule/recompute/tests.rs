@@ -64,7 +64,7 @@ fn what_is_not_kept_runs_again() {
         shown(&graph, program, &before)
     );
     let after = recompute(&facts, limit(whole.peak / 4 * 3)).expect("little work");
-    let segments = Segments::new(&facts, whole.turn, 2, 2);
+    let segments = Forward::new(&facts, whole.turn).cut(2, 2);
     let cut = recompute(&facts, Keeping::Segments(&segments)).expect("little work");
     assert!(after.cost > 0 && cut.cost > 0);
     insta::assert_snapshot!(format!(
