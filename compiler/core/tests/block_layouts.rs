@@ -110,3 +110,9 @@ fn a_divided_product_of_data_does_not_wait_for_the_copy_of_their_rows() {
         assert!(copied && divided(&plan).len() > 1, "{plan}");
     }
 }
+
+#[test]
+fn gradients_of_queries_keep_their_heads_and_features_in_order() {
+    let plan = planned(ATTENTION, &[19, 32, 32], &Target::avx2());
+    assert_eq!(decisions_with(&plan, "channels beside"), 0, "{plan}");
+}

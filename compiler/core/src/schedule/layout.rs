@@ -67,11 +67,11 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
 }
 
 /// Shapes of values of which a product of samples takes each place of the first axis after the samples by itself, as
-/// those of attention do with heads: no channels are summed over.
+/// those of attention do with heads, and of what the kernels of such products make: no channels are summed over.
 fn batched_shapes(sources: &Sources<'_>) -> BTreeSet<Vec<Dim>> {
     let graph = sources.graph;
     let mut shapes = BTreeSet::new();
-    for node in graph.nodes.values() {
+    for (id, node) in graph.nodes.iter() {
         let Op::Contract(contraction) = &node.op else {
             continue;
         };
@@ -86,10 +86,21 @@ fn batched_shapes(sources: &Sources<'_>) -> BTreeSet<Vec<Dim>> {
             let mut others = contraction.operands[1 - number].iter();
             if heads.is_some() && others.any(|axis| axis.as_variable() == heads) {
                 shapes.insert(graph.nodes[root(graph, input)].ty.shape.clone());
+                shapes.extend(made_with(sources, id));
             }
         }
     }
     shapes
+}
+
+/// Shapes of what the kernel of a product makes.
+fn made_with(sources: &Sources<'_>, product: NodeId) -> Vec<Vec<Dim>> {
+    let groups = sources.fusion.groups.iter();
+    let own = groups.filter(|group| group.anchor == Some(product));
+    let outputs = own.flat_map(|group| &group.outputs);
+    outputs
+        .map(|&output| sources.graph.nodes[output].ty.shape.clone())
+        .collect()
 }
 
 /// The axes of a sample from the outermost in memory to the innermost.
