@@ -1,6 +1,6 @@
 //! Machine code in memory.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use cranelift_jit::JITModule;
 pub use dlm_runtime::program::Entry;
@@ -23,7 +23,7 @@ pub struct Code {
     listings: Vec<Option<Listing>>,
     bytes: usize,
     /// What entries run that call the processor in software: they hold its address.
-    interpreted: Vec<Box<Interpreted>>,
+    interpreted: Vec<Arc<Interpreted>>,
 }
 
 impl Code {
@@ -43,7 +43,7 @@ impl Code {
     }
 
     /// The same, with what its entries run in software.
-    pub(crate) fn keeping(mut self, interpreted: Vec<Box<Interpreted>>) -> Code {
+    pub(crate) fn keeping(mut self, interpreted: Vec<Arc<Interpreted>>) -> Code {
         self.interpreted = interpreted;
         self
     }

@@ -37,7 +37,7 @@ struct Compiled {
     alignment: u64,
     listing: Option<Listing>,
     /// What the bytes run, where they are no code of the kernel themselves.
-    interpreted: Option<Box<Interpreted>>,
+    interpreted: Option<Arc<Interpreted>>,
 }
 
 /// Compiles `kernels`, equal ones once (names do not count), on the threads of the current rayon pool.
@@ -159,7 +159,7 @@ fn interpreted_function(
 ) -> Result<Compiled, JitError> {
     let (code, listing) = wide_code(kernel, features, options)?;
     let interpreted = Interpreted::new(&code).map_err(|error| generator(kernel, &error))?;
-    let interpreted = Box::new(interpreted);
+    let interpreted = Arc::new(interpreted);
     Ok(Compiled {
         bytes: trampoline(&interpreted),
         alignment: wide::ALIGNMENT,

@@ -5,7 +5,7 @@ use iced_x86::Mnemonic;
 use super::error::Fault;
 use super::floats::{greater, lesser, rounded, settled};
 use super::operands::Operands;
-use super::registers::{Processor, Vector};
+use super::registers::{LANES, Processor, Vector};
 use super::{Done, Execute};
 
 /// How arithmetic of that name is executed.
@@ -126,82 +126,63 @@ fn maximum_of_integers(processor: &mut Processor, operands: &Operands) -> Done {
     of_words(processor, operands, |a, b| (a as i32).max(b as i32) as u32)
 }
 
-/// Factors, an addend, and the operands in the order in which their NaNs come first.
-struct Fused {
-    factors: [Vector; 2],
-    addend: Vector,
-    order: [Vector; 3],
-}
+/// The first and the second operand are multiplied and the third added; where several are NaN, the first of them
+/// counts.
+type Fused<'a> = [&'a Vector; 3];
 
 /// Sources 2 and 3 are multiplied, the first is added.
 fn fused_into_addend(processor: &mut Processor, operands: &Operands) -> Done {
-    let first = processor.vectors[operands.vector(0)?];
     let second = processor.vector(operands, 1)?;
     let third = processor.vector(operands, 2)?;
-    let fused = Fused {
-        factors: [second, third],
-        addend: first,
-        order: [second, third, first],
-    };
-    write_fused(processor, operands, &fused)
+    let first = &processor.vectors[operands.vector(0)?];
+    let result = fused([&second, &third, first]);
+    processor.write(operands, result)
 }
 
 /// Sources 1 and 2 are multiplied, the third is added.
 fn fused_into_factor(processor: &mut Processor, operands: &Operands) -> Done {
-    let first = processor.vectors[operands.vector(0)?];
     let second = processor.vector(operands, 1)?;
     let third = processor.vector(operands, 2)?;
-    let fused = Fused {
-        factors: [second, first],
-        addend: third,
-        order: [second, first, third],
-    };
-    write_fused(processor, operands, &fused)
-}
-
-fn write_fused(processor: &mut Processor, operands: &Operands, fused: &Fused) -> Done {
-    let Fused {
-        factors: [a, b],
-        addend,
-        order,
-    } = fused;
-    let mut result = multiply_add(a, b, addend);
-    if has_nan(&result) {
-        let plain = result;
-        result = Vector::from_fn(|lane| {
-            let operands = [0, 1, 2].map(|at| float(&order[at], lane));
-            settled(float(&plain, lane), operands)
-        });
-    }
+    let first = &processor.vectors[operands.vector(0)?];
+    let result = fused([&second, first, &third]);
     processor.write(operands, result)
 }
 
+fn fused(operands: Fused<'_>) -> Vector {
+    let result = multiply_add(operands);
+    match has_nan(&result) {
+        false => result,
+        true => Vector::from_fn(|lane| {
+            let given = operands.map(|operand| float(operand, lane));
+            settled(float(&result, lane), given)
+        }),
+    }
+}
+
 /// With the instruction itself where the processor has it, as a library function takes a hundred times as long.
-fn multiply_add(a: &Vector, b: &Vector, c: &Vector) -> Vector {
+fn multiply_add(operands: Fused<'_>) -> Vector {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the processor has what the function needs.
-        return unsafe { multiply_add_by_instruction(a, b, c) };
+        return unsafe { multiply_add_by_instruction(operands) };
     }
-    plain_multiply_add(a, b, c)
+    plain_multiply_add(operands)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn multiply_add_by_instruction(a: &Vector, b: &Vector, c: &Vector) -> Vector {
-    plain_multiply_add(a, b, c)
+fn multiply_add_by_instruction(operands: Fused<'_>) -> Vector {
+    plain_multiply_add(operands)
 }
 
 #[inline(always)]
-fn plain_multiply_add(a: &Vector, b: &Vector, c: &Vector) -> Vector {
-    Vector::from_fn(
-        #[inline(always)]
-        |lane| {
-            float(a, lane)
-                .mul_add(float(b, lane), float(c, lane))
-                .to_bits()
-        },
-    )
+fn plain_multiply_add([a, b, c]: Fused<'_>) -> Vector {
+    let mut result = Vector::ZERO;
+    for lane in 0..LANES {
+        let product = float(a, lane).mul_add(float(b, lane), float(c, lane));
+        result.0[lane] = product.to_bits();
+    }
+    result
 }
 
 /// One source, float by float.

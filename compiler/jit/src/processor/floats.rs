@@ -35,8 +35,8 @@ pub(super) fn greater(a: u32, b: u32) -> u32 {
 
 /// Towards zero; the least integer where the result is none.
 pub(super) fn truncated(a: f32) -> i32 {
-    // 2^31, the least float that is too large.
-    match a >= -2_147_483_648.0 && a < 2_147_483_648.0 {
+    // 2^31 is the least float that is too large.
+    match (-2_147_483_648.0..2_147_483_648.0).contains(&a) {
         true => a as i32,
         false => NO_INTEGER,
     }

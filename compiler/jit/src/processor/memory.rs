@@ -7,9 +7,10 @@ use super::registers::{LANES, Processor, Vector};
 impl Processor {
     /// An address as a number.
     pub(super) fn place(&self, address: &Address) -> u64 {
-        let base = address.base.map_or(0, |number| self.general[number]);
+        let general = |number: u8| self.general[usize::from(number)];
+        let base = address.base.map_or(0, general);
         let index = address.index.map_or(0, |(number, scale)| {
-            self.general[number].wrapping_mul(scale)
+            general(number).wrapping_mul(u64::from(scale))
         });
         base.wrapping_add(index).wrapping_add(address.displacement)
     }

@@ -9,8 +9,8 @@ use super::registers::Condition;
 /// instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    pub(super) base: Option<usize>,
-    pub(super) index: Option<(usize, u64)>,
+    pub(super) base: Option<u8>,
+    pub(super) index: Option<(u8, u8)>,
     pub(super) displacement: u64,
 }
 
@@ -168,12 +168,12 @@ fn register(register: Register) -> Option<Operand> {
 fn address(instruction: &Instruction) -> Option<Address> {
     let general = |register: Register| match register {
         Register::None | Register::RIP => Some(None),
-        register => number_from(register, Register::RAX, 16).map(Some),
+        register => number_from(register, Register::RAX, 16).map(|number| Some(number as u8)),
     };
     let index = general(instruction.memory_index())?;
     Some(Address {
         base: general(instruction.memory_base())?,
-        index: index.map(|number| (number, u64::from(instruction.memory_index_scale()))),
+        index: index.map(|number| (number, instruction.memory_index_scale() as u8)),
         displacement: instruction.memory_displacement64(),
     })
 }
