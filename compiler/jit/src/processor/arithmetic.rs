@@ -132,57 +132,69 @@ type Fused<'a> = [&'a Vector; 3];
 
 /// Sources 2 and 3 are multiplied, the first is added.
 fn fused_into_addend(processor: &mut Processor, operands: &Operands) -> Done {
-    let second = processor.vector(operands, 1)?;
-    let third = processor.vector(operands, 2)?;
-    let first = &processor.vectors[operands.vector(0)?];
-    let result = fused([&second, &third, first]);
-    processor.write(operands, result)
+    with_instruction(
+        #[inline(always)]
+        || {
+            let second = processor.vector(operands, 1)?;
+            let third = processor.vector(operands, 2)?;
+            let first = &processor.vectors[operands.vector(0)?];
+            let result = fused([&second, &third, first]);
+            processor.write(operands, result)
+        },
+    )
 }
 
 /// Sources 1 and 2 are multiplied, the third is added.
 fn fused_into_factor(processor: &mut Processor, operands: &Operands) -> Done {
-    let second = processor.vector(operands, 1)?;
-    let third = processor.vector(operands, 2)?;
-    let first = &processor.vectors[operands.vector(0)?];
-    let result = fused([&second, first, &third]);
-    processor.write(operands, result)
+    with_instruction(
+        #[inline(always)]
+        || {
+            let second = processor.vector(operands, 1)?;
+            let third = processor.vector(operands, 2)?;
+            let first = &processor.vectors[operands.vector(0)?];
+            let result = fused([&second, first, &third]);
+            processor.write(operands, result)
+        },
+    )
 }
 
-fn fused(operands: Fused<'_>) -> Vector {
-    let result = multiply_add(operands);
-    match has_nan(&result) {
-        false => result,
-        true => Vector::from_fn(|lane| {
-            let given = operands.map(|operand| float(operand, lane));
-            settled(float(&result, lane), given)
-        }),
-    }
-}
-
-/// With the instruction itself where the processor has it, as a library function takes a hundred times as long.
-fn multiply_add(operands: Fused<'_>) -> Vector {
+/// Lets `f` fuse by the instruction itself where the processor has it, as a library function takes a hundred times as
+/// long.
+fn with_instruction<R>(f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the processor has what the function needs.
-        return unsafe { multiply_add_by_instruction(operands) };
+        return unsafe { with_features(f) };
     }
-    plain_multiply_add(operands)
+    f()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn multiply_add_by_instruction(operands: Fused<'_>) -> Vector {
-    plain_multiply_add(operands)
+fn with_features<R>(f: impl FnOnce() -> R) -> R {
+    f()
 }
 
 #[inline(always)]
-fn plain_multiply_add([a, b, c]: Fused<'_>) -> Vector {
+fn fused(operands: Fused<'_>) -> Vector {
+    let [a, b, c] = operands;
     let mut result = Vector::ZERO;
     for lane in 0..LANES {
-        let product = float(a, lane).mul_add(float(b, lane), float(c, lane));
-        result.0[lane] = product.to_bits();
+        let sum = float(a, lane).mul_add(float(b, lane), float(c, lane));
+        result.0[lane] = sum.to_bits();
     }
-    result
+    match has_nan(&result) {
+        false => result,
+        true => settled_by_lane(&result, operands),
+    }
+}
+
+#[cold]
+fn settled_by_lane(result: &Vector, operands: Fused<'_>) -> Vector {
+    Vector::from_fn(|lane| {
+        let given = operands.map(|operand| float(operand, lane));
+        settled(float(result, lane), given)
+    })
 }
 
 /// One source, float by float.

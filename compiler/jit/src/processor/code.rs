@@ -56,32 +56,31 @@ impl Interpreted {
             stack_words: 0,
         };
         let instructions = interpreted.instructions();
-        let start = interpreted.start();
+        interpreted.find_steps(&instructions)?;
+        interpreted.stack_words = instructions.iter().map(stack_bytes).sum::<usize>() / 8;
+        match interpreted.steps.last() {
+            Some(Step::Return | Step::Jump(None, _)) => Ok(interpreted),
+            _ => Err(Unknown {
+                instruction: "end of the code".into(),
+                offset: code.code_bytes,
+            }),
+        }
+    }
+
+    fn find_steps(&mut self, instructions: &[Instruction]) -> Result<(), Unknown> {
+        let start = self.start();
         let offset = |place: u64| place.wrapping_sub(start) as usize;
-        interpreted.offsets = instructions.iter().map(|i| offset(i.ip())).collect();
-        let numbers = interpreted.offsets.iter().copied();
-        let numbers: BTreeMap<usize, usize> = numbers.zip(0..).collect();
-        for instruction in &instructions {
+        self.offsets = instructions.iter().map(|i| offset(i.ip())).collect();
+        let numbers: BTreeMap<usize, usize> = self.offsets.iter().copied().zip(0..).collect();
+        for instruction in instructions {
             let target = numbers.get(&offset(instruction.near_branch_target()));
-            let step = step(instruction, target.copied());
-            let step = step.ok_or_else(|| Unknown {
+            let step = step(instruction, target.copied()).ok_or_else(|| Unknown {
                 instruction: text(instruction),
                 offset: offset(instruction.ip()),
             });
-            interpreted.steps.push(step?);
+            self.steps.push(step?);
         }
-        let ends = matches!(
-            interpreted.steps.last(),
-            Some(Step::Return | Step::Jump(None, _))
-        );
-        if !ends {
-            return Err(Unknown {
-                instruction: "end of the code".into(),
-                offset: code.code_bytes,
-            });
-        }
-        interpreted.stack_words = instructions.iter().map(stack_bytes).sum::<usize>() / 8;
-        Ok(interpreted)
+        Ok(())
     }
 
     /// Runs the code as a function of the address of its argument block.

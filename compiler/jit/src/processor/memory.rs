@@ -56,6 +56,7 @@ impl Processor {
     }
 
     /// So many bytes as the low lanes of a vector, the others 0.
+    #[inline(always)]
     pub(super) fn load_vector(&self, place: u64, bytes: usize) -> Result<Vector, Fault> {
         match bytes {
             4 => Ok(self.load_words::<1>(place)),
@@ -67,6 +68,7 @@ impl Processor {
         }
     }
 
+    #[inline(always)]
     fn load_words<const WORDS: usize>(&self, place: u64) -> Vector {
         // SAFETY: as for `load`.
         let words = unsafe { (place as *const [u32; WORDS]).read_unaligned() };
@@ -99,24 +101,30 @@ impl Processor {
         unsafe { (place as *mut [u32; WORDS]).write_unaligned(words) }
     }
 
-    /// A vector operand: a register, memory as wide as the instruction's vectors, or one element for every lane. Memory of
-    /// lanes that the instruction's mask leaves out is not read.
+    /// A vector operand: a register, memory as wide as the instruction's vectors, or one element for every lane.
+    #[inline(always)]
     pub(super) fn vector(&self, operands: &Operands, at: usize) -> Result<Vector, Fault> {
-        let address = match operands.at(at) {
-            Operand::Vector(number) => return Ok(self.vectors[number]),
-            Operand::Memory(address) => address,
-            _ => return Err(Fault::Operands),
-        };
-        let place = self.place(&address);
+        match operands.at(at) {
+            Operand::Vector(number) => Ok(self.vectors[number]),
+            Operand::Memory(address) if operands.is_plain() => {
+                self.load_vector(self.place(&address), operands.lanes * 4)
+            }
+            Operand::Memory(address) => Ok(self.chosen_vector(operands, &address)),
+            _ => Err(Fault::Operands),
+        }
+    }
+
+    /// A vector in memory by mask, whose other lanes are not read, or of one element.
+    fn chosen_vector(&self, operands: &Operands, address: &Address) -> Vector {
+        let place = self.place(address);
         let asked = self.asked(operands);
-        match (operands.broadcast, operands.mask.is_some()) {
-            (false, false) => self.load_vector(place, operands.lanes * 4),
-            (true, _) if asked == 0 => Ok(Vector::ZERO),
-            (true, _) => Ok(Vector([u32::from_le_bytes(self.load(place)); LANES])),
-            (false, true) => Ok(Vector::from_fn(|lane| match asked >> lane & 1 {
+        match operands.broadcast {
+            true if asked == 0 => Vector::ZERO,
+            true => Vector([u32::from_le_bytes(self.load(place)); LANES]),
+            false => Vector::from_fn(|lane| match asked >> lane & 1 {
                 0 => 0,
                 _ => u32::from_le_bytes(self.load(place.wrapping_add(lane as u64 * 4))),
-            })),
+            }),
         }
     }
 
@@ -131,12 +139,18 @@ impl Processor {
 
     /// Writes a result to the register of the first operand: lanes that the mask leaves out stay or become 0, and those
     /// above the instruction's vectors become 0.
+    #[inline(always)]
     pub(super) fn write(&mut self, operands: &Operands, result: Vector) -> Result<(), Fault> {
         let to = operands.vector(0)?;
         if operands.mask.is_none() && operands.lanes == LANES {
             self.vectors[to] = result;
             return Ok(());
         }
+        self.write_some(operands, to, result);
+        Ok(())
+    }
+
+    fn write_some(&mut self, operands: &Operands, to: usize, result: Vector) {
         let asked = self.asked(operands);
         let old = match operands.zeroing {
             true => Vector::ZERO,
@@ -147,6 +161,5 @@ impl Processor {
             lane if lane < operands.lanes => old.0[lane],
             _ => 0,
         });
-        Ok(())
     }
 }
