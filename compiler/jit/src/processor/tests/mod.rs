@@ -1,5 +1,7 @@
 //! Rules of the processor that code of the wide emitter, which keeps to them, does not show.
 
+mod native;
+
 use iced_x86::{Code, Encoder, Instruction, MemoryOperand, Register};
 use region::Protection;
 
