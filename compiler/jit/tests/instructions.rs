@@ -294,6 +294,40 @@ fn operands_in_memory_at_any_place() {
     }
 }
 
+/// An element of two bytes in every lane, shifted: what is shifted, how often and how far decides how it is loaded.
+#[test]
+fn elements_of_two_bytes_in_every_lane() {
+    for lanes in LANES {
+        for (shift, other) in [
+            (16, None),
+            (13, None),
+            (0, None),
+            (16, Some(16)),
+            (16, Some(3)),
+        ] {
+            let mut b = KernelBuilder::new("halves");
+            let x = b.buffer("x", Element::Bf16, Access::Read);
+            let [y, z] = ["y", "z"].map(|name| b.buffer(name, Element::I32, Access::Write));
+            let (zero, n) = (b.index(0), b.scalar("n"));
+            b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+                let half = b.load_as(x, i, LoadKind::Splat, lanes);
+                let at = dlm_core::loops::Affine::term(i, i64::from(lanes));
+                let word = b.define(Instruction::ShiftLeft(half, shift), lanes);
+                b.store_at(y, at.clone(), word);
+                if let Some(other) = other {
+                    let word = b.define(Instruction::ShiftLeft(half, other), lanes);
+                    b.store_at(z, at, word);
+                }
+                vec![]
+            });
+            let kernel = b.finish().expect("well built");
+            let left = vec![0; 7 * 4 * usize::from(lanes)];
+            let given = Words(3).bytes(Element::Bf16, 7);
+            check(&kernel, &[given, left.clone(), left], &[7]);
+        }
+    }
+}
+
 #[test]
 fn index_arithmetic() {
     let mut b = KernelBuilder::new("index");

@@ -21,6 +21,7 @@ pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
         Mnemonic::Vpshufd => shuffle_words,
         Mnemonic::Vpshufb => shuffle_bytes,
         Mnemonic::Vbroadcastss => broadcast,
+        Mnemonic::Vpbroadcastw => broadcast_half,
         Mnemonic::Vextractf128 | Mnemonic::Vextractf32x4 => extract_quarter,
         Mnemonic::Vextractf64x4 => extract_half,
         Mnemonic::Vinsertf128 | Mnemonic::Vinsertf32x4 => insert_quarter,
@@ -82,6 +83,17 @@ fn broadcast(processor: &mut Processor, operands: &Operands) -> Done {
         _ => return Err(Fault::Operands),
     };
     processor.write(operands, Vector([word; LANES]))
+}
+
+fn broadcast_half(processor: &mut Processor, operands: &Operands) -> Done {
+    let half = match operands.at(1) {
+        Operand::Vector(number) => processor.vectors[number].0[0] & 0xffff,
+        Operand::Memory(address) => u32::from(u16::from_le_bytes(
+            processor.load(processor.place(&address)),
+        )),
+        _ => return Err(Fault::Operands),
+    };
+    processor.write(operands, Vector([half << 16 | half; LANES]))
 }
 
 /// Which part of `count` lanes the immediate names: so many bits of it count as there are parts.

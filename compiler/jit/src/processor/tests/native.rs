@@ -152,6 +152,7 @@ fn instructions_of_two_vectors() {
         Code::VEX_Vpmovzxbd_ymm_xmmm64,
         Code::VEX_Vpmovzxwd_ymm_xmmm128,
         Code::VEX_Vbroadcastss_ymm_xmm,
+        Code::VEX_Vpbroadcastw_ymm_xmmm16,
     ] {
         check(Instruction::with2(code, FIRST, Register::XMM2));
     }
