@@ -84,8 +84,8 @@ fn lenet() -> Executable {
     let graph = run_passes(&program.step, PASSES, |_, _| {}).expect("passes");
     let target = match Backend::host() {
         Backend::Cranelift => Target::vector128(),
-        Backend::Avx2 => Target::avx2(),
-        Backend::Avx512 => Target::avx512(),
+        Backend::Avx2 | Backend::Avx2Interpreted => Target::avx2(),
+        Backend::Avx512 | Backend::Avx512Interpreted => Target::avx512(),
     };
     let plan = schedule(&graph, &target, 32, &PersistentLayout::of(&graph)).expect("a plan");
     link(&[&plan], &Options::default())

@@ -22,13 +22,24 @@ enum Verdict {
 
 #[test]
 fn cases_agree_with_the_reference() {
+    check_cases(&[]);
+}
+
+/// The code for AVX-512 by a processor in software, so that it is held to the reference on every machine.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn cases_agree_with_avx512_in_software() {
+    check_cases(&["--target-features", "avx512-interpreted"]);
+}
+
+fn check_cases(options: &[&str]) {
     let Some(folder) = shared("reference/cases") else {
         return;
     };
     let mut passed = Vec::new();
     let (mut unsupported, mut wrong) = (Vec::new(), Vec::new());
     for name in case_names(&folder) {
-        match check_case(&folder, &name) {
+        match check_case(&folder, &name, options) {
             Verdict::Pass => passed.push(name),
             Verdict::Unsupported(reason) => unsupported.push(format!("{name}: {reason}")),
             Verdict::Wrong(reason) => wrong.push(format!("{name}: {reason}")),
@@ -65,7 +76,7 @@ fn case_names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn check_case(folder: &Path, name: &str) -> Verdict {
+fn check_case(folder: &Path, name: &str, options: &[&str]) -> Verdict {
     let program = folder.join(format!("{name}.dlm"));
     let given = folder.join(format!("{name}.safetensors"));
     let text = std::fs::read_to_string(&program).expect("the case can be read");
@@ -88,6 +99,7 @@ fn check_case(folder: &Path, name: &str) -> Verdict {
         "r.safetensors",
     ];
     arguments.push("--grad");
+    arguments.extend(options);
     if metadata.get("mode").map(String::as_str) == Some("eval") {
         arguments.push("--eval");
     }

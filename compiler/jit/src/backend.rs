@@ -11,6 +11,10 @@ pub enum Backend {
     Avx2,
     /// The wide emitter with AVX-512.
     Avx512,
+    /// The code of [`Backend::Avx2`], run by a [processor](crate::processor) in software.
+    Avx2Interpreted,
+    /// The code of [`Backend::Avx512`], run by a [processor](crate::processor) in software.
+    Avx512Interpreted,
 }
 
 impl Backend {
@@ -25,18 +29,28 @@ impl Backend {
 
     /// What this machine can run, the best last.
     pub fn available() -> Vec<Backend> {
-        match Backend::host() {
-            Backend::Cranelift => vec![Backend::Cranelift],
-            Backend::Avx2 => vec![Backend::Cranelift, Backend::Avx2],
-            Backend::Avx512 => vec![Backend::Cranelift, Backend::Avx2, Backend::Avx512],
+        let Some(features) = Features::detect() else {
+            return vec![Backend::Cranelift];
+        };
+        let mut available = vec![
+            Backend::Avx512Interpreted,
+            Backend::Avx2Interpreted,
+            Backend::Cranelift,
+            Backend::Avx2,
+        ];
+        if features.avx512 {
+            available.push(Backend::Avx512);
         }
+        available
     }
 
     /// Every one, with its name on the command line.
-    pub const NAMED: [(&'static str, Backend); 3] = [
+    pub const NAMED: [(&'static str, Backend); 5] = [
         ("vector128", Backend::Cranelift),
         ("avx2", Backend::Avx2),
         ("avx512", Backend::Avx512),
+        ("avx2-interpreted", Backend::Avx2Interpreted),
+        ("avx512-interpreted", Backend::Avx512Interpreted),
     ];
 
     /// Whether this machine can run its code.
@@ -48,8 +62,13 @@ impl Backend {
     pub(crate) fn features(self) -> Option<Features> {
         match self {
             Backend::Cranelift => None,
-            Backend::Avx2 => Some(Features::AVX2),
-            Backend::Avx512 => Some(Features::AVX512),
+            Backend::Avx2 | Backend::Avx2Interpreted => Some(Features::AVX2),
+            Backend::Avx512 | Backend::Avx512Interpreted => Some(Features::AVX512),
         }
+    }
+
+    /// Whether a processor in software runs its code.
+    pub fn is_interpreted(self) -> bool {
+        matches!(self, Backend::Avx2Interpreted | Backend::Avx512Interpreted)
     }
 }

@@ -1,9 +1,11 @@
 //! Machine code in memory.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use cranelift_jit::JITModule;
 pub use dlm_runtime::program::Entry;
+
+use crate::processor::Interpreted;
 
 /// What a kernel came to, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Code {
     entries: Vec<Entry>,
     listings: Vec<Option<Listing>>,
     bytes: usize,
+    /// What entries run that call the processor in software: they hold its address.
+    interpreted: Vec<Arc<Interpreted>>,
 }
 
 impl Code {
@@ -34,7 +38,14 @@ impl Code {
             entries,
             listings,
             bytes,
+            interpreted: Vec::new(),
         }
+    }
+
+    /// The same, with what its entries run in software.
+    pub(crate) fn keeping(mut self, interpreted: Vec<Arc<Interpreted>>) -> Code {
+        self.interpreted = interpreted;
+        self
     }
 
     /// The entry of the kernel of that number. Valid while this `Code` lives.

@@ -15,8 +15,9 @@ use crate::code::{Code, Entry, Listing};
 use crate::distinct::distinct;
 use crate::emit::emit;
 use crate::error::JitError;
+use crate::processor::{Interpreted, trampoline};
 use crate::target::{Effort, Target};
-use crate::wide;
+use crate::wide::{self, MachineCode};
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,8 @@ struct Compiled {
     bytes: Vec<u8>,
     alignment: u64,
     listing: Option<Listing>,
+    /// What the bytes run, where they are no code of the kernel themselves.
+    interpreted: Option<Arc<Interpreted>>,
 }
 
 /// Compiles `kernels`, equal ones once (names do not count), on the threads of the current rayon pool.
@@ -68,7 +71,9 @@ pub fn compile(kernels: &[Kernel], options: &Options) -> Result<Arc<Code>, JitEr
         .iter()
         .map(|&place| compiled[place].listing.clone())
         .collect();
-    Ok(Arc::new(Code::new(module, entry_of, listing_of, bytes)))
+    let interpreted = compiled.into_iter().filter_map(|one| one.interpreted);
+    let code = Code::new(module, entry_of, listing_of, bytes);
+    Ok(Arc::new(code.keeping(interpreted.collect())))
 }
 
 #[allow(
@@ -120,6 +125,9 @@ fn chosen(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compile
             });
         }
         return match backend.features() {
+            Some(features) if backend.is_interpreted() => {
+                interpreted_function(kernel, features, options)
+            }
             Some(features) => wide_function(kernel, features, options),
             None => function(kernel, target, options),
         };
@@ -134,20 +142,51 @@ fn wide_function(
     features: wide::Features,
     options: &Options,
 ) -> Result<Compiled, JitError> {
-    let code = wide::assemble(&expand_math(kernel), features);
-    let code = code.map_err(|error| JitError::Generator {
-        kernel: kernel.name.clone(),
-        message: error.to_string(),
-    })?;
-    let listing = options.listings.then(|| Listing {
-        clif: String::new(),
-        assembly: wide::disassemble(&code),
-    });
+    let (code, listing) = wide_code(kernel, features, options)?;
     Ok(Compiled {
         bytes: code.bytes,
         alignment: wide::ALIGNMENT,
         listing,
+        interpreted: None,
     })
+}
+
+/// A call of the processor in software, which runs the code of the wide emitter.
+fn interpreted_function(
+    kernel: &Kernel,
+    features: wide::Features,
+    options: &Options,
+) -> Result<Compiled, JitError> {
+    let (code, listing) = wide_code(kernel, features, options)?;
+    let interpreted = Interpreted::new(&code).map_err(|error| generator(kernel, &error))?;
+    let interpreted = Arc::new(interpreted);
+    Ok(Compiled {
+        bytes: trampoline(&interpreted),
+        alignment: wide::ALIGNMENT,
+        listing,
+        interpreted: Some(interpreted),
+    })
+}
+
+fn wide_code(
+    kernel: &Kernel,
+    features: wide::Features,
+    options: &Options,
+) -> Result<(MachineCode, Option<Listing>), JitError> {
+    let code = wide::assemble(&expand_math(kernel), features);
+    let code = code.map_err(|error| generator(kernel, &error))?;
+    let listing = options.listings.then(|| Listing {
+        clif: String::new(),
+        assembly: wide::disassemble(&code),
+    });
+    Ok((code, listing))
+}
+
+fn generator(kernel: &Kernel, error: &dyn std::error::Error) -> JitError {
+    JitError::Generator {
+        kernel: kernel.name.clone(),
+        message: error.to_string(),
+    }
 }
 
 fn function(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compiled, JitError> {
@@ -177,5 +216,6 @@ fn function(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compi
             clif,
             assembly: code.vcode.clone().unwrap_or_default(),
         }),
+        interpreted: None,
     })
 }

@@ -13,6 +13,7 @@ mod distinct;
 mod emit;
 mod error;
 mod link;
+pub mod processor;
 mod target;
 pub mod wide;
 

@@ -232,6 +232,102 @@ fn loads_and_stores() {
     }
 }
 
+/// A kernel whose only use of a load, which may become the memory operand of an instruction, is at a place that is
+/// aligned to nothing but its element.
+fn unaligned(
+    lanes: u8,
+    body: impl FnOnce(&mut KernelBuilder, Value, Value) -> Value,
+) -> (Kernel, usize) {
+    let mut b = KernelBuilder::new("unaligned");
+    let [x, y] = ["x", "y"].map(|name| b.buffer(name, Element::F32, Access::Read));
+    let out = b.buffer("out", Element::F32, Access::Write);
+    let (zero, n) = (b.index(0), b.scalar("n"));
+    b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+        let at = dlm_core::loops::Affine::term(i, i64::from(lanes));
+        let kept = b.load(y, at.clone(), lanes);
+        let load = b.load(x, at.clone().add_constant(1), lanes);
+        let result = body(b, kept, load);
+        b.store_at(out, at, result);
+        vec![]
+    });
+    (b.finish().expect("well built"), usize::from(lanes) * 5 + 1)
+}
+
+fn check_unaligned(lanes: u8, body: impl FnOnce(&mut KernelBuilder, Value, Value) -> Value) {
+    let (kernel, count) = unaligned(lanes, body);
+    let mut words = Words(u64::from(lanes));
+    let data = [0; 3].map(|_| words.bytes(Element::F32, count));
+    check(&kernel, &data, &[5]);
+}
+
+#[test]
+fn operands_in_memory_at_any_place() {
+    for lanes in LANES {
+        for &op in VectorBinary::ALL {
+            if op.name().starts_with("int") || op.name().starts_with("mask") {
+                continue;
+            }
+            check_unaligned(lanes, |b, kept, load| b.binary(op, kept, load));
+            check_unaligned(lanes, |b, kept, load| b.binary(op, load, kept));
+        }
+        for op in [VectorUnary::Neg, VectorUnary::Sqrt, VectorUnary::Floor] {
+            check_unaligned(lanes, |b, _, load| b.unary(op, load));
+        }
+        check_unaligned(lanes, |b, kept, load| b.fma(kept, load, kept));
+        check_unaligned(lanes, |b, kept, load| b.fma(kept, kept, load));
+        for &comparison in Comparison::ALL {
+            check_unaligned(lanes, |b, kept, load| {
+                let mask = b.compare(comparison, kept, load);
+                let one = b.float(1.0, lanes);
+                b.select(mask, one, kept)
+            });
+        }
+        for bound in [0.0, f32::INFINITY] {
+            for other in [0.0, 2.0] {
+                check_unaligned(lanes, |b, kept, load| {
+                    let [bound, other] = [bound, other].map(|value| b.float(value, lanes));
+                    let mask = b.compare(Comparison::Lt, kept, bound);
+                    b.select(mask, load, other)
+                });
+            }
+        }
+    }
+}
+
+/// An element of two bytes in every lane, shifted: what is shifted, how often and how far decides how it is loaded.
+#[test]
+fn elements_of_two_bytes_in_every_lane() {
+    for lanes in LANES {
+        for (shift, other) in [
+            (16, None),
+            (13, None),
+            (0, None),
+            (16, Some(16)),
+            (16, Some(3)),
+        ] {
+            let mut b = KernelBuilder::new("halves");
+            let x = b.buffer("x", Element::Bf16, Access::Read);
+            let [y, z] = ["y", "z"].map(|name| b.buffer(name, Element::I32, Access::Write));
+            let (zero, n) = (b.index(0), b.scalar("n"));
+            b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+                let half = b.load_as(x, i, LoadKind::Splat, lanes);
+                let at = dlm_core::loops::Affine::term(i, i64::from(lanes));
+                let word = b.define(Instruction::ShiftLeft(half, shift), lanes);
+                b.store_at(y, at.clone(), word);
+                if let Some(other) = other {
+                    let word = b.define(Instruction::ShiftLeft(half, other), lanes);
+                    b.store_at(z, at, word);
+                }
+                vec![]
+            });
+            let kernel = b.finish().expect("well built");
+            let left = vec![0; 7 * 4 * usize::from(lanes)];
+            let given = Words(3).bytes(Element::Bf16, 7);
+            check(&kernel, &[given, left.clone(), left], &[7]);
+        }
+    }
+}
+
 #[test]
 fn index_arithmetic() {
     let mut b = KernelBuilder::new("index");

@@ -7,6 +7,7 @@ use dlm_core::loops::{
     Access, Affine, Buffer, Comparison, Element, Instruction, IntOp, Kernel, KernelBuilder,
     LoadKind, LoopKind, Type, Value, VectorBinary, VectorUnary,
 };
+use dlm_jit::wide::{Features, assemble, disassemble};
 use proptest::prelude::*;
 use support::{Words, check_wide};
 
@@ -238,7 +239,7 @@ fn finite(bits: u32) -> f32 {
     }
 }
 
-fn generate(seed: u64, lanes: u8) -> (Kernel, Vec<Vec<u8>>, Vec<i64>) {
+fn generate(seed: u64, lanes: u8, statements: usize) -> (Kernel, Vec<Vec<u8>>, Vec<i64>) {
     let mut builder = KernelBuilder::new("random");
     let elements = [
         Element::F32,
@@ -263,7 +264,7 @@ fn generate(seed: u64, lanes: u8) -> (Kernel, Vec<Vec<u8>>, Vec<i64>) {
         scalars,
         depth: 0,
     };
-    for _ in 0..12 {
+    for _ in 0..statements {
         generator.statement();
     }
     for (buffer, element) in outputs {
@@ -292,7 +293,42 @@ proptest! {
 
     #[test]
     fn agree_with_the_interpreter(seed in any::<u64>(), lanes in prop::sample::select(vec![1_u8, 2, 4, 8, 16])) {
-        let (kernel, buffers, scalars) = generate(seed, lanes);
+        let (kernel, buffers, scalars) = generate(seed, lanes, 12);
         check_wide(&kernel, &buffers, &scalars);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// So many values that vectors, masks and indices are spilled.
+    #[test]
+    fn large_ones_agree_too(seed in any::<u64>(), lanes in prop::sample::select(vec![4_u8, 8, 16])) {
+        let (kernel, buffers, scalars) = generate(seed, lanes, 150);
+        check_wide(&kernel, &buffers, &scalars);
+    }
+}
+
+/// The large ones prove what they are for: each kind of register is stored in the frame and read again.
+#[test]
+fn large_ones_spill_every_kind_of_register() {
+    let code = (0..20).map(|seed| {
+        let kernel = dlm_core::loops::expand_math(&generate(seed, 16, 150).0);
+        let code = assemble(&kernel, Features::AVX512).expect("has code");
+        disassemble(&code)
+    });
+    let text: String = code.collect();
+    for spill in ["kmovw [rsp", "vmovups [rsp", "mov [rsp"] {
+        assert!(text.contains(spill), "no {spill}");
+    }
+    // The end of each function takes its caller's stack pointer from the frame.
+    let reads = text
+        .lines()
+        .filter(|line| line.contains(",[rsp") && !line.contains("rsp,["));
+    let names: Vec<&str> = reads
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    for name in ["kmovw", "vmovups", "mov"] {
+        assert!(names.contains(&name), "no {name}: {names:?}");
     }
 }

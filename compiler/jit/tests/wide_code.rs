@@ -4,7 +4,10 @@
 
 mod support;
 
-use dlm_core::loops::{Access, Affine, Element, Kernel, KernelBuilder, LoopKind, MathOp, Value};
+use dlm_core::loops::{
+    Access, Affine, Element, Instruction, Kernel, KernelBuilder, LoopKind, MathOp, Value,
+    VectorUnary,
+};
 use dlm_jit::wide::{Features, Unsupported, WideError, assemble, disassemble};
 use dlm_jit::{Backend, Options, compile};
 use support::parse;
@@ -37,9 +40,14 @@ const DENSE: &str = r#"kernel "dense" {
 
 /// A tile of `rows` x `vectors` accumulators of a dense layer.
 fn tile(rows: i64, vectors: i64, lanes: u8) -> Kernel {
+    tile_of(Element::F32, rows, vectors, lanes)
+}
+
+/// The same with weights of that type.
+fn tile_of(element: Element, rows: i64, vectors: i64, lanes: u8) -> Kernel {
     let samples = vectors * i64::from(lanes);
     let mut b = KernelBuilder::new("tile");
-    let w = b.buffer("w", Element::F32, Access::Read);
+    let w = b.buffer("w", element, Access::Read);
     let x = b.buffer("x", Element::F32, Access::Read);
     let y = b.buffer("y", Element::F32, Access::Write);
     let (zero, inputs) = (b.index(0), b.index(64));
@@ -51,7 +59,11 @@ fn tile(rows: i64, vectors: i64, lanes: u8) -> Kernel {
         let mut sums = sums.to_vec();
         for (number, sum) in sums.iter_mut().enumerate() {
             let row = number as i64 / vectors;
-            let weight = b.load_splat(w, Affine::term(i, 1).add_constant(row * 64), lanes);
+            let mut weight = b.load_splat(w, Affine::term(i, 1).add_constant(row * 64), lanes);
+            if element == Element::Bf16 {
+                let word = b.define(Instruction::ShiftLeft(weight, 16), lanes);
+                weight = b.unary(VectorUnary::BitsToFloat, word);
+            }
             *sum = b.fma(weight, data[number % vectors as usize], *sum);
         }
         sums
@@ -115,6 +127,21 @@ fn a_splat_is_loaded_once_for_both_halves_of_its_lanes() {
     let body = loop_body(&text);
     let loads = body.lines().filter(|line| line.contains("vbroadcastss"));
     assert_eq!(loads.count(), 6, "{text}");
+}
+
+#[test]
+fn an_element_of_two_bytes_is_widened_once_for_all_lanes() {
+    for (features, sums) in [(Features::AVX2, 2), (Features::AVX512, 1)] {
+        let kernel = tile_of(Element::Bf16, 6, 1, 16);
+        let code = assemble(&kernel, features).expect("has code");
+        let text = disassemble(&code);
+        let body = loop_body(&text);
+        let count = |name: &str| body.lines().filter(|line| line.contains(name)).count();
+        let counts = ["vpbroadcastw", "vpslld", "vfmadd231ps"].map(count);
+        assert_eq!(counts, [6, 6, 6 * sums], "{text}");
+        let moves = body.lines().filter(|line| is_register_move(line)).count();
+        assert_eq!((moves, count("movzx")), (0, 0), "{text}");
+    }
 }
 
 /// From the target of the last backward jump to the jump.

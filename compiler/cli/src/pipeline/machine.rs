@@ -18,6 +18,10 @@ pub enum TargetFeatures {
     Avx2,
     /// 512-bit vectors: x86-64 with AVX-512 F, VL, DQ and BW
     Avx512,
+    /// The code of `avx2`, run by a processor in software: slow, to test the compiler
+    Avx2Interpreted,
+    /// The code of `avx512`, run by a processor in software: slow, to test the compiler; needs AVX2
+    Avx512Interpreted,
 }
 
 /// What code is made for.
@@ -41,6 +45,8 @@ impl Machine {
             Some(TargetFeatures::Vector128) => Backend::Cranelift,
             Some(TargetFeatures::Avx2) => Backend::Avx2,
             Some(TargetFeatures::Avx512) => Backend::Avx512,
+            Some(TargetFeatures::Avx2Interpreted) => Backend::Avx2Interpreted,
+            Some(TargetFeatures::Avx512Interpreted) => Backend::Avx512Interpreted,
         };
         if backend.is_available() {
             return Ok(Machine {
@@ -50,11 +56,13 @@ impl Machine {
                 budget: None,
             });
         }
-        let available: Vec<&str> = Backend::available().into_iter().map(name).collect();
+        let available = Backend::available().into_iter();
+        let own = available.filter(|backend| !backend.is_interpreted());
+        let own: Vec<&str> = own.map(name).collect();
         Err(Failure::command_line(format!(
             "this processor lacks {}; it has {}",
             name(backend),
-            available.join(", ")
+            own.join(", ")
         )))
     }
 
@@ -62,8 +70,8 @@ impl Machine {
     pub fn target(&self) -> Target {
         let target = match self.backend {
             Backend::Cranelift => Target::vector128(),
-            Backend::Avx2 => Target::avx2(),
-            Backend::Avx512 => Target::avx512(),
+            Backend::Avx2 | Backend::Avx2Interpreted => Target::avx2(),
+            Backend::Avx512 | Backend::Avx512Interpreted => Target::avx512(),
         };
         Target {
             choices: self.choices.clone(),
@@ -151,6 +159,8 @@ mod tests {
             (TargetFeatures::Vector128, "vector128"),
             (TargetFeatures::Avx2, "avx2"),
             (TargetFeatures::Avx512, "avx512"),
+            (TargetFeatures::Avx2Interpreted, "avx2"),
+            (TargetFeatures::Avx512Interpreted, "avx512"),
         ] {
             if let Ok(machine) = Machine::new(Some(asked)) {
                 assert_eq!(machine.target().name, name);

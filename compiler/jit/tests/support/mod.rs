@@ -85,11 +85,15 @@ const CRANELIFT: [Way; 3] = [
     (Backend::Cranelift, Effort::Keep, false),
     (Backend::Cranelift, Effort::Rewrite, true),
 ];
-const WIDE: [Way; 4] = [
+const WIDE: [Way; 8] = [
     (Backend::Avx2, Effort::Keep, true),
     (Backend::Avx2, Effort::Keep, false),
     (Backend::Avx512, Effort::Keep, true),
     (Backend::Avx512, Effort::Keep, false),
+    (Backend::Avx2Interpreted, Effort::Keep, true),
+    (Backend::Avx2Interpreted, Effort::Keep, false),
+    (Backend::Avx512Interpreted, Effort::Keep, true),
+    (Backend::Avx512Interpreted, Effort::Keep, false),
 ];
 
 /// Compares the machine code of all emitters with the interpreter; NaNs are equal to one another.
@@ -108,6 +112,7 @@ fn check_ways(ways: &[Way], kernel: &Kernel, buffers: &[Vec<u8>], scalars: &[i64
     let mut expected = buffers.to_vec();
     interpret(kernel, &mut expected, scalars).unwrap_or_else(|e| panic!("{e}\n{kernel}"));
     let available = Backend::available();
+    let mut left: Vec<(Backend, Vec<Vec<u8>>)> = Vec::new();
     for &(backend, effort, at_end) in ways {
         if !available.contains(&backend) {
             println!("skipped: this machine cannot run {backend:?}");
@@ -123,6 +128,40 @@ fn check_ways(ways: &[Way], kernel: &Kernel, buffers: &[Vec<u8>], scalars: &[i64
                     &expected[at..(at + 4).min(found.len())],
                 );
             }
+        }
+        left.push((backend, found));
+    }
+    for (interpreted, native) in INTERPRETED {
+        check_bits(&left, interpreted, native, kernel);
+    }
+}
+
+/// The same code run in software and by the processor.
+const INTERPRETED: [(Backend, Backend); 2] = [
+    (Backend::Avx2Interpreted, Backend::Avx2),
+    (Backend::Avx512Interpreted, Backend::Avx512),
+];
+
+/// All bits are those of the processor, of NaNs too, where it has run the code.
+fn check_bits(
+    left: &[(Backend, Vec<Vec<u8>>)],
+    interpreted: Backend,
+    native: Backend,
+    kernel: &Kernel,
+) {
+    let by = |wanted: Backend| left.iter().filter(move |(backend, _)| *backend == wanted);
+    for ((_, software), (_, processor)) in by(interpreted).zip(by(native)) {
+        for ((decl, software), processor) in kernel.buffers.values().zip(software).zip(processor) {
+            let at = software.iter().zip(processor).position(|(a, b)| a != b);
+            let Some(at) = at.map(|at| at / 4 * 4) else {
+                continue;
+            };
+            panic!(
+                "{interpreted:?}: `{}` differs from {native:?} at byte {at}: {:?} is not {:?}\n{kernel}",
+                decl.name,
+                &software[at..(at + 4).min(software.len())],
+                &processor[at..(at + 4).min(processor.len())],
+            );
         }
     }
 }

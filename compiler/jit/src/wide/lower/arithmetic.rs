@@ -5,7 +5,7 @@ use dlm_core::loops::{Value, VectorBinary as B, VectorUnary as U};
 use super::super::machine::{First, Operand, Reg, Width};
 use super::super::ops::VectorOp;
 use super::operands::vector;
-use super::{Lower, Place};
+use super::{Lower, Parts, Place};
 
 /// Not to raise exceptions, towards nearest even.
 const NEAREST: i64 = 8;
@@ -58,13 +58,36 @@ impl Lower<'_> {
     /// `op` on one source, for each part.
     pub(super) fn one_source(&mut self, op: VectorOp, value: Value, a: Value, more: &[Operand]) {
         let width = self.width(value);
-        for part in 0..self.part_count(value) {
+        for part in 0..self.distinct_parts(value, a) {
             let source = self.last_source(op, a, part);
-            let to = vector(self.target(value)[part], width);
+            let to = vector(self.target_like(value, a)[part], width);
             let mut sources = vec![source];
             sources.extend_from_slice(more);
             self.vector(op, width, to, &sources);
         }
+    }
+
+    /// How many parts of `value` are to be computed from those of `a`: one where all lanes are equal.
+    fn distinct_parts(&self, value: Value, a: Value) -> usize {
+        match self.is_one_register(a) && !self.storage.is_shared(value) {
+            true => 1,
+            false => self.part_count(value),
+        }
+    }
+
+    /// The registers to write `value` to, one for all parts where `a` has one.
+    fn target_like(&mut self, value: Value, a: Value) -> Parts {
+        match self.is_one_register(a) {
+            true => self.splat_target(value),
+            false => self.target(value),
+        }
+    }
+
+    /// Whether a value of more than one part is one register for all.
+    fn is_one_register(&self, value: Value) -> bool {
+        let parts = &self.registers[self.storage.leader(value)];
+        let placed = matches!(self.places[value], Place::Registers);
+        placed && parts.len() > 1 && parts.iter().all(|part| *part == parts[0])
     }
 
     /// `op` on two sources, for each part.
@@ -94,14 +117,20 @@ impl Lower<'_> {
     }
 
     pub(super) fn shift(&mut self, op: VectorOp, value: Value, a: Value, by: u8) {
+        if let Place::Pending(pending) = &self.places[a]
+            && pending.half
+        {
+            let memory = pending.memory;
+            return self.widen_half(value, memory);
+        }
         self.one_source(op, value, a, &[Operand::Immediate(i64::from(by))]);
     }
 
     /// Another type's name for the same register content.
     fn same_bits(&mut self, value: Value, a: Value) {
-        for part in 0..self.part_count(value) {
+        for part in 0..self.distinct_parts(value, a) {
             let source = self.last_source(VectorOp::Move, a, part);
-            let to = self.target(value)[part];
+            let to = self.target_like(value, a)[part];
             self.copy(to, source);
         }
     }

@@ -7,8 +7,11 @@ use super::super::machine::{Base, First, Inst, Memory, Op, Operand, Width};
 use super::super::ops::VectorOp;
 use super::Lower;
 use super::load::Pending;
-use super::operands::word;
+use super::operands::{vector, word};
 use super::reduce::narrowed;
+
+/// Bits of an element; a float's upper half is the same number in bf16.
+pub(super) const HALF: u8 = 16;
 
 /// `vpshufb`: the low half of each of four words, then zeros.
 const LOW_HALVES: [u8; 16] = [
@@ -42,6 +45,16 @@ impl Lower<'_> {
                 }
             };
             self.copy(to, whole);
+        }
+    }
+
+    /// One element of two bytes as a float's bits in every lane: in both halves of each, of which the shift leaves one.
+    pub(super) fn widen_half(&mut self, value: Value, memory: Memory) {
+        let width = self.width(value);
+        let both = self.fresh_with(VectorOp::BroadcastHalf, width, &[Operand::Memory(memory)]);
+        for to in self.splat_target(value) {
+            let by = Operand::Immediate(i64::from(HALF));
+            self.vector(VectorOp::ShiftLeft, width, vector(to, width), &[both, by]);
         }
     }
 

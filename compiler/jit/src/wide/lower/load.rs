@@ -1,10 +1,11 @@
 //! Loads.
 
-use dlm_core::loops::{Address, Element, LoadKind, Statement, Value};
+use dlm_core::loops::{Address, Element, Instruction, LoadKind, Statement, Value};
 use iced_x86::Code;
 
 use super::super::machine::{First, Inst, Memory, Op, Operand, Width};
 use super::super::ops::VectorOp;
+use super::half::HALF;
 use super::operands::{general, vector, word};
 use super::{Lower, Lowered, Place};
 
@@ -18,12 +19,17 @@ const UPPER_PAIR: i64 = 0b_00_00_11_10;
 pub(super) struct Pending {
     pub(super) memory: Memory,
     pub(super) splat: bool,
+    /// Whether the element has two bytes, which the user shifts to the upper half of each lane.
+    pub(super) half: bool,
 }
 
 impl Pending {
     /// One part as a memory operand, where the instruction can take it.
     pub(super) fn operand(&self, part: usize, width: Width, broadcasts: bool) -> Option<Memory> {
         let mut memory = self.memory;
+        if self.half {
+            return None;
+        }
         if self.splat {
             memory.broadcast = true;
             return broadcasts.then_some(memory);
@@ -57,12 +63,18 @@ impl Lower<'_> {
             _ => {
                 let splat = kind == LoadKind::Splat || lanes == 1;
                 let memory = self.memory(address, size * i64::from(lanes))?;
-                let pending = Pending { memory, splat };
+                let half = element == Element::Bf16 && splat && lanes > 1;
+                let pending = Pending {
+                    memory,
+                    splat,
+                    half: half && self.is_only_widened(value, address, rest),
+                };
                 match words {
                     true if self.may_wait(value, address, splat, rest) => {
                         self.places[value] = Place::Pending(pending);
                     }
                     true => self.load_words(value, &pending),
+                    false if pending.half => self.places[value] = Place::Pending(pending),
                     false if element == Element::Bf16 => self.load_halves(value, &pending),
                     false => self.load_bytes(value, element, &pending),
                 }
@@ -71,16 +83,32 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// Whether the load can become the operand of its only user, in this block, with no store to its buffer between
-    /// and its indices unchanged.
+    /// Whether the load can become the operand of its only user.
     fn may_wait(&self, value: Value, address: &Address, splat: bool, rest: &[Statement]) -> bool {
         let fits = match splat {
             true => self.features.avx512,
             false => self.lanes(value) >= 4,
         };
+        fits && self.only_user(value, address, rest).is_some()
+    }
+
+    /// Whether all that is done with an element of two bytes is to widen it to a float.
+    fn is_only_widened(&self, value: Value, address: &Address, rest: &[Statement]) -> bool {
+        let user = self.only_user(value, address, rest);
+        matches!(user, Some(Instruction::ShiftLeft(_, HALF)))
+    }
+
+    /// The only user of a load, if it is in this block, with no store to the load's buffer between and its indices
+    /// unchanged.
+    fn only_user<'r>(
+        &self,
+        value: Value,
+        address: &Address,
+        rest: &'r [Statement],
+    ) -> Option<&'r Instruction> {
         let lasting = address.terms.iter().all(|t| !self.storage.is_shared(t.0));
-        if !fits || !lasting || self.storage.uses(value) != 1 {
-            return false;
+        if !lasting || self.storage.uses(value) != 1 {
+            return None;
         }
         for statement in rest.iter().take(PATIENCE) {
             match statement {
@@ -88,20 +116,23 @@ impl Lower<'_> {
                     let mut found = false;
                     instruction.for_each_operand(|operand| found |= operand == value);
                     if found {
-                        return true;
+                        return Some(instruction);
                     }
                 }
                 Statement::Store { address: to, .. } if to.buffer != address.buffer => {}
-                _ => return false,
+                _ => return None,
             }
         }
-        false
+        None
     }
 
     /// Does a load that waited.
     pub(super) fn load_now(&mut self, value: Value) {
         if let Place::Pending(pending) = self.places[value].clone() {
-            self.load_words(value, &pending);
+            match pending.half {
+                true => self.load_halves(value, &pending),
+                false => self.load_words(value, &pending),
+            }
         }
     }
 

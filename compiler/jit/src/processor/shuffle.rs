@@ -1,0 +1,151 @@
+//! Lanes and parts of vectors to other places.
+
+use iced_x86::Mnemonic;
+
+use super::error::Fault;
+use super::operands::{Operand, Operands};
+use super::registers::{LANES, Processor, Vector};
+use super::{Done, Execute};
+
+/// Lanes in the parts of 128 bits that most shuffles keep to.
+const QUARTER: usize = 4;
+
+/// How a shuffle of that name is executed.
+pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
+    if !operands.is_plain() {
+        return None;
+    }
+    Some(match mnemonic {
+        Mnemonic::Vpunpckldq => interleave_low,
+        Mnemonic::Vpunpcklqdq => interleave_low_pairs,
+        Mnemonic::Vpshufd => shuffle_words,
+        Mnemonic::Vpshufb => shuffle_bytes,
+        Mnemonic::Vbroadcastss => broadcast,
+        Mnemonic::Vpbroadcastw => broadcast_half,
+        Mnemonic::Vextractf128 | Mnemonic::Vextractf32x4 => extract_quarter,
+        Mnemonic::Vextractf64x4 => extract_half,
+        Mnemonic::Vinsertf128 | Mnemonic::Vinsertf32x4 => insert_quarter,
+        Mnemonic::Vinsertf64x4 => insert_half,
+        _ => return None,
+    })
+}
+
+/// By lane: which of two sources, and which lane of the same quarter.
+fn from_quarters(
+    processor: &mut Processor,
+    operands: &Operands,
+    choice: [(usize, usize); QUARTER],
+) -> Done {
+    let sources = [
+        processor.vector(operands, 1)?,
+        processor.vector(operands, 2)?,
+    ];
+    let result = Vector::from_fn(|lane| {
+        let (source, from) = choice[lane % QUARTER];
+        sources[source].0[lane / QUARTER * QUARTER + from]
+    });
+    processor.write(operands, result)
+}
+
+fn interleave_low(processor: &mut Processor, operands: &Operands) -> Done {
+    from_quarters(processor, operands, [(0, 0), (1, 0), (0, 1), (1, 1)])
+}
+
+fn interleave_low_pairs(processor: &mut Processor, operands: &Operands) -> Done {
+    from_quarters(processor, operands, [(0, 0), (0, 1), (1, 0), (1, 1)])
+}
+
+fn shuffle_words(processor: &mut Processor, operands: &Operands) -> Done {
+    let a = processor.vector(operands, 1)?;
+    let order = operands.immediate(2)?;
+    let result = Vector::from_fn(|lane| {
+        let from = order >> (lane % QUARTER * 2) & 3;
+        a.0[lane / QUARTER * QUARTER + from as usize]
+    });
+    processor.write(operands, result)
+}
+
+/// Bytes of the same quarter, or 0 where the order's byte is negative.
+fn shuffle_bytes(processor: &mut Processor, operands: &Operands) -> Done {
+    let bytes = processor.vector(operands, 1)?.bytes();
+    let order = processor.vector(operands, 2)?.bytes();
+    let shuffled: [u8; LANES * 4] = std::array::from_fn(|at| match order[at] {
+        0x80.. => 0,
+        from => bytes[at / 16 * 16 + usize::from(from & 15)],
+    });
+    processor.write(operands, Vector::of_bytes(&shuffled))
+}
+
+fn broadcast(processor: &mut Processor, operands: &Operands) -> Done {
+    let word = match operands.at(1) {
+        Operand::Vector(number) => processor.vectors[number].0[0],
+        Operand::Memory(address) => u32::from_le_bytes(processor.load(processor.place(&address))),
+        _ => return Err(Fault::Operands),
+    };
+    processor.write(operands, Vector([word; LANES]))
+}
+
+fn broadcast_half(processor: &mut Processor, operands: &Operands) -> Done {
+    let half = match operands.at(1) {
+        Operand::Vector(number) => processor.vectors[number].0[0] & 0xffff,
+        Operand::Memory(address) => u32::from(u16::from_le_bytes(
+            processor.load(processor.place(&address)),
+        )),
+        _ => return Err(Fault::Operands),
+    };
+    processor.write(operands, Vector([half << 16 | half; LANES]))
+}
+
+/// Which part of `count` lanes the immediate names: so many bits of it count as there are parts.
+fn part(operands: &Operands, immediate: usize, count: usize) -> Result<usize, Fault> {
+    let parts = operands.lanes / count;
+    Ok(operands.immediate(immediate)? as usize % parts.max(1) * count)
+}
+
+fn extract(processor: &mut Processor, operands: &Operands, count: usize) -> Done {
+    let source = processor.vectors[operands.vector(1)?];
+    let first = part(operands, 2, count)?;
+    let result = Vector::from_fn(|lane| match lane < count {
+        true => source.0[first + lane],
+        false => 0,
+    });
+    match operands.at(0) {
+        Operand::Vector(to) => {
+            processor.vectors[to] = result;
+            Ok(())
+        }
+        Operand::Memory(address) => {
+            let place = processor.place(&address);
+            processor.store_vector(place, count * 4, &result)
+        }
+        _ => Err(Fault::Operands),
+    }
+}
+
+fn extract_quarter(processor: &mut Processor, operands: &Operands) -> Done {
+    extract(processor, operands, QUARTER)
+}
+
+fn extract_half(processor: &mut Processor, operands: &Operands) -> Done {
+    extract(processor, operands, 2 * QUARTER)
+}
+
+fn insert(processor: &mut Processor, operands: &Operands, count: usize) -> Done {
+    let mut result = processor.vectors[operands.vector(1)?];
+    let part_of = match operands.at(2) {
+        Operand::Vector(number) => processor.vectors[number],
+        Operand::Memory(address) => processor.load_vector(processor.place(&address), count * 4)?,
+        _ => return Err(Fault::Operands),
+    };
+    let first = part(operands, 3, count)?;
+    result.0[first..first + count].copy_from_slice(&part_of.0[..count]);
+    processor.write(operands, result)
+}
+
+fn insert_quarter(processor: &mut Processor, operands: &Operands) -> Done {
+    insert(processor, operands, QUARTER)
+}
+
+fn insert_half(processor: &mut Processor, operands: &Operands) -> Done {
+    insert(processor, operands, 2 * QUARTER)
+}
