@@ -83,8 +83,8 @@ train two[steps=1] {
 const SHARED: &str = r#"
 data images = digits[]
 block Net(x: f32[B, 1, 16, 16]) -> f32[B, 10] {
-  let layer = Linear[16]
-  let h = x |> flatten |> Linear[16]
+  let layer = Linear[64]
+  let h = x |> flatten |> Linear[64]
   for i in 0..6 { h = h |> layer |> gelu |> LayerNorm }
   return h |> Linear[10]
 }
