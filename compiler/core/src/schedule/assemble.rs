@@ -7,6 +7,7 @@ use super::copies;
 use super::fuse::{Fusion, Group, Strategy, fuse};
 use super::lanes::Lanes;
 use super::layout::RowsApart;
+use super::long_maps::under_long_maps;
 use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
@@ -272,6 +273,7 @@ fn ready(
         false => (graph, kept),
     };
     kept.extend(&attempt.apart);
+    kept.extend(under_long_maps(&graph, &attempt.lanes(&graph)));
     Ok((graph, kept))
 }
 

@@ -14,6 +14,7 @@ mod forming;
 mod fuse;
 mod lanes;
 mod layout;
+mod long_maps;
 mod long_sums;
 mod loops;
 mod lower;
