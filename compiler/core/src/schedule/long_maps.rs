@@ -7,6 +7,7 @@
 
 use super::lanes::{ContractionLanes, Lanes};
 use crate::graph::{Graph, NodeId, Op, UnaryOp};
+use cranelift_entity::SecondaryMap;
 use std::collections::BTreeSet;
 
 /// Elements of a sample from which on a block's value does not stay in the second cache.
@@ -21,37 +22,53 @@ pub fn under_long_maps(graph: &Graph, lanes: &Lanes) -> BTreeSet<NodeId> {
         let large = node.ty.elements(1) >= LARGE;
         large && live.contains(*id) && is_product(graph, lanes, *id)
     });
-    let long = |id: &NodeId| functions_beside(graph, *id).len() >= LONG;
+    let users = users(graph);
+    let long = |id: &NodeId| functions_beside(graph, &users, *id).len() >= LONG;
     products.map(|(id, _)| id).filter(long).collect()
 }
 
-/// The functions of many operations in elementwise expressions that meet a product, but do not read it.
-fn functions_beside(graph: &Graph, product: NodeId) -> BTreeSet<NodeId> {
-    let mut reading = BTreeSet::from([product]);
-    let mut functions = BTreeSet::new();
-    let later = graph.nodes.iter().filter(|(id, _)| *id > product);
-    for (id, node) in later {
-        if is_elementwise(&node.op) && node.inputs.iter().any(|input| reading.contains(input)) {
-            reading.insert(id);
-        }
+/// The nodes that read each node.
+fn users(graph: &Graph) -> SecondaryMap<NodeId, Vec<NodeId>> {
+    let mut users: SecondaryMap<NodeId, Vec<NodeId>> = SecondaryMap::new();
+    for (id, node) in graph.nodes.iter() {
+        node.inputs.iter().for_each(|&input| users[input].push(id));
     }
-    let mut pending: Vec<NodeId> = reading
-        .iter()
-        .filter(|&&id| id != product)
-        .flat_map(|&id| graph.nodes[id].inputs.iter().copied())
-        .collect();
+    users
+}
+
+/// The functions of many operations in elementwise expressions that meet a product, but do not read it, on the way to
+/// the first value that several read.
+fn functions_beside(
+    graph: &Graph,
+    users: &SecondaryMap<NodeId, Vec<NodeId>>,
+    product: NodeId,
+) -> BTreeSet<NodeId> {
+    let elementwise = |id: &NodeId| is_elementwise(&graph.nodes[*id].op);
+    let reading = reached(product, |id| match users[id].as_slice() {
+        own if id == product || own.len() == 1 => own.iter().copied().filter(elementwise).collect(),
+        _ => Vec::new(),
+    });
+    let inputs = |id: NodeId| graph.nodes[id].inputs.iter().copied();
+    let beside = |id: &NodeId| !reading.contains(id) && elementwise(id);
+    let meeting = reading.iter().filter(|&&id| id != product);
     let mut seen = BTreeSet::new();
-    while let Some(id) = pending.pop() {
-        let node = &graph.nodes[id];
-        if reading.contains(&id) || !is_elementwise(&node.op) || !seen.insert(id) {
-            continue;
+    for input in meeting.flat_map(|&id| inputs(id)).filter(beside) {
+        if !seen.contains(&input) {
+            seen.extend(reached(input, |id| inputs(id).filter(beside).collect()));
         }
-        if matches!(&node.op, Op::Unary(op) if is_long(*op)) {
-            functions.insert(id);
-        }
-        pending.extend(&node.inputs);
     }
-    functions
+    seen.retain(|&id| matches!(&graph.nodes[id].op, Op::Unary(op) if is_long(*op)));
+    seen
+}
+
+/// A node and all that is reached from it.
+fn reached(from: NodeId, next: impl Fn(NodeId) -> Vec<NodeId>) -> BTreeSet<NodeId> {
+    let mut found = BTreeSet::from([from]);
+    let mut pending = vec![from];
+    while let Some(id) = pending.pop() {
+        pending.extend(next(id).into_iter().filter(|&id| found.insert(id)));
+    }
+    found
 }
 
 fn is_elementwise(op: &Op) -> bool {
@@ -92,6 +109,7 @@ mod tests {
   %6 = erf %3 : f32[B, {features}]
   %7 = mul {factor} : f32[B, {features}]
   %8 = mul %3, %7 : f32[B, {features}]
+  %9 = add %3, %1 : f32[B, {features}]
   output result \"y\" = %8
 }}
 "
