@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use dlm_core::graph::eval::{self, Inputs, Tensor};
 use dlm_core::graph::{Graph, InputKind, Op};
-use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::{Phase, Plan, interpret};
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use programs::library;
+use programs::{library, step};
 
 const NET: &str = r#"
 data images = digits[]
@@ -31,11 +30,6 @@ train pictures[steps=1] {
 
 /// Batch normalisations of the net.
 const NORMS: usize = 3;
-
-fn step(text: &str) -> Graph {
-    let train = programs::train_ok("a.dlm", text);
-    run_passes(&train.step, PASSES, |_, _| {}).expect("passes")
-}
 
 fn planned(graph: &Graph, samples: usize) -> Plan {
     schedule(

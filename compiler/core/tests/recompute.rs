@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use dlm_core::graph::eval::{Tensor, threefry};
 use dlm_core::graph::{DType, Graph, InputKind, Op, OutputKind};
-use dlm_core::passes::{PASSES, run_passes};
 use dlm_core::plan::{Plan, interpret, verify};
 use dlm_core::schedule::{Budget, PersistentLayout, Target, schedule};
+use programs::step;
 
 const BATCH: usize = 19;
 /// Batches that are run: the largest, and one that fills no block.
@@ -98,11 +98,6 @@ train shared[steps=1] {
   }
 }
 "#;
-
-fn step(text: &str) -> Graph {
-    let train = programs::train_ok("a.dlm", text);
-    run_passes(&train.step, PASSES, |_, _| {}).expect("passes")
-}
 
 fn planned(graph: &Graph, target: &Target, budget: Option<Budget>) -> Plan {
     let target = Target {

@@ -188,20 +188,8 @@ fn plan(
         .iter()
         .filter_map(|(id, apart)| Some((buffer_of(id)?, *apart)))
         .collect();
-    for id in &inside {
-        let name = &buffers.all[*id].name;
-        let apart = if apart.contains_key(id) {
-            ", rows apart"
-        } else {
-            ""
-        };
-        let decision = format!("{name}: channels beside the lanes{apart}");
-        assembler.plan.decisions.push(decision);
-    }
-    for id in apart.keys().filter(|id| !inside.contains(id)) {
-        let decision = format!("{}: rows apart", buffers.all[*id].name);
-        assembler.plan.decisions.push(decision);
-    }
+    let decisions = on_layouts(&buffers, &inside, &apart);
+    assembler.plan.decisions.extend(decisions);
     let context = Context {
         graph,
         lanes,
@@ -232,6 +220,23 @@ fn plan(
     (plan.arena_bytes, plan.scratch_bytes) = (placed.arena_bytes, placed.scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
     as_chosen(plan, target)
+}
+
+/// What was decided of the order of values in memory.
+fn on_layouts(
+    buffers: &Buffers,
+    inside: &BTreeSet<BufferId>,
+    apart: &BTreeMap<BufferId, RowsApart>,
+) -> Vec<String> {
+    let name = |id: &BufferId| &buffers.all[*id].name;
+    let beside = inside.iter().map(|id| {
+        let apart = apart.contains_key(id);
+        let more = if apart { ", rows apart" } else { "" };
+        format!("{}: channels beside the lanes{more}", name(id))
+    });
+    let others = apart.keys().filter(|id| !inside.contains(id));
+    let others = others.map(|id| format!("{}: rows apart", name(id)));
+    beside.chain(others).collect()
 }
 
 /// The largest batch, and the samples of a block.

@@ -65,7 +65,12 @@ impl Unit {
 
     /// Whether it reads what a maker has left in the same task.
     pub fn shares_task(&self, maker: &Unit) -> bool {
-        self.in_blocks && maker.in_blocks && !self.serial && !maker.serial
+        self.has_block_tasks() && maker.has_block_tasks()
+    }
+
+    /// Whether each task runs it for blocks of its own.
+    fn has_block_tasks(&self) -> bool {
+        self.in_blocks && !self.serial
     }
 
     /// The run whose result it reads.
@@ -244,11 +249,8 @@ impl Builder<'_> {
     fn phase(&self, reads: &BTreeSet<NodeId>, in_blocks: bool, serial: bool) -> usize {
         let of = |leaf: &NodeId| {
             let maker = &self.units[*self.made.get(leaf)?];
-            let same_task = in_blocks
-                && !serial
-                && maker.in_blocks
-                && !maker.serial
-                && self.lanes.axis(*leaf).is_some();
+            let in_task = in_blocks && !serial && maker.has_block_tasks();
+            let same_task = in_task && self.lanes.axis(*leaf).is_some();
             Some(behind(maker.phase, !same_task, serial))
         };
         reads.iter().filter_map(of).max().unwrap_or(0)

@@ -6,7 +6,8 @@ use dlm_core::elaborate::world::{PartDescription, SourceDescription, SplitDescri
 use dlm_core::elaborate::{
     self, DataCatalog, Elaborated, NoWorld, Settings, Source, TrainProgram, World,
 };
-use dlm_core::graph::DType;
+use dlm_core::graph::{DType, Graph};
+use dlm_core::passes::{PASSES, run_passes};
 use dlm_grammar::SourceMap;
 
 pub mod library;
@@ -75,4 +76,10 @@ pub fn train_ok(name: &str, text: &str) -> TrainProgram {
     elaborated
         .value
         .expect("a program without errors has a value")
+}
+
+/// The training step of the first `train`, after all passes.
+pub fn step(text: &str) -> Graph {
+    let train = train_ok("a.dlm", text);
+    run_passes(&train.step, PASSES, |_, _| {}).expect("passes")
 }
