@@ -5,6 +5,7 @@
 
 mod barrier;
 mod feed;
+mod flush;
 mod region;
 mod table;
 mod timing;

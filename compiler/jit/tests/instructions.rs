@@ -155,6 +155,12 @@ fn lanes_and_constants() {
             }
         }
         for element in [Element::F32, Element::I32] {
+            for (lower, upper) in [(0, 1), (1, 0), (1, 1)].into_iter().filter(|_| lanes >= 8) {
+                check_mapped(lanes, &[element; 2], element, |b, v| {
+                    let (lower, upper) = (b.half(v[0], lower), b.half(v[1], upper));
+                    b.join(lower, upper)
+                });
+            }
             check_mapped(lanes, &[element], element, |b, v| {
                 let sum = b.reduce_add(v[0]);
                 b.splat(sum, lanes)

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use super::barrier::{Barrier, Broken};
 use super::feed::{part, part_count};
+use super::flush;
 use super::table::{Bases, GroupTable, Now};
 use super::timing::Sums;
 use super::{Driver, RunError, StepMemory};
@@ -402,7 +403,7 @@ fn call_some(table: &GroupTable, calls: Range<usize>, mut sums: Option<&mut Sums
         let begin = sums.is_some().then(Instant::now);
         // SAFETY: the arguments are the call's own, patched for this task and block; the rest is promised by
         // `Executable::new`'s caller.
-        unsafe { (call.entry)(arguments) };
+        unsafe { flush::call(call.entry, arguments) };
         if let (Some(begin), Some(sums)) = (begin, sums.as_deref_mut()) {
             let (calls, nanoseconds) = &mut sums[call.site];
             *calls += 1;

@@ -223,6 +223,10 @@ impl Machine<'_> {
             Instruction::LaneIota => (0..count as u32).collect(),
             Instruction::ReduceAdd(a) => all(self.sum(*a)),
             Instruction::Extract(a, lane) => all(self.lanes(*a)[usize::from(*lane)]),
+            Instruction::Join(a, b) => [self.lanes(*a), self.lanes(*b)].concat().into(),
+            Instruction::Half(a, half) => {
+                self.lanes(*a)[count * usize::from(*half)..][..count].into()
+            }
             Instruction::Math(op, _) => return Err(format!("`{}` is not expanded", op.name())),
             Instruction::IndexConst(_) | Instruction::Int(..) | Instruction::IntToIndex(_) => {
                 return Err("an index is no vector".into());

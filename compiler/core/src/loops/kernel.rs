@@ -267,6 +267,10 @@ pub enum Instruction {
     ReduceAdd(Value),
     /// One lane as a one-lane vector.
     Extract(Value, u8),
+    /// The lanes of the first vector, then those of the second; of f32 or i32, 4 or 8 lanes each.
+    Join(Value, Value),
+    /// Of 8 or 16 lanes of f32 or i32, the lower half (0) or the upper (1).
+    Half(Value, u8),
     /// An i32 scalar as an `Index`, sign-extended.
     IntToIndex(Value),
     /// To be expanded before emission.

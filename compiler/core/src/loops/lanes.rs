@@ -2,7 +2,7 @@
 //! the constant folder and the tests of the emitters share.
 //!
 //! A mask's lane is all ones or all zeros. The payload and sign of a NaN that arithmetic makes are unspecified.
-//! Subnormal numbers are kept, by every evaluator.
+//! Subnormal numbers are kept, by every evaluator; the runtime calls kernels with those that they make flushed to zero.
 
 use super::{Comparison, VectorBinary as B, VectorUnary as U};
 

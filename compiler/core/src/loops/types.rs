@@ -87,6 +87,8 @@ pub fn infer(kernel: &Kernel, instruction: &Instruction, lanes: u8) -> Result<Ty
         Instruction::IndexToInt(a) => rules.all_index(&[*a]).map(|_| Type::I32(lanes)),
         Instruction::ReduceAdd(a) => rules.reduce_add(*a),
         Instruction::Extract(a, lane) => rules.extract(*a, *lane),
+        Instruction::Join(a, b) => rules.join(*a, *b),
+        Instruction::Half(a, half) => rules.half(*a, *half),
         Instruction::IntToIndex(a) => match rules.value(*a)? {
             Type::I32(1) => Ok(Type::Index),
             other => Err(TypeError(format!("expects i32x1, found {other}"))),
@@ -213,6 +215,27 @@ impl Rules<'_> {
         match ty.lanes() {
             Some(lanes) if lane < lanes => Ok(ty.with_lanes(1)),
             _ => Err(TypeError(format!("{a}: {ty} has no lane {lane}"))),
+        }
+    }
+
+    fn join(&self, a: Value, b: Value) -> Result<Type, TypeError> {
+        let ty = self.vector(a)?;
+        self.all(&[b], ty)?;
+        match ty {
+            Type::F32(lanes @ (4 | 8)) | Type::I32(lanes @ (4 | 8)) => Ok(ty.with_lanes(2 * lanes)),
+            _ => Err(TypeError(format!(
+                "join takes 4 or 8 lanes of f32 or i32, found {ty}"
+            ))),
+        }
+    }
+
+    fn half(&self, a: Value, half: u8) -> Result<Type, TypeError> {
+        let ty = self.vector(a)?;
+        match ty {
+            Type::F32(lanes @ (8 | 16)) | Type::I32(lanes @ (8 | 16)) if half < 2 => {
+                Ok(ty.with_lanes(lanes / 2))
+            }
+            _ => Err(TypeError(format!("{a}: {ty} has no half {half}"))),
         }
     }
 

@@ -19,9 +19,11 @@ impl Instruction {
             | Instruction::IndexToInt(a)
             | Instruction::ReduceAdd(a)
             | Instruction::Extract(a, _)
+            | Instruction::Half(a, _)
             | Instruction::IntToIndex(a) => visit(*a),
             Instruction::Int(_, a, b)
             | Instruction::Binary(_, a, b)
+            | Instruction::Join(a, b)
             | Instruction::Compare(_, a, b) => [*a, *b].into_iter().for_each(visit),
             Instruction::Fma(a, b, c) | Instruction::Select(a, b, c) => {
                 [*a, *b, *c].into_iter().for_each(visit);
@@ -52,9 +54,11 @@ impl Instruction {
             | Instruction::IndexToInt(a)
             | Instruction::ReduceAdd(a)
             | Instruction::Extract(a, _)
+            | Instruction::Half(a, _)
             | Instruction::IntToIndex(a) => *a = map(*a),
             Instruction::Int(_, a, b)
             | Instruction::Binary(_, a, b)
+            | Instruction::Join(a, b)
             | Instruction::Compare(_, a, b) => {
                 *a = map(*a);
                 *b = map(*b);

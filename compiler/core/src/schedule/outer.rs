@@ -42,7 +42,8 @@ pub fn outer(
     };
     let over = lanes.contraction(contraction, &node.inputs);
     let two = contraction.operands.len() == 2 && node.inputs[0] != node.inputs[1];
-    let whole = block > 4 && block.is_multiple_of(target.register_lanes);
+    let register = target.register_lanes;
+    let whole = block > 4 && (block.is_multiple_of(register) || register.is_multiple_of(block));
     if !two || !whole || !matches!(over, ContractionLanes::Across(_)) {
         return None;
     }

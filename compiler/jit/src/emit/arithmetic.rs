@@ -87,6 +87,16 @@ impl<'a> Emitter<'a, '_> {
                 let parts = self.operand(*a)?;
                 Ok(smallvec![self.lane(of, &parts, usize::from(*lane))])
             }
+            Instruction::Join(a, b) => {
+                let mut parts = self.operand(*a)?;
+                parts.extend(self.operand(*b)?);
+                Ok(parts)
+            }
+            Instruction::Half(a, half) => {
+                let parts = self.operand(*a)?;
+                let count = parts.len() / 2;
+                Ok(parts[count * usize::from(*half)..][..count].into())
+            }
             Instruction::IntToIndex(a) => {
                 let scalar = self.operand(*a)?[0];
                 Ok(smallvec![self.builder.ins().sextend(types::I64, scalar)])

@@ -104,6 +104,16 @@ impl KernelBuilder {
         self.define(Instruction::Extract(vector, lane), 1)
     }
 
+    /// The lanes of one vector, then those of another.
+    pub fn join(&mut self, lower: Value, upper: Value) -> Value {
+        self.define(Instruction::Join(lower, upper), 1)
+    }
+
+    /// The lower half of a vector (0) or the upper (1).
+    pub fn half(&mut self, vector: Value, half: u8) -> Value {
+        self.define(Instruction::Half(vector, half), 1)
+    }
+
     /// A function that is later expanded into the others.
     pub fn math(&mut self, op: MathOp, operands: &[Value]) -> Value {
         self.define(Instruction::Math(op, operands.to_vec()), 1)

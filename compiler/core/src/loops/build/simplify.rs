@@ -54,7 +54,8 @@ impl KernelBuilder {
             }
             Instruction::ShiftLeft(a, count) => Some(of(a)? << count),
             Instruction::ShiftRight(a, count) => Some(of(a)? >> count),
-            Instruction::Splat(a) | Instruction::Extract(a, _) => of(a),
+            Instruction::Splat(a) | Instruction::Extract(a, _) | Instruction::Half(a, _) => of(a),
+            Instruction::Join(a, b) => of(a).filter(|&bits| of(b) == Some(bits)),
             Instruction::IndexToInt(a) => self.index_constant(*a).map(|value| value as u32),
             _ => None,
         }
@@ -89,6 +90,10 @@ impl KernelBuilder {
             Instruction::Extract(a, _) if self.type_of(*a) == ty => Some(*a),
             Instruction::Extract(a, _) => match self.facts[*a].instruction {
                 Some(Instruction::Splat(scalar)) => Some(scalar),
+                _ => None,
+            },
+            Instruction::Half(a, half) => match self.facts[*a].instruction {
+                Some(Instruction::Join(lower, upper)) => Some([lower, upper][usize::from(*half)]),
                 _ => None,
             },
             _ => None,

@@ -305,6 +305,14 @@ impl Parser {
                 let (a, lane) = self.value_and_number()?;
                 Instruction::Extract(a, lane)
             }
+            "join" => {
+                let [a, b] = self.operands()?;
+                Instruction::Join(a, b)
+            }
+            "half" => {
+                let (a, half) = self.value_and_number()?;
+                Instruction::Half(a, half)
+            }
             "splat" => Instruction::Splat(self.value()?),
             "index_to_int" => Instruction::IndexToInt(self.value()?),
             "int_to_index" => Instruction::IntToIndex(self.value()?),

@@ -161,6 +161,8 @@ impl Display for Text<'_> {
             Instruction::LaneIota => f.write_str("lane_iota"),
             Instruction::ReduceAdd(a) => write!(f, "reduce_add {a}"),
             Instruction::Extract(a, lane) => write!(f, "extract {a}, {lane}"),
+            Instruction::Join(a, b) => write!(f, "join {a}, {b}"),
+            Instruction::Half(a, half) => write!(f, "half {a}, {half}"),
             Instruction::IntToIndex(a) => write!(f, "int_to_index {a}"),
             Instruction::Math(op, operands) => {
                 let operands: Vec<String> = operands.iter().map(Value::to_string).collect();

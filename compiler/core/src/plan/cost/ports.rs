@@ -180,7 +180,9 @@ impl Ports {
             | Instruction::ShiftRight(..)
             | Instruction::Splat(_)
             | Instruction::IndexToInt(_)
-            | Instruction::Extract(..) => others(1.0),
+            | Instruction::Extract(..)
+            | Instruction::Join(..)
+            | Instruction::Half(..) => others(1.0),
             // Functions are expanded before they are counted.
             Instruction::Math(..) => Operations::default(),
         }

@@ -1,8 +1,9 @@
 //! Loads and stores of values in memory, in any layout.
 
+use super::joined::load_kind;
 use super::{LowerError, Lowering, Place, Vectors, affine, form};
 use crate::graph::{Dim, NodeId};
-use crate::loops::{Buffer, LoadKind, Value};
+use crate::loops::{Buffer, Value};
 use crate::plan::{BufferId, Layout, ScalarArgument};
 use crate::schedule::affine::Affine;
 use crate::schedule::layout::{RowsApart, order_in_memory};
@@ -24,14 +25,23 @@ impl Lowering<'_> {
         places: &[Place],
     ) -> Result<Value, LowerError> {
         let located = self.locate(node, buffer, shape, places)?;
-        let kind = match located.stride {
-            0 => LoadKind::Splat,
-            1 => LoadKind::Contiguous,
-            stride => LoadKind::Strided(stride),
-        };
-        let handle = self.handle(buffer);
-        let loaded = self.b.load_as(handle, form(&located.at), kind, self.width);
+        let loaded = self.load_lanes(buffer, &located.at, located.stride)?;
         Ok(self.unpacked(self.element(buffer), loaded))
+    }
+
+    /// What lies at a place, the samples or elements of the lanes so far apart.
+    pub(super) fn load_lanes(
+        &mut self,
+        buffer: BufferId,
+        at: &Affine<Value>,
+        stride: i64,
+    ) -> Result<Value, LowerError> {
+        if let Vectors::Joined(counter) = self.vectors {
+            return self.load_joined(buffer, at, (stride, at.coefficient(counter)));
+        }
+        let handle = self.handle(buffer);
+        let kind = load_kind(stride);
+        Ok(self.b.load_as(handle, form(at), kind, self.width))
     }
 
     /// Writes an element, or each lane's element.
@@ -44,6 +54,11 @@ impl Lowering<'_> {
         value: Value,
     ) -> Result<(), LowerError> {
         let located = self.locate(node, buffer, shape, places)?;
+        if let Vectors::Joined(counter) = self.vectors {
+            let value = self.packed(self.element(buffer), value);
+            let apart = located.at.coefficient(counter);
+            return self.store_joined(buffer, &located.at, (located.stride, apart), value);
+        }
         let handle = self.handle(buffer);
         let value = if located.stride == 0 && self.width > 1 {
             self.b.extract(value, 0)

@@ -13,6 +13,8 @@ pub(super) struct Candidate {
     pub width: usize,
     /// For each domain axis, elements side by side.
     pub factors: Vec<usize>,
+    /// The domain axis of which a vector holds several elements.
+    pub joined: Option<usize>,
     /// Sums in registers.
     pub sums: usize,
     /// Loads for each round of the reduction.
@@ -90,6 +92,7 @@ mod tests {
             unmissed,
             width: 16,
             factors: vec![2, 2],
+            joined: None,
             sums: 8,
             loads: 6,
         }

@@ -1,7 +1,7 @@
 //! Contractions: one nest of reduction loops for all accumulators of a tile.
 
 use super::classes::{stride, strided};
-use super::{LowerError, Lowering, Place, Vectors, form};
+use super::{LowerError, Lowering, Place, form};
 use crate::graph::{Contraction, Dim, NodeId};
 use crate::loops::{IntOp, LoopKind, Value};
 use crate::plan::Layout;
@@ -445,7 +445,7 @@ impl Lowering<'_> {
                     continue;
                 };
                 // The first lane's bounds are not the others'.
-                if matches!(self.vectors, Vectors::Feature(at) if numerator.coefficient(at) != 0) {
+                if self.step_along(&numerator) != 0 {
                     return Err(LowerError::NotVector);
                 }
                 let extent = form(&self.extent(self.cx.graph.nodes[input].ty.shape[number]));

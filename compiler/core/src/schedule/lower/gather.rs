@@ -27,10 +27,9 @@ impl Lowering<'_> {
 
     /// Whether the ids of the lanes differ.
     fn differs(&self, places: &[Place]) -> bool {
-        places.iter().any(|place| match (place, self.vectors) {
-            (Position::Lane, _) => true,
-            (Position::At(form), Vectors::Feature(counter)) => form.coefficient(counter) != 0,
-            _ => false,
+        places.iter().any(|place| match place {
+            Position::Lane => true,
+            Position::At(form) => self.step_along(form) != 0,
         })
     }
 
@@ -63,6 +62,9 @@ impl Lowering<'_> {
     fn each_lane(&mut self, table: NodeId, id: Value, rest: &[Place]) -> Result<Value, LowerError> {
         let width = self.width;
         let varies = rest.iter().any(|place| matches!(place, Position::Lane));
+        if matches!(self.vectors, Vectors::Joined(_)) {
+            return Err(LowerError::NotVector);
+        }
         if varies || self.differs(rest) {
             return self.unsupported(table, "rows whose elements lie along the batch");
         }

@@ -14,6 +14,8 @@ mod demand;
 mod elementwise;
 mod gather;
 mod half;
+mod joined;
+mod joined_tile;
 mod multiply_add;
 mod nest;
 mod outer;
@@ -168,6 +170,8 @@ pub enum Vectors {
     Samples,
     /// A feature axis: the loop counter that the lanes count on from.
     Feature(Value),
+    /// All samples of the block, for several elements of an axis, from that loop counter on.
+    Joined(Value),
     /// One lane.
     Scalar,
 }
@@ -197,6 +201,8 @@ pub struct Lowering<'a> {
     divided: bool,
     vectors: Vectors,
     width: u8,
+    /// Vectors along an axis hold all samples of each element.
+    joined: bool,
     /// The first lane of the vector within the block.
     first_lane: Affine<Value>,
     /// The domain's axes in the order of the loops over them.
@@ -239,6 +245,7 @@ impl<'a> Lowering<'a> {
                 Vectors::Scalar
             },
             width,
+            joined: false,
             first_lane: Affine::constant(0),
             order: Vec::new(),
             across: None,

@@ -56,8 +56,15 @@ pub fn lower_group(
         return lower_outer(cx, group, name, turned);
     }
     if in_blocks {
-        let tile = tile::choose(cx, group, partial, Along::Lanes, name);
-        return lower_with(cx, group, share, name, &tile);
+        let along = if partial { Along::Lanes } else { Along::Joined };
+        let tile = tile::choose(cx, group, partial, along, name);
+        return match lower_with(cx, group, share, name, &tile) {
+            Err(LowerError::NotVector) if tile.joined.is_some() => {
+                let tile = tile::choose(cx, group, partial, Along::Lanes, name);
+                lower_with(cx, group, share, name, &tile)
+            }
+            result => result,
+        };
     }
     if let Some(lowered) = lower_padding(cx, group, name)? {
         return Ok(lowered);
@@ -91,10 +98,16 @@ fn lower_with(
 ) -> Result<Lowered, LowerError> {
     let mut lowering = Lowering::new(cx, group, name.into(), partial, tile.width as u8);
     lowering.divided = divided;
+    lowering.joined = tile.joined.is_some();
     lowering.bind();
     let domain = lowering.domain_node();
     let lane = if partial { None } else { cx.lanes.axis(domain) };
     let mut axes = block_axes(&cx.graph.nodes[domain].ty.shape, lane, &tile.factors);
+    let elements = lowering.elements_of_vector();
+    if let Some(axis) = tile.joined.and_then(|number| axes.get_mut(number)) {
+        axis.vector = true;
+        axis.tile /= elements as usize;
+    }
     if let Some(last) = axes.last_mut().filter(|last| last.tile == 1) {
         last.parts = parts::parts(cx, group);
     }
@@ -104,14 +117,17 @@ fn lower_with(
             axis.classes = classes;
         }
     }
-    let range = if divided { divide(&mut axes) } else { None };
+    let range = match divided {
+        true => divide(&mut axes, elements as usize),
+        false => None,
+    };
     let mut axes = lowering.block_order(axes, domain);
     let block = cx.block as i64;
     let (first, last) = (lowering.b.index(0), lowering.b.index(block));
-    let width = i64::from(lowering.width);
+    let step = i64::from(lowering.width).min(block);
     let (counter, _) = lowering
         .b
-        .begin_loop(LoopKind::Domain, "lane", first, last, width, &[]);
+        .begin_loop(LoopKind::Domain, "lane", first, last, step, &[]);
     lowering.first_lane = lowering.counter(counter);
     lowering.push_scope();
     lowering.preload()?;
@@ -139,7 +155,7 @@ fn lower_with(
 }
 
 /// Makes the axis with the most tiles the one whose range tasks divide. Its extent, and of what ranges are multiples.
-fn divide(axes: &mut [Axis]) -> Option<(Dim, usize)> {
+fn divide(axes: &mut [Axis], elements: usize) -> Option<(Dim, usize)> {
     let tiles = |axis: &Axis| axis.extent.fixed / axis.tile.max(1) as i64;
     let free = |axis: &&mut Axis| axis.parts == 1 && axis.classes == 1;
     let axis = axes
@@ -148,7 +164,12 @@ fn divide(axes: &mut [Axis]) -> Option<(Dim, usize)> {
         .filter(free)
         .max_by_key(|axis| tiles(axis))?;
     axis.ranged = true;
-    Some((axis.extent, axis.tile))
+    let multiple = if axis.vector {
+        axis.tile * elements
+    } else {
+        axis.tile
+    };
+    Some((axis.extent, multiple))
 }
 
 /// The axes of a kernel over blocks, the lane axis left out.
@@ -778,7 +799,7 @@ impl Lowering<'_> {
         result
     }
 
-    /// Whole vectors, then the rest one by one.
+    /// Tiles of whole vectors, then single ones, then the rest element by element.
     fn vector_axis(
         &mut self,
         axis: &Axis,
@@ -787,40 +808,67 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
         (begin, end): (Affine<Value>, Affine<Value>),
     ) -> Result<(), LowerError> {
-        let width = i64::from(self.width);
-        let whole = self.whole_tiles(&begin, &end, width);
+        let width = self.elements_of_vector();
+        let step = width * axis.tile.max(1) as i64;
         let extent = axis.extent.known().unwrap_or(0);
-        if extent >= width {
-            let (first, last) = (
-                self.b.materialise(&form(&begin)),
-                self.b.materialise(&form(&whole)),
-            );
-            let (counter, _) =
-                self.b
-                    .begin_loop(LoopKind::Domain, "vector", first, last, width, &[]);
-            let counter = match self.b.index_constant(counter) {
-                // The lanes count on from this value, and from no other constant that is equal to it.
-                Some(only) => self.b.symbol(only),
-                None => {
-                    let range = crate::loops::Range::new(0, extent - width);
-                    self.b.assume(counter, range);
-                    counter
-                }
-            };
-            let before = std::mem::replace(&mut self.vectors, Vectors::Feature(counter));
-            self.push_scope();
-            places.push(vec![Affine::variable(counter)]);
-            let result = self.nest(rest, lane, places);
-            places.pop();
-            self.pop_scope();
-            self.vectors = before;
-            self.b.end_loop(&[]);
-            result?;
+        let tiled = self.whole_tiles(&begin, &end, step);
+        if extent >= step {
+            self.vector_loop(axis, rest, lane, places, (&begin, &tiled), step)?;
+        }
+        let whole = self.whole_tiles(&begin, &end, width);
+        let ranged = step > width && (axis.ranged && extent >= width);
+        if ranged || (extent % step >= width) {
+            self.vector_loop(axis, rest, lane, places, (&tiled, &whole), width)?;
         }
         if extent % width == 0 {
             return Ok(());
         }
         self.scalar_rest(axis, rest, lane, places, (&whole, &end))
+    }
+
+    /// A loop over an axis whose vectors lie along it, so many of its elements at a time.
+    fn vector_loop(
+        &mut self,
+        axis: &Axis,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+        (begin, end): (&Affine<Value>, &Affine<Value>),
+        step: i64,
+    ) -> Result<(), LowerError> {
+        let first = self.b.materialise(&form(begin));
+        let last = self.b.materialise(&form(end));
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, "vector", first, last, step, &[]);
+        let counter = match self.b.index_constant(counter) {
+            // The lanes count on from this value, and from no other constant that is equal to it.
+            Some(only) => self.b.symbol(only),
+            None => {
+                let extent = axis.extent.known().unwrap_or(0);
+                let range = crate::loops::Range::new(0, extent - step);
+                self.b.assume(counter, range);
+                counter
+            }
+        };
+        let along = match self.joined {
+            true => Vectors::Joined(counter),
+            false => Vectors::Feature(counter),
+        };
+        let before = std::mem::replace(&mut self.vectors, along);
+        self.push_scope();
+        let vectors = (0..step).step_by(self.elements_of_vector() as usize);
+        places.push(
+            vectors
+                .map(|offset| Affine::variable(counter).plus(offset))
+                .collect(),
+        );
+        let result = self.nest(rest, lane, places);
+        places.pop();
+        self.pop_scope();
+        self.vectors = before;
+        self.b.end_loop(&[]);
+        result
     }
 
     fn scalar_rest(
@@ -831,7 +879,8 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
         bounds: (&Affine<Value>, &Affine<Value>),
     ) -> Result<(), LowerError> {
-        let width = std::mem::replace(&mut self.width, 1);
+        let one = if self.joined { self.cx.block as u8 } else { 1 };
+        let width = std::mem::replace(&mut self.width, one);
         let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
         let axis = Axis {
             vector: false,
@@ -1018,19 +1067,20 @@ impl Lowering<'_> {
     }
 
     /// Loads a vector (or splat) of a plain buffer at a linear place.
-    pub(super) fn load_at(&mut self, buffer: BufferId, at: &Affine<Value>) -> Value {
+    ///
+    /// # Errors
+    /// For a mask that would have to be joined.
+    pub(super) fn load_at(
+        &mut self,
+        buffer: BufferId,
+        at: &Affine<Value>,
+    ) -> Result<Value, LowerError> {
         let stride = match self.vectors {
             Vectors::Feature(counter) if self.width > 1 => at.coefficient(counter),
             _ => 0,
         };
-        let kind = match stride {
-            0 => crate::loops::LoadKind::Splat,
-            1 => crate::loops::LoadKind::Contiguous,
-            stride => crate::loops::LoadKind::Strided(stride),
-        };
-        let handle = self.handle(buffer);
-        let loaded = self.b.load_as(handle, form(at), kind, self.width);
-        self.unpacked(self.element(buffer), loaded)
+        let loaded = self.load_lanes(buffer, at, stride)?;
+        Ok(self.unpacked(self.element(buffer), loaded))
     }
 }
 

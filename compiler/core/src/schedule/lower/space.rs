@@ -1,6 +1,6 @@
 //! Index arithmetic of a kernel under construction.
 
-use super::{Lowering, Vectors, affine, form};
+use super::{Lowering, affine, form};
 use crate::loops::Value;
 use crate::schedule::affine::Affine;
 use crate::schedule::position::IndexSpace;
@@ -17,8 +17,9 @@ impl IndexSpace<Value> for Lowering<'_> {
         divisor: i64,
     ) -> Option<(Affine<Value>, Affine<Value>)> {
         // A vector's lanes are at its counter and after it: none of them may be in another row.
-        let ahead = |variable| match self.vectors {
-            Vectors::Feature(counter) if counter == variable => i64::from(self.width) - 1,
+        let along = self.counter_along();
+        let ahead = |variable| match along {
+            Some((counter, elements)) if counter == variable => elements - 1,
             _ => 0,
         };
         let range = |variable| {
@@ -28,7 +29,7 @@ impl IndexSpace<Value> for Lowering<'_> {
         if let Some(parts) = numerator.split(divisor, &range) {
             return Some(parts);
         }
-        if let Vectors::Feature(counter) = self.vectors
+        if let Some((counter, _)) = along
             && numerator.coefficient(counter) != 0
         {
             return None;

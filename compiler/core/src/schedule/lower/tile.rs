@@ -4,6 +4,7 @@
 //! operands' axes mean fewer loads for each multiply-add, until the registers are full.
 
 use super::candidate::Candidate;
+use super::joined_tile as joined;
 use super::{Context, ranged_axis};
 use crate::graph::{Contraction, NodeId, Op};
 use crate::schedule::borders::borders;
@@ -20,6 +21,8 @@ pub struct Tile {
     pub width: usize,
     /// For each domain axis (the lane axis left out), elements side by side.
     pub factors: Vec<usize>,
+    /// The domain axis of which a vector holds several elements, each with the samples of the block.
+    pub joined: Option<usize>,
     /// The decision in words.
     pub reason: String,
 }
@@ -29,6 +32,8 @@ pub struct Tile {
 pub enum Along {
     /// The samples of a block.
     Lanes,
+    /// The samples of a block, and of several elements of an axis where a register has lanes for them.
+    Joined,
     /// The domain's last axis; what whole vectors leave of it is done one by one.
     LastAxis,
     /// All axes, as one.
@@ -42,10 +47,11 @@ pub enum Along {
 }
 
 /// What the cost of a tile depends on.
-struct Shape {
-    extents: Vec<i64>,
+#[derive(Clone)]
+pub(super) struct Shape {
+    pub extents: Vec<i64>,
     /// For each operand, whether an axis moves it.
-    moves: [Vec<bool>; 2],
+    pub moves: [Vec<bool>; 2],
     /// For each operand, how many different elements the windows of one output element read.
     windows: [usize; 2],
     /// How many elements of the anchor one output element needs.
@@ -56,7 +62,7 @@ struct Shape {
     /// Axes along a border that are in a tile whole or not at all.
     edged: Vec<bool>,
     /// Whether an operand is read a vector at a time (else one element for all lanes).
-    vector: [bool; 2],
+    pub vector: [bool; 2],
     /// The axis along which an operand's elements lie side by side.
     beside: [Option<usize>; 2],
     /// The operand that comes from the second cache in each tile, as the other axes' stays in the first; none where
@@ -74,18 +80,33 @@ struct Shape {
     ranged: usize,
     /// Vector multiply-adds of a step.
     work: f64,
+    /// Whether vectors hold the samples of a block, and how many elements of which axis.
+    samples: bool,
+    pub elements: usize,
+    pub joined: Option<usize>,
+    /// For each operand, the loads of a vector: more than one where the elements that are joined lie apart.
+    pub pieces: [usize; 2],
+    /// And the instructions that join them.
+    pub joins: [usize; 2],
 }
 
 impl Shape {
+    /// Whether vectors can hold several elements of an axis: what is one element for all samples stays the same.
+    pub fn joins(&self, axis: usize) -> bool {
+        let bordered = self.whole[axis] || self.single[axis] || self.edged[axis];
+        let splat = (0..2).any(|operand| !self.vector[operand] && self.moves[operand][axis]);
+        !bordered && !splat
+    }
+
     /// With vectors along the channels of one operand, each with one element of the other. Borders stay outside of
     /// tiles: a round is one vector for each sample, too little for each accumulator to have rounds of its own.
-    fn along_channels(&mut self, outer: Outer) {
+    fn along_channels(&mut self, outer: Outer, register: usize) {
         for (single, &edged) in self.single.iter_mut().zip(&self.edged) {
             *single |= edged;
         }
         self.along_channels = true;
         self.extents[outer.axis] /= outer.width as i64;
-        self.single[outer.axis] = true;
+        self.single[outer.axis] = outer.width > register;
         self.vector = [0, 1].map(|operand| operand == outer.operand);
         self.streamed = None;
     }
@@ -127,35 +148,42 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
         Some((anchor, contraction)) => {
             let mut shape = describe(cx, group, partial, anchor, contraction, extents);
             shape.along_last = along == Along::LastAxis;
+            shape.samples = matches!(along, Along::Lanes | Along::Joined) && !partial;
             if along == Along::Reduction {
                 shape.vector = [true; 2];
                 shape.across = true;
             }
             if let Along::Channels(outer) = along {
-                shape.along_channels(outer);
+                shape.along_channels(outer, cx.target.register_lanes);
             }
             shape.ranged = ranged_axis(&cx.graph.nodes[node].ty.shape);
             let chosen = cx.target.choices.of(cx.plan, name);
-            best(cx, &shape, &widths, in_blocks, chosen)
+            let mut shapes = vec![(shape, widths)];
+            if along == Along::Joined {
+                let joined = joined::shapes(cx, group, contraction, &shapes[0].0);
+                shapes.extend(joined);
+            }
+            best(cx, &shapes, in_blocks, chosen)
         }
+        None if along == Along::Joined => joined::plain(cx, group, anchor, extents),
         None => {
             let last = extents.last().copied().unwrap_or(1) as usize;
             let fits = |width: &usize| along != Along::LastAxis || *width <= last;
             let widest = widths.iter().copied().filter(fits).max();
-            plain(cx, group, anchor, extents, widest.unwrap_or(widths[0]))
+            plain_tile(cx, group, anchor, extents, widest.unwrap_or(widths[0]))
         }
     }
 }
 
-fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
+/// The widths of vectors, the first of which any kernel can have.
+pub(super) fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
     let register = cx.target.register_lanes;
     let widest = (2 * register).min(16);
     match along {
-        Along::Lanes if cx.block <= register => vec![cx.block],
-        Along::Lanes => vec![register, cx.block],
+        Along::Lanes | Along::Joined if cx.block <= register => vec![cx.block],
+        Along::Lanes | Along::Joined => vec![register, cx.block],
         Along::Whole => vec![widest],
-        Along::LastAxis if widest > register => vec![widest, register, register / 2],
-        Along::LastAxis => vec![widest, register / 2],
+        Along::LastAxis => vec![widest, widest / 2, widest / 4],
         Along::Reduction => vec![register],
         Along::Channels(outer) => vec![outer.width],
         Along::Nothing => vec![1],
@@ -164,7 +192,7 @@ fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
 
 /// Without a product: axes that only repeat the anchor are whole, and a reduction runs a few outputs side by side so
 /// that their sums do not wait for each other.
-fn plain(
+pub(super) fn plain_tile(
     cx: &Context<'_>,
     group: &Group,
     anchor: Option<NodeId>,
@@ -190,6 +218,7 @@ fn plain(
     Tile {
         width,
         factors,
+        joined: None,
         reason: format!("lanes {width}; no product"),
     }
 }
@@ -239,6 +268,11 @@ fn describe(
         along_channels: false,
         ranged: 0,
         work: work(cx, contraction),
+        samples: false,
+        elements: 1,
+        joined: None,
+        pieces: [1; 2],
+        joins: [0; 2],
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
     for (operand, bordered) in borders.iter().enumerate() {
@@ -386,12 +420,12 @@ pub fn vector_operands_of(graph: &crate::graph::Graph, anchor: NodeId) -> Vec<No
 /// The cheapest tile, or the one that is chosen from outside.
 fn best(
     cx: &Context<'_>,
-    shape: &Shape,
-    widths: &[usize],
+    shapes: &[(Shape, Vec<usize>)],
     in_blocks: bool,
     chosen: Option<&Choice>,
 ) -> Tile {
-    let mut candidates = candidates(cx, shape, widths, in_blocks);
+    let (shape, widths) = &shapes[0];
+    let mut candidates = candidates(cx, shapes, in_blocks);
     let chosen = chosen.and_then(|choice| candidates.iter().position(|own| own.is(choice)));
     if candidates.is_empty() {
         return fallback(shape, widths[0]);
@@ -405,28 +439,31 @@ fn best(
     Tile {
         width: taken.width,
         factors: taken.factors,
+        joined: taken.joined,
         reason,
     }
 }
 
 /// All tiles that the registers can hold, the cheapest first, those that are found earlier before others as cheap.
-fn candidates(
-    cx: &Context<'_>,
-    shape: &Shape,
-    widths: &[usize],
-    in_blocks: bool,
-) -> Vec<Candidate> {
+fn candidates(cx: &Context<'_>, shapes: &[(Shape, Vec<usize>)], in_blocks: bool) -> Vec<Candidate> {
     let mut candidates = Vec::new();
-    for &width in widths {
+    let shapes = shapes.iter();
+    let widths = shapes.flat_map(|(shape, widths)| widths.iter().map(move |&width| (shape, width)));
+    for (shape, width) in widths {
         let parts = (width / cx.target.register_lanes).max(1);
         let mut factors: Vec<usize> = vec![1; shape.extents.len()];
         let used = lanes_used(cx, shape, width);
         let mut found = |cost: Cost, factors: &[usize], (sums, loads): (usize, usize)| {
+            let mut factors = factors.to_vec();
+            if let Some(axis) = shape.joined {
+                factors[axis] *= shape.elements;
+            }
             candidates.push(Candidate {
                 cost: cost.cycles / used,
                 unmissed: cost.unmissed / used,
                 width,
-                factors: factors.to_vec(),
+                factors,
+                joined: shape.joined,
                 sums,
                 loads,
             });
@@ -437,8 +474,12 @@ fn candidates(
     candidates
 }
 
-/// The share of the registers' lanes that vectors along the last axis fill, what is done one by one included.
+/// The share of the registers' lanes that vectors of samples fill, or those along the last axis, what is done one by
+/// one included.
 fn lanes_used(cx: &Context<'_>, shape: &Shape, width: usize) -> f64 {
+    if shape.samples {
+        return width.min(cx.target.register_lanes) as f64 / cx.target.register_lanes as f64;
+    }
     let Some(&extent) = shape.extents.last().filter(|_| shape.along_last) else {
         return 1.0;
     };
@@ -454,6 +495,7 @@ fn fallback(shape: &Shape, width: usize) -> Tile {
         factors: axes
             .map(|(&extent, &whole)| if whole { extent as usize } else { 1 })
             .collect(),
+        joined: None,
         reason: "no tile fits the registers".into(),
     }
 }
@@ -585,12 +627,16 @@ fn cost(
     if instances > 1 && !fits {
         return None;
     }
-    let load: usize = loads.iter().sum();
+    let pieces = |operand: usize| loads[operand] * shape.pieces[operand];
+    let load: usize = (0..2).map(pieces).sum();
+    let joins: usize = (0..2)
+        .map(|operand| loads[operand] * shape.joins[operand])
+        .sum();
     let cycles = [
-        sums as f64 / 2.0,
+        (sums + joins) as f64 / 2.0,
         load as f64 / 2.0,
         LATENCY as f64,
-        (cx.target.fma_instructions * sums + load + 3) as f64 / 6.0,
+        (cx.target.fma_instructions * sums + load + joins + 3) as f64 / 6.0,
         stream_cycles(cx, shape, parts, &loads),
     ];
     // Loads that miss the first cache are what delays multiply-adds that nothing else bounds.

@@ -123,7 +123,7 @@ impl Lowering<'_> {
 
     fn not_affine<T>(&self, node: NodeId) -> Result<T, LowerError> {
         match self.vectors {
-            Vectors::Feature(_) => Err(LowerError::NotVector),
+            Vectors::Feature(_) | Vectors::Joined(_) => Err(LowerError::NotVector),
             _ => self.unsupported(node, "this change of shape of a batch"),
         }
     }
@@ -149,30 +149,11 @@ impl Lowering<'_> {
 
     /// A position as i32 in each lane.
     fn position_value(&mut self, place: &Place) -> Value {
-        let (at, step) = match place {
-            Position::At(position) => {
-                let step = match self.vectors {
-                    Vectors::Feature(counter) => position.coefficient(counter),
-                    _ => 0,
-                };
-                (position.clone(), step)
-            }
-            Position::Lane => (self.first_sample(), 1),
+        let (at, steps) = match place {
+            Position::At(position) => (position.clone(), (0, self.step_along(position))),
+            Position::Lane => (self.first_sample(), (1, 0)),
         };
-        self.counted(&at, step)
-    }
-
-    /// `at + lane * step` as i32.
-    pub(super) fn counted(&mut self, at: &Affine<Value>, step: i64) -> Value {
-        let first = self.b.materialise(&form(at));
-        let first = self.b.index_to_int(first, self.width);
-        if step == 0 || self.width == 1 {
-            return first;
-        }
-        let lane = self.b.iota(self.width);
-        let step = self.b.integer(step as i32, self.width);
-        let ahead = self.b.binary(VectorBinary::IntMul, lane, step);
-        self.b.binary(VectorBinary::IntAdd, first, ahead)
+        self.counted(&at, steps)
     }
 
     fn view(
@@ -244,11 +225,9 @@ impl Lowering<'_> {
         let high = self
             .b
             .condition(IntOp::Less, &form(position), &form(&extent));
-        if let Vectors::Feature(counter) = self.vectors
-            && position.coefficient(counter) != 0
-        {
+        if self.step_along(position) != 0 {
             // Conditions are of the first lane alone.
-            return match self.whole_vector_within(position, counter, dim) {
+            return match self.whole_vector_within(position, dim) {
                 true => Ok(()),
                 false => Err(LowerError::NotVector),
             };
@@ -258,8 +237,8 @@ impl Lowering<'_> {
     }
 
     /// Whether every lane is on an axis: the first, and the last that counts on from it.
-    fn whole_vector_within(&self, position: &Affine<Value>, counter: Value, dim: Dim) -> bool {
-        let ahead = position.coefficient(counter) * (i64::from(self.width) - 1);
+    fn whole_vector_within(&self, position: &Affine<Value>, dim: Dim) -> bool {
+        let ahead = self.step_along(position) * (self.elements_of_vector() - 1);
         let separate = position.bounds(&|variable| self.range(variable));
         let together = self.b.range(&form(position));
         let low = [separate.map(|bounds| bounds.0), together.min];
@@ -367,17 +346,15 @@ impl Lowering<'_> {
             }
             at = next;
         }
-        if let Vectors::Feature(counter) = self.vectors {
-            step = at.coefficient(counter);
-        }
-        self.counted(&at, step)
+        let elements = self.step_along(&at);
+        self.counted(&at, (step, elements))
     }
 
     /// The lanes of the block that hold real samples.
     pub(super) fn valid_mask(&mut self) -> Value {
         let valid = self.scalar(ScalarArgument::ValidLanes);
         let first = self.first_lane.clone();
-        let lane = self.counted(&first, 1);
+        let lane = self.counted(&first, (1, 0));
         let valid = self.b.index_to_int(valid, self.width);
         self.b.compare(Comparison::Lt, lane, valid)
     }

@@ -12,6 +12,7 @@ mod control;
 mod convert;
 mod half;
 mod integer;
+mod join;
 mod load;
 mod moves;
 mod operands;
@@ -152,6 +153,8 @@ impl<'a> Lower<'a> {
             Instruction::LaneIota => self.iota(value),
             Instruction::ReduceAdd(a) => self.reduce_add(value, *a),
             Instruction::Extract(a, lane) => self.extract(value, *a, *lane),
+            Instruction::Join(a, b) => self.join(value, *a, *b),
+            Instruction::Half(a, half) => self.half(value, *a, *half),
             Instruction::IntToIndex(a) => self.int_to_index(value, *a),
             Instruction::Math(op, _) => return Err(Unsupported::Math(*op)),
         }

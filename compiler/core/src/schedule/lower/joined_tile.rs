@@ -1,0 +1,137 @@
+//! Tiles whose vectors hold several elements of an axis, each with the samples of the block.
+
+use super::tile::{Shape, Tile, plain_tile, variable_axes, widths};
+use super::{Along, Context, classes, parts};
+use crate::graph::{AxisIndex, Contraction, NodeId};
+use crate::schedule::fuse::{Group, Strategy, root};
+use crate::schedule::position::Position;
+
+/// A block with fewer samples is not joined.
+const LEAST_BLOCK: usize = 4;
+
+/// How many elements a vector may hold: none where samples alone fill a register.
+fn elements(cx: &Context<'_>, group: &Group) -> Vec<usize> {
+    let several = (1..=cx.target.register_lanes / cx.block.max(1))
+        .filter(|elements| elements.is_power_of_two() && *elements > 1);
+    let own = group.strategy == Strategy::Lanes
+        && cx.block >= LEAST_BLOCK
+        && group.coarse.is_empty()
+        && group.place.parts.is_none();
+    match own && parts::parts(cx, group) == 1 && classes(cx, group).is_none() {
+        true => several.collect(),
+        false => Vec::new(),
+    }
+}
+
+/// Whether an axis is worth so many elements a vector.
+fn fits(extent: i64, elements: usize) -> bool {
+    let elements = elements as i64;
+    extent >= 4 * elements || (extent > 0 && extent % elements == 0)
+}
+
+/// What the cost of a product's tile depends on, for each axis of which vectors can hold several elements, with the
+/// vectors' width.
+pub(super) fn shapes(
+    cx: &Context<'_>,
+    group: &Group,
+    contraction: &Contraction,
+    base: &Shape,
+) -> Vec<(Shape, Vec<usize>)> {
+    let mut shapes = Vec::new();
+    for elements in elements(cx, group) {
+        for axis in (0..base.extents.len()).filter(|&axis| base.joins(axis)) {
+            if fits(base.extents[axis], elements) {
+                let shape = joined(cx, group, contraction, base, (axis, elements));
+                shapes.push((shape, vec![elements * cx.block]));
+            }
+        }
+    }
+    shapes
+}
+
+fn joined(
+    cx: &Context<'_>,
+    group: &Group,
+    contraction: &Contraction,
+    base: &Shape,
+    (axis, elements): (usize, usize),
+) -> Shape {
+    let mut shape = base.clone();
+    shape.extents[axis] /= elements as i64;
+    shape.joined = Some(axis);
+    shape.elements = elements;
+    for operand in (0..2).filter(|&operand| base.vector[operand]) {
+        let beside = base.moves[operand][axis]
+            && step_in_memory(cx, group, contraction, operand, axis) == Some(1);
+        if !beside {
+            shape.joins[operand] = elements - 1;
+        }
+        if base.moves[operand][axis] && !beside {
+            shape.pieces[operand] = elements;
+        }
+    }
+    shape
+}
+
+/// How far an operand moves along its innermost axis in memory with each element of a domain axis.
+fn step_in_memory(
+    cx: &Context<'_>,
+    group: &Group,
+    contraction: &Contraction,
+    operand: usize,
+    axis: usize,
+) -> Option<i64> {
+    let anchor = group.anchor?;
+    let input = cx.graph.nodes[anchor].inputs[operand];
+    let buffer = cx.buffer_of.get(&root(cx.graph, input))?;
+    let lane = cx.lanes.axis(input)?;
+    let axes = &contraction.operands[operand];
+    let mut inner = (0..axes.len()).filter(|&number| number != lane);
+    let innermost = match cx.channels_inside.contains(buffer) {
+        true => inner.next()?,
+        false => inner.next_back()?,
+    };
+    Some(step(cx, group, anchor, &axes[innermost], axis))
+}
+
+/// How far an index moves with each element of a domain axis.
+fn step(cx: &Context<'_>, group: &Group, anchor: NodeId, index: &AxisIndex, axis: usize) -> i64 {
+    let own = variable_axes(cx, group, false, anchor);
+    let of = |variable: usize| match group.place.positions.get(variable) {
+        Some(Position::At(form)) => form.coefficient(axis as u32),
+        Some(Position::Lane) => 0,
+        None => i64::from(own.get(variable).is_some_and(|axes| axes == &[axis])),
+    };
+    let terms = index.terms.iter();
+    terms.map(|&(variable, factor)| factor * of(variable)).sum()
+}
+
+/// The tile of a group without a product: of the last axis that vectors can hold several elements of.
+pub(super) fn plain(
+    cx: &Context<'_>,
+    group: &Group,
+    anchor: Option<NodeId>,
+    extents: Vec<i64>,
+) -> Tile {
+    let axes = group.place.axes();
+    let is_anchor = anchor.is_some() && !group.place.positions.is_empty();
+    let moves = |axis: &usize| !is_anchor || axes.contains(axis);
+    let widest = elements(cx, group).pop();
+    let chosen = widest.and_then(|elements| {
+        let axis = (0..extents.len())
+            .rev()
+            .filter(moves)
+            .find(|&axis| fits(extents[axis], elements))?;
+        Some((axis, elements))
+    });
+    let Some((axis, elements)) = chosen else {
+        let widest = widths(cx, Along::Lanes).into_iter().max();
+        return plain_tile(cx, group, anchor, extents, widest.unwrap_or(1));
+    };
+    let mut extents = extents;
+    extents[axis] /= elements as i64;
+    let mut tile = plain_tile(cx, group, anchor, extents, elements * cx.block);
+    tile.factors[axis] *= elements;
+    tile.joined = Some(axis);
+    tile
+}
