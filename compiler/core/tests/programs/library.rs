@@ -334,6 +334,7 @@ pub fn planned(callable: &Callable, x: &[i64], target: &Target) -> Result<Plan, 
         run_passes(&callable.graph, PASSES, |_, _| {}).map_err(|error| error.to_string())?;
     let mut given = eval::Inputs::new();
     given.insert("seed".into(), Tensor::scalar(0.0));
+    given.insert("counter".into(), Tensor::scalar(0.0));
     let initial = eval::evaluate_single(&callable.init, 1, &given).expect("initial values");
     given.extend(initial);
     given.insert("x".into(), values("x", x, 1));
