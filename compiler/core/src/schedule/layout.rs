@@ -40,7 +40,12 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
     for id in read_elsewhere(sources) {
         own.remove(&id);
     }
-    let mut channels_inside = own.clone();
+    // Vectors of several elements of a row are loaded at once where its elements lie side by side.
+    let joined = sources.block < sources.target.register_lanes;
+    let mut channels_inside = match joined {
+        true => BTreeSet::new(),
+        false => own.clone(),
+    };
     let batched = batched_shapes(sources);
     channels_inside.retain(|&id| !batched.contains(&graph.nodes[id].ty.shape));
     for id in graph.nodes.keys() {

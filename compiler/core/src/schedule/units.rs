@@ -14,7 +14,7 @@ use crate::graph::{Dim, Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Multiply-adds of a sample that take several times as long as a barrier.
-const DIVIDED_WORK: i64 = 100_000;
+const DIVIDED_WORK: i64 = 50_000;
 
 /// What a unit computes.
 #[derive(Clone, Debug)]

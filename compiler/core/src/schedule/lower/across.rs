@@ -2,12 +2,13 @@
 //! last axis is far apart in them. Each accumulator is a vector of partial sums, whose lanes are summed at the end.
 
 use super::contract::{Emission, How};
-use super::{Context, LowerError, Lowering, Place, Vectors};
+use super::{Context, LowerError, Lowering, Place, Vectors, joined_tile};
 use crate::graph::{NodeId, Op};
 use crate::loops::{LoopKind, Range, Value};
 use crate::schedule::affine::Affine;
 use crate::schedule::borders::borders;
 use crate::schedule::fuse::{Group, Strategy};
+use crate::schedule::lanes::ContractionLanes;
 use crate::schedule::position::Position;
 use indexmap::IndexMap;
 
@@ -45,6 +46,37 @@ pub fn across(cx: &Context<'_>, group: &Group) -> Option<usize> {
         .then_some(variable)
 }
 
+/// The reduced variable of which vectors of a block's part hold several elements, each with the samples of the block, and
+/// the width of those vectors.
+pub(super) fn joined_reduction(cx: &Context<'_>, group: &Group) -> Option<(usize, u8)> {
+    let anchor = group.anchor?;
+    let node = &cx.graph.nodes[anchor];
+    let Op::Contract(contraction) = &node.op else {
+        return None;
+    };
+    let ContractionLanes::Across(lane) = cx.lanes.contraction(contraction, &node.inputs) else {
+        return None;
+    };
+    let elements = joined_tile::elements(cx)
+        .pop()
+        .filter(|_| contraction.operands.len() == 2)?;
+    let borders = borders(cx.graph, anchor, contraction);
+    let rank = contraction.shape.len();
+    let free = |variable: &usize| {
+        let axes = contraction.operands.iter().flatten();
+        let mut uses = axes
+            .zip(borders.iter().flatten())
+            .filter(|(axis, _)| axis.coefficient(rank + variable) != 0);
+        uses.all(|(axis, &border)| !border && axis.divisor == 1)
+    };
+    // The last but one bounds the rows that are summed at a time.
+    let last = (0..contraction.reduced.len())
+        .rev()
+        .find(|&variable| variable != lane)?;
+    let extent = contraction.reduced[last].known()?;
+    (free(&last) && extent >= 2 * elements as i64).then_some((last, (elements * cx.block) as u8))
+}
+
 impl Lowering<'_> {
     /// The values of a contraction at the given places, by vectors along a reduced variable.
     pub(super) fn contract_across(
@@ -61,12 +93,12 @@ impl Lowering<'_> {
         };
         let mut level = emission.levels.remove(place);
         let extent = level.extent.known().ok_or(LowerError::NotVector)?;
-        let whole = extent - extent % i64::from(width);
+        let outer = (self.width, self.vectors);
+        self.width = width;
+        let whole = extent - extent % self.elements_of_vector();
         (level.unroll, level.how) = (1, How::Vectors(whole));
         emission.levels.push(level);
-        let outer = (self.width, self.vectors);
         let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
-        self.width = width;
         let instances = emission.instances.iter();
         let zeros = instances.map(|_| self.b.float(0.0, width)).collect();
         let mut counters = vec![Position::constant(0); emission.contraction.reduced.len()];
@@ -75,7 +107,10 @@ impl Lowering<'_> {
         self.memo = memo;
         let sums: Vec<Value> = vectors?
             .into_iter()
-            .map(|vector| self.b.reduce_add(vector))
+            .map(|vector| match self.joined {
+                true => self.samples_of(vector),
+                false => self.b.reduce_add(vector),
+            })
             .collect();
         if whole == extent {
             return Ok(sums);
@@ -95,7 +130,7 @@ impl Lowering<'_> {
         counters: &mut Vec<Place>,
         sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
-        let step = i64::from(self.width);
+        let step = self.elements_of_vector();
         let (first, last) = (self.b.index(0), self.b.index(whole));
         let name = format!("r{variable}");
         let (counter, carried) =
@@ -109,7 +144,10 @@ impl Lowering<'_> {
             }
         };
         self.push_scope();
-        self.vectors = Vectors::Feature(counter);
+        self.vectors = match self.joined {
+            true => Vectors::Joined(counter),
+            false => Vectors::Feature(counter),
+        };
         counters[variable] = Position::At(Affine::variable(counter));
         let next = self.contract_level(emission, depth + 1, counters, carried);
         self.pop_scope();

@@ -103,6 +103,17 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Of a vector of several elements, their sum for each sample.
+    pub(super) fn samples_of(&mut self, mut vector: Value) -> Value {
+        let mut lanes = self.b.type_of(vector).lanes().unwrap_or(1);
+        while usize::from(lanes) > self.cx.block {
+            let halves = [0, 1].map(|half| self.b.half(vector, half));
+            vector = self.b.binary(VectorBinary::Add, halves[0], halves[1]);
+            lanes /= 2;
+        }
+        vector
+    }
+
     /// `at + sample * samples + element * elements` as i32, with each lane's sample and element.
     pub(super) fn counted(&mut self, at: &Affine<Value>, (samples, elements): (i64, i64)) -> Value {
         let first = self.b.materialise(&form(at));

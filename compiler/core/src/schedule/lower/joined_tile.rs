@@ -10,15 +10,21 @@ use crate::schedule::position::Position;
 const LEAST_BLOCK: usize = 4;
 
 /// How many elements a vector may hold: none where samples alone fill a register.
-fn elements(cx: &Context<'_>, group: &Group) -> Vec<usize> {
-    let several = (1..=cx.target.register_lanes / cx.block.max(1))
-        .filter(|elements| elements.is_power_of_two() && *elements > 1);
-    let own = group.strategy == Strategy::Lanes
-        && cx.block >= LEAST_BLOCK
-        && group.coarse.is_empty()
-        && group.place.parts.is_none();
+pub(super) fn elements(cx: &Context<'_>) -> Vec<usize> {
+    let most = match cx.block >= LEAST_BLOCK {
+        true => cx.target.register_lanes / cx.block,
+        false => 1,
+    };
+    let several = (2..=most).filter(|elements| elements.is_power_of_two());
+    several.collect()
+}
+
+/// As many as a vector of a group's outputs may hold.
+fn elements_of(cx: &Context<'_>, group: &Group) -> Vec<usize> {
+    let own =
+        group.strategy == Strategy::Lanes && group.coarse.is_empty() && group.place.parts.is_none();
     match own && parts::parts(cx, group) == 1 && classes(cx, group).is_none() {
-        true => several.collect(),
+        true => elements(cx),
         false => Vec::new(),
     }
 }
@@ -38,7 +44,7 @@ pub(super) fn shapes(
     base: &Shape,
 ) -> Vec<(Shape, Vec<usize>)> {
     let mut shapes = Vec::new();
-    for elements in elements(cx, group) {
+    for elements in elements_of(cx, group) {
         for axis in (0..base.extents.len()).filter(|&axis| base.joins(axis)) {
             if fits(base.extents[axis], elements) {
                 let shape = joined(cx, group, contraction, base, (axis, elements));
@@ -116,7 +122,7 @@ pub(super) fn plain(
     let axes = group.place.axes();
     let is_anchor = anchor.is_some() && !group.place.positions.is_empty();
     let moves = |axis: &usize| !is_anchor || axes.contains(axis);
-    let widest = elements(cx, group).pop();
+    let widest = elements_of(cx, group).pop();
     let chosen = widest.and_then(|elements| {
         let axis = (0..extents.len())
             .rev()

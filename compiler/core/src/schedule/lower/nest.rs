@@ -56,13 +56,8 @@ pub fn lower_group(
         return lower_outer(cx, group, name, turned);
     }
     if in_blocks {
-        let along = if partial { Along::Lanes } else { Along::Joined };
-        let tile = tile::choose(cx, group, partial, along, name);
-        return match lower_with(cx, group, share, name, &tile) {
-            Err(LowerError::NotVector) if tile.joined.is_some() => {
-                let tile = tile::choose(cx, group, partial, Along::Lanes, name);
-                lower_with(cx, group, share, name, &tile)
-            }
+        return match lower_with(cx, group, share, name, Along::Joined) {
+            Err(LowerError::NotVector) => lower_with(cx, group, share, name, Along::Lanes),
             result => result,
         };
     }
@@ -94,11 +89,16 @@ fn lower_with(
     group: &Group,
     Share { partial, divided }: Share,
     name: &str,
-    tile: &Tile,
+    along: Along,
 ) -> Result<Lowered, LowerError> {
+    let tile = tile::choose(cx, group, partial, along, name);
     let mut lowering = Lowering::new(cx, group, name.into(), partial, tile.width as u8);
     lowering.divided = divided;
-    lowering.joined = tile.joined.is_some();
+    lowering.across = match partial && along == Along::Joined {
+        true => across::joined_reduction(cx, group),
+        false => None,
+    };
+    lowering.joined = tile.joined.is_some() || lowering.across.is_some();
     lowering.bind();
     let domain = lowering.domain_node();
     let lane = if partial { None } else { cx.lanes.axis(domain) };

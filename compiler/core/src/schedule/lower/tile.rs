@@ -159,13 +159,13 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
             shape.ranged = ranged_axis(&cx.graph.nodes[node].ty.shape);
             let chosen = cx.target.choices.of(cx.plan, name);
             let mut shapes = vec![(shape, widths)];
-            if along == Along::Joined {
+            if along == Along::Joined && !partial {
                 let joined = joined::shapes(cx, group, contraction, &shapes[0].0);
                 shapes.extend(joined);
             }
             best(cx, &shapes, in_blocks, chosen)
         }
-        None if along == Along::Joined => joined::plain(cx, group, anchor, extents),
+        None if along == Along::Joined && !partial => joined::plain(cx, group, anchor, extents),
         None => {
             let last = extents.last().copied().unwrap_or(1) as usize;
             let fits = |width: &usize| along != Along::LastAxis || *width <= last;
