@@ -22,6 +22,8 @@ pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
         Mnemonic::Vpshufb => shuffle_bytes,
         Mnemonic::Vbroadcastss => broadcast,
         Mnemonic::Vpbroadcastw => broadcast_half,
+        Mnemonic::Vbroadcastf128 | Mnemonic::Vbroadcastf32x4 => repeat_quarter,
+        Mnemonic::Vbroadcastf64x4 => repeat_half,
         Mnemonic::Vextractf128 | Mnemonic::Vextractf32x4 => extract_quarter,
         Mnemonic::Vextractf64x4 => extract_half,
         Mnemonic::Vinsertf128 | Mnemonic::Vinsertf32x4 => insert_quarter,
@@ -94,6 +96,21 @@ fn broadcast_half(processor: &mut Processor, operands: &Operands) -> Done {
         _ => return Err(Fault::Operands),
     };
     processor.write(operands, Vector([half << 16 | half; LANES]))
+}
+
+fn repeat_quarter(processor: &mut Processor, operands: &Operands) -> Done {
+    repeat(processor, operands, QUARTER)
+}
+
+fn repeat_half(processor: &mut Processor, operands: &Operands) -> Done {
+    repeat(processor, operands, 2 * QUARTER)
+}
+
+/// So many lanes of memory, again and again.
+fn repeat(processor: &mut Processor, operands: &Operands, count: usize) -> Done {
+    let place = processor.place(&operands.memory(1)?);
+    let lanes = processor.load_vector(place, count * 4)?;
+    processor.write(operands, Vector::from_fn(|lane| lanes.0[lane % count]))
 }
 
 /// Which part of `count` lanes the immediate names: so many bits of it count as there are parts.

@@ -69,11 +69,11 @@ fn joined(
     for operand in (0..2).filter(|&operand| base.vector[operand]) {
         let beside = base.moves[operand][axis]
             && step_in_memory(cx, group, contraction, operand, axis) == Some(1);
-        if !beside {
-            shape.joins[operand] = elements - 1;
-        }
-        if base.moves[operand][axis] && !beside {
-            shape.pieces[operand] = elements;
+        match base.moves[operand][axis] {
+            true if beside => {}
+            true => (shape.pieces[operand], shape.joins[operand]) = (elements, elements - 1),
+            // A load repeats lanes once.
+            false => shape.joins[operand] = elements / 2 - 1,
         }
     }
     shape

@@ -19,6 +19,7 @@ impl Lower<'_> {
         self.program.items.push(Item::LoopBegin);
         self.program.items.push(Item::Label(head));
         carried.iter().for_each(|c| drop(self.target(c.argument)));
+        self.prefetch(statement)?;
         self.block(&statement.body)?;
         let nexts: Vec<_> = carried.iter().map(|c| (c.argument, c.next)).collect();
         self.move_all(&nexts);

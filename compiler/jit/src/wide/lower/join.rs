@@ -4,9 +4,9 @@ use dlm_core::loops::Value;
 
 use super::super::machine::{Operand, Width};
 use super::super::ops::VectorOp;
-use super::Lower;
 use super::operands::vector;
 use super::reduce::narrowed;
+use super::{Lower, Place};
 
 impl Lower<'_> {
     /// The lanes of `a`, then those of `b`.
@@ -22,6 +22,14 @@ impl Lower<'_> {
             return;
         }
         let width = self.width(value);
+        if let (true, Some(memory)) = (a == b, self.waiting(a)) {
+            let op = match width {
+                Width::Z => VectorOp::RepeatHalf,
+                _ => VectorOp::RepeatQuarter,
+            };
+            let to = self.target(value)[0];
+            return self.vector(op, width, vector(to, width), &[memory]);
+        }
         let op = match width {
             Width::Z => VectorOp::InsertHalf,
             _ => VectorOp::InsertQuarter,
@@ -31,6 +39,17 @@ impl Lower<'_> {
         let to = self.target(value)[0];
         let sources = [lower, upper, Operand::Immediate(1)];
         self.vector(op, width, vector(to, width), &sources);
+    }
+
+    /// Where a load in a row that has not been done reads.
+    fn waiting(&self, value: Value) -> Option<Operand> {
+        match &self.places[value] {
+            Place::Pending(pending) if !pending.splat => {
+                let memory = pending.operand(0, self.width(value), false);
+                memory.map(Operand::Memory)
+            }
+            _ => None,
+        }
     }
 
     /// The lower or the upper lanes of `a`.

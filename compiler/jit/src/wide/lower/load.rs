@@ -107,16 +107,21 @@ impl Lower<'_> {
         rest: &'r [Statement],
     ) -> Option<&'r Instruction> {
         let lasting = address.terms.iter().all(|t| !self.storage.is_shared(t.0));
-        if !lasting || self.storage.uses(value) != 1 {
+        let uses = self.storage.uses(value);
+        if !lasting || uses == 0 || uses > 2 {
             return None;
         }
         for statement in rest.iter().take(PATIENCE) {
             match statement {
                 Statement::Define(_, instruction) => {
-                    let mut found = false;
-                    instruction.for_each_operand(|operand| found |= operand == value);
-                    if found {
-                        return Some(instruction);
+                    let mut found = 0;
+                    instruction.for_each_operand(|operand| found += usize::from(operand == value));
+                    let repeats = matches!(instruction, Instruction::Join(..));
+                    match found {
+                        0 => {}
+                        1 if uses == 1 => return Some(instruction),
+                        2 if repeats => return Some(instruction),
+                        _ => return None,
                     }
                 }
                 Statement::Store { address: to, .. } if to.buffer != address.buffer => {}

@@ -16,6 +16,7 @@ mod join;
 mod load;
 mod moves;
 mod operands;
+mod prefetch;
 mod reduce;
 mod store;
 
