@@ -15,6 +15,7 @@ use super::moments::moments;
 use super::padded::padded;
 use super::placing::Step;
 use super::target::Target;
+use super::triangles::Triangles;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
@@ -203,6 +204,7 @@ fn plan(
         buffers: &buffers.all,
         channels_inside: &inside,
         rows_apart: &apart,
+        triangles: &Triangles::of(graph),
         plan: &graph.name,
         target,
         block,

@@ -12,6 +12,7 @@ use super::fuse::{Fusion, Group, Strategy, fuse, is_given, root};
 use super::lanes::Lanes;
 use super::lower::{Context, LowerError, Lowered, Share, lower_group};
 use super::target::Target;
+use super::triangles::Triangles;
 use super::units::{Unit, Work, units};
 use crate::graph::scan::{Role, arguments};
 use crate::graph::{Graph, NodeId, Op, Scalar, Scan, TensorType, View};
@@ -403,7 +404,7 @@ impl Lowerer<'_> {
 
     fn round(&self) -> Result<Vec<Lowered>, (LowerError, Span)> {
         let (plan, body, outer) = (self.plan, self.plan.body(), self.outer);
-        let nothing = IndexMap::new();
+        let (nothing, triangles) = (IndexMap::new(), Triangles::of(body));
         let context = Context {
             graph: body,
             lanes: &plan.lanes,
@@ -413,6 +414,7 @@ impl Lowerer<'_> {
             partial_of: &nothing,
             relayout_of: &nothing,
             turned_of: &nothing,
+            triangles: &triangles,
             whole: true,
             rounds: usize::try_from(plan.scan.rounds).unwrap_or(1),
             ..*outer
@@ -530,6 +532,7 @@ impl Lowerer<'_> {
         let mut buffer_of = IndexMap::from([(copied, to)]);
         buffer_of.extend(buffer.map(|buffer| (source, buffer)));
         let (no_strategies, nothing) = (BTreeMap::new(), IndexMap::new());
+        let triangles = Triangles::default();
         let context = Context {
             graph: &graph,
             lanes: &lanes,
@@ -539,6 +542,7 @@ impl Lowerer<'_> {
             partial_of: &nothing,
             relayout_of: &nothing,
             turned_of: &nothing,
+            triangles: &triangles,
             whole: true,
             ..*self.outer
         };

@@ -29,6 +29,7 @@ mod recompute;
 mod serial;
 mod symbols;
 mod target;
+mod triangles;
 mod unit_index;
 mod units;
 

@@ -79,12 +79,20 @@ impl Lowering<'_> {
         if let Some(across) = self.across {
             return self.contract_across(&mut emission, across);
         }
-        let zeros = instances
+        let zeros: Vec<Value> = instances
             .iter()
             .map(|_| self.b.float(0.0, self.width))
             .collect();
         let mut counters = vec![Position::constant(0); contraction.reduced.len()];
-        self.contract_level(&emission, 0, &mut counters, zeros)
+        let Some(read) = self.is_read(node, instances) else {
+            return self.contract_level(&emission, 0, &mut counters, zeros);
+        };
+        self.b.begin_if(read);
+        self.push_scope();
+        let sums = self.contract_level(&emission, 0, &mut counters, zeros.clone());
+        self.pop_scope();
+        let pairs: Vec<_> = sums?.into_iter().zip(zeros).collect();
+        Ok(self.b.end_if(&pairs))
     }
 
     /// Bounded loops outermost, then the rest, the innermost unrolled.
@@ -208,6 +216,14 @@ impl Lowering<'_> {
                 self.bounded_rounds(emission, depth, &level, (begin, end), counters, sums)
             }
             How::Whole => {
+                let some = level
+                    .extent
+                    .known()
+                    .zip(self.filled_rounds(emission, &level));
+                if let Some((extent, rounds)) = some.filter(|_| self.rows.is_none()) {
+                    let level = (&level, extent);
+                    return self.some_rounds(emission, depth, level, rounds, counters, sums);
+                }
                 let end = self.extent(level.extent);
                 let range = self.in_rows(&level, Affine::constant(0), end);
                 self.rounds(emission, depth, &level, range, counters, sums)
@@ -347,7 +363,7 @@ impl Lowering<'_> {
         clippy::too_many_arguments,
         reason = "one place of a recursion that carries its whole state"
     )]
-    fn unrolled(
+    pub(super) fn unrolled(
         &mut self,
         emission: &Emission<'_>,
         depth: usize,

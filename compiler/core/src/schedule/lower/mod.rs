@@ -25,6 +25,7 @@ mod reduce;
 mod relayout;
 mod space;
 mod tile;
+mod triangular;
 mod turn;
 mod value;
 
@@ -46,6 +47,7 @@ use super::layout::RowsApart;
 use super::outer::{Outer, outer};
 use super::position::Position;
 use super::target::Target;
+use super::triangles::Triangles;
 use crate::graph::{Graph, NodeId};
 use crate::loops::{self, Buffer, BuildError, Element, Kernel, KernelBuilder, Range, Value};
 use crate::plan::{BufferId, PlanBuffer, ScalarArgument, taken};
@@ -131,6 +133,8 @@ pub struct Context<'a> {
     pub channels_inside: &'a BTreeSet<BufferId>,
     /// Buffers in lanes whose rows are kept apart.
     pub rows_apart: &'a BTreeMap<BufferId, RowsApart>,
+    /// Which values have a side of a diagonal that is zero, or that nothing reads.
+    pub triangles: &'a Triangles,
     /// The name of the plan that is made.
     pub plan: &'a str,
     /// The machine.
