@@ -31,6 +31,7 @@ mod symbols;
 mod target;
 mod unit_index;
 mod units;
+mod widened;
 
 pub use assemble::{ScheduleError, schedule};
 pub use buffers::PersistentLayout;
