@@ -86,6 +86,7 @@ fn lenet() -> Executable {
         Backend::Cranelift => Target::vector128(),
         Backend::Avx2 | Backend::Avx2Interpreted => Target::avx2(),
         Backend::Avx512 | Backend::Avx512Interpreted => Target::avx512(),
+        Backend::Avx512Bf16 | Backend::Avx512Bf16Interpreted => Target::avx512bf16(),
     };
     let plan = schedule(&graph, &target, 32, &PersistentLayout::of(&graph)).expect("a plan");
     link(&[&plan], &Options::default())

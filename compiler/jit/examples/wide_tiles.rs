@@ -342,7 +342,8 @@ fn main() {
         print!("{:20}", case.name);
         for &backend in &backends {
             let features = wide::Features {
-                avx512: backend == Backend::Avx512,
+                avx512: matches!(backend, Backend::Avx512 | Backend::Avx512Bf16),
+                pairs: backend == Backend::Avx512Bf16,
             };
             if backend == Backend::Cranelift {
                 print!("  {backend:?}: {:6.1}", measure(&case, backend));

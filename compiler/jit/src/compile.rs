@@ -7,7 +7,7 @@ use cranelift::prelude::FunctionBuilderContext;
 use cranelift_codegen::{Context, control::ControlPlane};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::Module;
-use dlm_core::loops::{Kernel, expand_math};
+use dlm_core::loops::{Kernel, expand_math, expand_pairs};
 use rayon::prelude::*;
 
 use crate::backend::Backend;
@@ -173,7 +173,11 @@ fn wide_code(
     features: wide::Features,
     options: &Options,
 ) -> Result<(MachineCode, Option<Listing>), JitError> {
-    let code = wide::assemble(&expand_math(kernel), features);
+    let expanded = match features.pairs {
+        true => expand_math(kernel),
+        false => expand_pairs(kernel),
+    };
+    let code = wide::assemble(&expanded, features);
     let code = code.map_err(|error| generator(kernel, &error))?;
     let listing = options.listings.then(|| Listing {
         clif: String::new(),
@@ -196,6 +200,7 @@ fn function(kernel: &Kernel, target: &Target, options: &Options) -> Result<Compi
     let isa = target.isa(effort);
     let mut context = Context::new();
     let mut scratch = FunctionBuilderContext::new();
+    let kernel = &expand_pairs(kernel);
     emit(kernel, &mut context.func, &mut scratch, isa.as_ref())?;
     context.set_disasm(options.listings);
     let clif = options.listings.then(|| context.func.display().to_string());

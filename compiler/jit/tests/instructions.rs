@@ -334,6 +334,109 @@ fn elements_of_two_bytes_in_every_lane() {
     }
 }
 
+/// Words whose halves are numbers of bf16 of every kind: special ones, any bits, and small and subnormal ones, near which
+/// sums underflow.
+fn pairs(words: &mut Words, count: usize) -> Vec<u8> {
+    let mut half = || match words.below(3) {
+        0 => words.special() >> 16,
+        1 => words.next() & 0xffff,
+        _ => words.next() & 0x803f | (words.below(130) << 7),
+    };
+    (0..count)
+        .flat_map(|_| (half() << 16 | half()).to_ne_bytes())
+        .collect()
+}
+
+/// Floats of every kind, many of them near the least normal one.
+fn sums_of(words: &mut Words, count: usize) -> Vec<u8> {
+    let mut float = || match words.below(3) {
+        0 => words.special(),
+        1 => words.next(),
+        _ => (words.next() & 0x8000_000f) | (0x007f_fff8 + (words.below(4) << 3)),
+    };
+    (0..count).flat_map(|_| float().to_ne_bytes()).collect()
+}
+
+/// Products of pairs, by the machine's instruction and written out, with the bits of the interpreter.
+#[test]
+fn products_of_pairs() {
+    for lanes in LANES {
+        let inputs = [Element::I32, Element::I32, Element::F32];
+        let kernel = mapped(lanes, &inputs, Element::F32, |b, v| {
+            b.dot_pairs(v[0], v[1], v[2])
+        });
+        for seed in 0..20 {
+            let words = &mut Words(seed);
+            let mut buffers = vec![pairs(words, COUNT), pairs(words, COUNT)];
+            buffers.push(sums_of(words, COUNT));
+            buffers.push(vec![0; COUNT * 4]);
+            check(&kernel, &buffers, &[]);
+        }
+    }
+}
+
+/// Sums a little below 2^-126 that round to it where exponents end there, and to less where they do not.
+#[test]
+fn products_of_pairs_that_underflow() {
+    let kernel = mapped(
+        16,
+        &[Element::I32, Element::I32, Element::F32],
+        Element::F32,
+        |b, v| b.dot_pairs(v[0], v[1], v[2]),
+    );
+    for shift in [0, 16] {
+        let number = |bits: u32| (bits << shift).to_ne_bytes();
+        // From -2^-151 on, in steps of 2^-158.
+        let factor = |at: u32| 0x8000 | ((127 - 75) << 7) | (at % 128);
+        let a = (0..COUNT as u32)
+            .flat_map(|at| number(factor(at)))
+            .collect();
+        let b = (0..COUNT).flat_map(|_| number((127 - 76) << 7)).collect();
+        let c = (0..COUNT)
+            .flat_map(|_| f32::MIN_POSITIVE.to_ne_bytes())
+            .collect();
+        check(&kernel, &[a, b, c, vec![0; COUNT * 4]], &[]);
+    }
+}
+
+/// Two elements of two bytes in every lane, at any place up to the end of memory, as what the machine multiplies or
+/// for itself.
+#[test]
+fn pairs_of_elements_in_every_lane() {
+    for lanes in LANES {
+        for multiplied in [false, true] {
+            let mut b = KernelBuilder::new("pairs");
+            let x = b.buffer("x", Element::Bf16, Access::Read);
+            let [y, z] = ["y", "z"].map(|name| b.buffer(name, Element::I32, Access::ReadWrite));
+            let sums = b.buffer("sums", Element::F32, Access::ReadWrite);
+            let (zero, n) = (b.index(0), b.scalar("n"));
+            b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+                let at = dlm_core::loops::Affine::term(i, i64::from(lanes));
+                let pair = b.load_as(x, i, LoadKind::SplatPair, lanes);
+                if multiplied {
+                    let other = b.load(y, at.clone(), lanes);
+                    let sum = b.load(sums, at.clone(), lanes);
+                    let sum = b.dot_pairs(other, pair, sum);
+                    b.store_at(sums, at, sum);
+                } else {
+                    b.store_at(z, at, pair);
+                }
+                vec![]
+            });
+            let kernel = b.finish().expect("well built");
+            let words = &mut Words(5);
+            let (few, all) = (words.bytes(Element::Bf16, 8), 7 * usize::from(lanes));
+            let given = [
+                few,
+                pairs(words, all),
+                pairs(words, all),
+                sums_of(words, all),
+            ];
+            check(&kernel, &given, &[7]);
+        }
+    }
+}
+
 #[test]
 fn index_arithmetic() {
     let mut b = KernelBuilder::new("index");

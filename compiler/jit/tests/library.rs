@@ -82,7 +82,11 @@ fn three_evaluators_agree() {
 #[test]
 fn bf16_agrees_too() {
     let mut failures = Vec::new();
-    for (samples, target) in [(3, Target::avx2()), (17, Target::vector128())] {
+    for (samples, target) in [
+        (3, Target::avx2()),
+        (17, Target::vector128()),
+        (19, Target::avx512bf16()),
+    ] {
         let rows = library::cases(samples).into_iter();
         let refused = |text: &str| library::MIXED.iter().any(|row| text.contains(row));
         for (text, entry) in rows.filter(|(text, _)| !refused(text)) {

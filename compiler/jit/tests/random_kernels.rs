@@ -75,7 +75,7 @@ impl Generator {
             let [float, _, int, mask] = self.types();
             (float, int, mask)
         };
-        let value = match self.words.below(12) {
+        let value = match self.words.below(13) {
             0..3 => self.load(),
             3..5 => {
                 let [a, b, c] = [0; 3].map(|_| self.vector(float));
@@ -112,6 +112,10 @@ impl Generator {
                 let a = self.vector(float);
                 let sum = self.builder.reduce_add(a);
                 self.builder.splat(sum, self.lanes)
+            }
+            11 => {
+                let [a, b, c] = [self.vector(int), self.vector(int), self.vector(float)];
+                self.builder.dot_pairs(a, b, c)
             }
             _ => {
                 let index = self.pick(&self.indices.clone());
@@ -313,7 +317,7 @@ proptest! {
 #[test]
 fn large_ones_spill_every_kind_of_register() {
     let code = (0..20).map(|seed| {
-        let kernel = dlm_core::loops::expand_math(&generate(seed, 16, 150).0);
+        let kernel = dlm_core::loops::expand_pairs(&generate(seed, 16, 150).0);
         let code = assemble(&kernel, Features::AVX512).expect("has code");
         disassemble(&code)
     });

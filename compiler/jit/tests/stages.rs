@@ -12,7 +12,7 @@ use dlm_core::graph::{DType, Graph, OutputKind, eval};
 use dlm_core::loops::Element;
 use dlm_core::passes::{OPTIONAL, PASSES, Pass, run_passes};
 use dlm_core::plan::{Order, Plan, Space, interpret, parse_plan, print_with_kernels};
-use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use dlm_core::schedule::{Budget, PersistentLayout, Target, schedule};
 use dlm_grammar::SourceMap;
 use dlm_jit::{Backend, Options};
 use running::{by_evaluator, by_team, value};
@@ -124,15 +124,19 @@ fn check(graphs: &[Graph]) {
 }
 
 fn check_within(graphs: &[Graph], tolerance: f64) {
-    for (graph, target) in graphs.iter().flat_map(|graph| {
-        [Target::vector128(), Target::avx2(), Target::avx512()]
-            .into_iter()
-            .map(move |target| (graph, target))
-    }) {
+    let targets = [Target::vector128(), Target::avx2(), Target::avx512()];
+    check_for(graphs, &targets, tolerance);
+}
+
+fn check_for(graphs: &[Graph], targets: &[Target], tolerance: f64) {
+    let each = graphs
+        .iter()
+        .flat_map(|graph| targets.iter().map(move |target| (graph, target)));
+    for (graph, target) in each {
         let what = format!("{} for {}", graph.name, target.name);
         let layout = PersistentLayout::of(graph);
         let plan =
-            schedule(graph, &target, 20, &layout).unwrap_or_else(|error| panic!("{what}: {error}"));
+            schedule(graph, target, 20, &layout).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(
             parse_plan(&print_with_kernels(&plan)).as_ref() == Ok(&plan),
             "{what}: does not read back"
@@ -325,6 +329,59 @@ fn products_in_half_precision() {
     );
     // A sum in another order rounds to a neighbour now and then: bf16 has 8 bits.
     check_within(&graphs, 0.03);
+    check_for(&graphs, &[Target::avx512bf16()], 0.03);
+}
+
+/// The kernels of a plan that multiply pairs of bf16, and the bytes of the step's own values in bf16.
+fn halves(plan: &Plan) -> (Vec<&str>, usize) {
+    let kernels = plan.kernels.values();
+    let pairs = kernels.filter(|kernel| kernel.to_string().contains("dot_pairs"));
+    let buffers = plan.buffers.values();
+    let own = buffers.filter(|buffer| buffer.element == Element::Bf16);
+    (
+        pairs.map(|kernel| kernel.name.as_str()).collect(),
+        own.map(|buffer| buffer.bytes).sum(),
+    )
+}
+
+/// Dense layers, whose weights lie along what is summed over, with odd extents too: in pairs where the machine multiplies
+/// them, else with what is read number by number as f32.
+#[test]
+fn dense_layers_in_half_precision() {
+    let block = "block Net(x: f32[B, 1, 8, 8]) -> f32[B, 10] {
+  return x |> flatten |> Linear[37] |> tanh |> Linear[19] |> relu |> Linear[10]
+}";
+    let text = program_text("digits[]", block, "Net", "sgd[lr=0.1]");
+    let graphs: Vec<Graph> = elaborated(&text)
+        .iter()
+        .map(|graph| passed(graph, OPTIONAL.iter().chain(PASSES)))
+        .collect();
+    let layout = PersistentLayout::of(&graphs[0]);
+    let planned = |target: &Target| schedule(&graphs[0], target, 20, &layout).expect("a plan");
+    let (apart, pairs) = (planned(&Target::avx512()), planned(&Target::avx512bf16()));
+    let ((none, few), (some, all)) = (halves(&apart), halves(&pairs));
+    assert_eq!(none, [""; 0]);
+    assert!(some.len() >= 3, "{some:?}");
+    assert!(0 < few && few < all, "{few} of {all} bytes");
+    // A budget that is no bound: all lies as bf16, and bits stay the same.
+    let budget = Some(Budget {
+        bytes: 1 << 40,
+        workers: 3,
+    });
+    let short = planned(&Target {
+        budget,
+        ..Target::avx512()
+    });
+    assert_eq!(halves(&short).1, all);
+    let outputs = |plan: &Plan| by_evaluator(plan, &[11, 20], Order::Forward);
+    assert_eq!(outputs(&apart), outputs(&short));
+    let targets = [
+        Target::vector128(),
+        Target::avx2(),
+        Target::avx512(),
+        Target::avx512bf16(),
+    ];
+    check_for(&graphs, &targets, 0.03);
 }
 
 /// Views between a value in lanes and a product over the batch, which reads them as plain rows.

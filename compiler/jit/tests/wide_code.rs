@@ -5,7 +5,7 @@
 mod support;
 
 use dlm_core::loops::{
-    Access, Affine, Element, Instruction, Kernel, KernelBuilder, LoopKind, MathOp, Value,
+    Access, Affine, Element, Instruction, Kernel, KernelBuilder, LoadKind, LoopKind, MathOp, Value,
     VectorUnary,
 };
 use dlm_jit::wide::{Features, Unsupported, WideError, assemble, disassemble};
@@ -72,6 +72,58 @@ fn tile_of(element: Element, rows: i64, vectors: i64, lanes: u8) -> Kernel {
         b.store_at(y, number as i64 * i64::from(lanes), sum);
     }
     b.finish().expect("well built")
+}
+
+/// A tile that adds up products of pairs of bf16; those of `w` are loaded into all lanes.
+fn tile_of_pairs(rows: i64, vectors: i64, lanes: u8) -> Kernel {
+    let samples = vectors * i64::from(lanes);
+    let mut b = KernelBuilder::new("tile");
+    let w = b.buffer("w", Element::Bf16, Access::Read);
+    let x = b.buffer("x", Element::I32, Access::Read);
+    let y = b.buffer("y", Element::F32, Access::Write);
+    let (zero, pairs) = (b.index(0), b.index(32));
+    let start = vec![b.float(0.0, lanes); (rows * vectors) as usize];
+    let bounds = (zero, pairs, 1);
+    let sums = b.for_loop(LoopKind::Reduction, "i", bounds, &start, |b, i, sums| {
+        let at = |v: i64| Affine::term(i, samples).add_constant(v * i64::from(lanes));
+        let data: Vec<Value> = (0..vectors).map(|v| b.load(x, at(v), lanes)).collect();
+        let add = |(number, &sum): (usize, &Value)| {
+            let row = number as i64 / vectors;
+            let place = Affine::term(i, 2).add_constant(row * 64);
+            let weights = b.load_as(w, place, LoadKind::SplatPair, lanes);
+            b.dot_pairs(weights, data[number % vectors as usize], sum)
+        };
+        sums.iter().enumerate().map(add).collect()
+    });
+    for (number, &sum) in sums.iter().enumerate() {
+        b.store_at(y, number as i64 * i64::from(lanes), sum);
+    }
+    b.finish().expect("well built")
+}
+
+#[test]
+fn products_of_pairs_take_memory_and_stay_in_their_registers() {
+    for (rows, vectors, lanes, from_memory) in [(24, 1, 16, 24), (6, 4, 16, 0), (12, 1, 8, 12)] {
+        let kernel = tile_of_pairs(rows, vectors, lanes);
+        let code = assemble(&kernel, Features::AVX512_BF16).expect("has code");
+        let text = disassemble(&code);
+        assert_eq!(code.spills, [0_u32; 0], "{text}");
+        let body = loop_body(&text);
+        let products = body.lines().filter(|line| line.contains("vdpbf16ps"));
+        let products: Vec<&str> = products.collect();
+        let splats = products.iter().filter(|line| line.contains("{1to"));
+        let counts = (products.len(), splats.count());
+        assert_eq!(counts, ((rows * vectors) as usize, from_memory), "{text}");
+        let moves = body.lines().filter(|line| is_register_move(line)).count();
+        assert_eq!(moves, 0, "{text}");
+    }
+    let kernel = tile_of_pairs(2, 1, 8);
+    for features in BOTH {
+        let error = assemble(&kernel, features).expect_err("no code");
+        let what = Unsupported::Pairs;
+        let kernel = "tile".to_owned();
+        assert_eq!(error, WideError::Unsupported { kernel, what });
+    }
 }
 
 #[test]

@@ -18,10 +18,16 @@ pub enum TargetFeatures {
     Avx2,
     /// 512-bit vectors: x86-64 with AVX-512 F, VL, DQ and BW
     Avx512,
+    /// The same with products of pairs of bf16 numbers: x86-64 with AVX512-BF16 too
+    #[value(name = "avx512bf16")]
+    Avx512Bf16,
     /// The code of `avx2`, run by a processor in software: slow, to test the compiler
     Avx2Interpreted,
     /// The code of `avx512`, run by a processor in software: slow, to test the compiler; needs AVX2
     Avx512Interpreted,
+    /// The code of `avx512bf16`, run by a processor in software: slow, to test the compiler; needs AVX2
+    #[value(name = "avx512bf16-interpreted")]
+    Avx512Bf16Interpreted,
 }
 
 /// What code is made for.
@@ -45,8 +51,10 @@ impl Machine {
             Some(TargetFeatures::Vector128) => Backend::Cranelift,
             Some(TargetFeatures::Avx2) => Backend::Avx2,
             Some(TargetFeatures::Avx512) => Backend::Avx512,
+            Some(TargetFeatures::Avx512Bf16) => Backend::Avx512Bf16,
             Some(TargetFeatures::Avx2Interpreted) => Backend::Avx2Interpreted,
             Some(TargetFeatures::Avx512Interpreted) => Backend::Avx512Interpreted,
+            Some(TargetFeatures::Avx512Bf16Interpreted) => Backend::Avx512Bf16Interpreted,
         };
         if backend.is_available() {
             return Ok(Machine {
@@ -72,6 +80,7 @@ impl Machine {
             Backend::Cranelift => Target::vector128(),
             Backend::Avx2 | Backend::Avx2Interpreted => Target::avx2(),
             Backend::Avx512 | Backend::Avx512Interpreted => Target::avx512(),
+            Backend::Avx512Bf16 | Backend::Avx512Bf16Interpreted => Target::avx512bf16(),
         };
         Target {
             choices: self.choices.clone(),
@@ -161,6 +170,8 @@ mod tests {
             (TargetFeatures::Avx512, "avx512"),
             (TargetFeatures::Avx2Interpreted, "avx2"),
             (TargetFeatures::Avx512Interpreted, "avx512"),
+            (TargetFeatures::Avx512Bf16, "avx512bf16"),
+            (TargetFeatures::Avx512Bf16Interpreted, "avx512bf16"),
         ] {
             if let Ok(machine) = Machine::new(Some(asked)) {
                 assert_eq!(machine.target().name, name);

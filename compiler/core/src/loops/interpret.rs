@@ -201,6 +201,9 @@ impl Machine<'_> {
             Instruction::Unary(op, a) => self.each([*a], |[a]| lanes::unary(*op, a)),
             Instruction::Binary(op, a, b) => self.each([*a, *b], |[a, b]| lanes::binary(*op, a, b)),
             Instruction::Fma(a, b, c) => self.each([*a, *b, *c], |[a, b, c]| lanes::fma(a, b, c)),
+            Instruction::DotPairs(a, b, c) => {
+                self.each([*a, *b, *c], |[a, b, c]| lanes::dot_pairs(a, b, c))
+            }
             Instruction::Compare(comparison, a, b) => {
                 let compare = match self.kernel.values[*a] {
                     Type::F32(_) => lanes::compare_floats,
@@ -273,9 +276,14 @@ impl Machine<'_> {
             LoadKind::Contiguous => 1,
             LoadKind::Splat => 0,
             LoadKind::Strided(stride) => stride,
+            LoadKind::SplatPair => 0,
         };
         if self.kernel.buffers[address.buffer].access == Access::Write {
             return Err(format!("{} is only written", address.buffer));
+        }
+        if kind == LoadKind::SplatPair {
+            let (low, high) = (self.load_lane(address, 0)?, self.load_lane(address, 1)?);
+            return Ok(SmallVec::from_elem(high << 16 | low, count));
         }
         (0..count as i64)
             .map(|lane| self.load_lane(address, lane.wrapping_mul(stride)))

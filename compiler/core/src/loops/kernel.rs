@@ -106,6 +106,9 @@ pub enum LoadKind {
     Splat,
     /// Lane l from element `address + l * stride`.
     Strided(i64),
+    /// Every lane from the two elements of two bytes at `address` and after it: the first in the lane's low half, the
+    /// second in its high half.
+    SplatPair,
 }
 
 /// Integer arithmetic on `Index` values; a condition is an `Index` that is 0 or 1.
@@ -249,6 +252,13 @@ pub enum Instruction {
     Binary(VectorBinary, Value, Value),
     /// `a * b + c`, rounded once.
     Fma(Value, Value, Value),
+    /// `(a, b, c)` of i32, i32 and f32: each lane of `a` and `b` holds two numbers of bf16, and their products are added
+    /// to the lane of `c`, first those of the high halves, then those of the low. Each product and sum is rounded once,
+    /// to nearest even; what is subnormal counts as zero, operands, sums and result alike ([`lanes::dot_pairs`]). It is
+    /// x86's `vdpbf16ps` (Intel, "Software Developer's Manual", volume 2).
+    ///
+    /// [`lanes::dot_pairs`]: super::lanes::dot_pairs
+    DotPairs(Value, Value, Value),
     /// Gives a mask.
     Compare(Comparison, Value, Value),
     /// `(mask, a, b)`.

@@ -65,6 +65,43 @@ pub fn fma(a: u32, b: u32, c: u32) -> u32 {
         .to_bits()
 }
 
+/// The products of two pairs of bf16 numbers added to a float; see [`Instruction::DotPairs`](super::Instruction::DotPairs).
+pub fn dot_pairs(a: u32, b: u32, c: u32) -> u32 {
+    let number = |bits: u32| flushed(f32::from_bits(bits));
+    let high = |word: u32| number(word & 0xffff_0000);
+    let low = |word: u32| number(word << 16);
+    let sum = flushed_fma(high(a), high(b), number(c));
+    flushed_fma(low(a), low(b), sum).to_bits()
+}
+
+/// Zero of the same sign where the number is subnormal.
+fn flushed(x: f32) -> f32 {
+    match x.is_subnormal() {
+        true => 0.0_f32.copysign(x),
+        false => x,
+    }
+}
+
+/// `a * b + c`, rounded once; zero where the sum rounded to 24 bits, as if exponents had no end, is below 2^-126.
+fn flushed_fma(a: f32, b: f32, c: f32) -> f32 {
+    /// By which numbers near 2^-126 are exact multiples of normal ones.
+    const AWAY: f32 = (1 << 24) as f32;
+    let sum = a.mul_add(b, c);
+    if sum.is_nan() || sum.abs() > f32::MIN_POSITIVE {
+        return sum;
+    }
+    // The factor that is small stays finite: the product is no greater than `c`, which is at most 2^-102.
+    let (x, y) = match a.abs() < 1.0 {
+        true => (a * AWAY, b),
+        false => (a, b * AWAY),
+    };
+    let away = x.mul_add(y, c * AWAY);
+    match away.abs() < f32::MIN_POSITIVE * AWAY {
+        true => 0.0_f32.copysign(sum),
+        false => sum,
+    }
+}
+
 /// A comparison of floats.
 pub fn compare_floats(comparison: Comparison, a: u32, b: u32) -> u32 {
     mask(compare(comparison, f32::from_bits(a), f32::from_bits(b)))

@@ -21,7 +21,7 @@ mod visit;
 
 pub use affine::Affine;
 pub use build::{BuildError, KernelBuilder, Range};
-pub use expand_math::expand_math;
+pub use expand_math::{expand_math, expand_pairs};
 pub use interpret::{InterpretError, Touch, interpret, interpret_observed};
 pub use kernel::{
     Access, Address, Block, Buffer, BufferDecl, Carried, Comparison, Conditional, Element, Float,

@@ -1,7 +1,8 @@
 //! The type of an instruction's result, and the rules its operands obey.
 
 use super::{
-    Element, Instruction, Kernel, MathOp, Type, Value, VectorBinary as B, VectorUnary as U,
+    Element, Instruction, Kernel, LoadKind, MathOp, Type, Value, VectorBinary as B,
+    VectorUnary as U,
 };
 
 /// The lane counts a vector may have.
@@ -65,16 +66,24 @@ pub fn infer(kernel: &Kernel, instruction: &Instruction, lanes: u8) -> Result<Ty
         Instruction::IntConst(_) | Instruction::LaneIota => Ok(Type::I32(lanes)),
         Instruction::MaskConst(_) => Ok(Type::Mask(lanes)),
         Instruction::Int(_, a, b) => rules.all_index(&[*a, *b]),
-        Instruction::Load { address, .. } => {
+        Instruction::Load { address, kind } => {
             let terms: Vec<Value> = address.terms.iter().map(|term| term.0).collect();
             rules.all_index(&terms)?;
             let buffer = rules.kernel.buffers.get(address.buffer);
             let buffer = buffer.ok_or_else(|| TypeError("no such buffer".into()))?;
-            Ok(buffer.element.loaded(lanes))
+            let element = buffer.element;
+            if *kind == LoadKind::SplatPair && element.bytes() != 2 {
+                return Err(TypeError(format!(
+                    "pairs are of elements of two bytes, found {}",
+                    element.name()
+                )));
+            }
+            Ok(element.loaded(lanes))
         }
         Instruction::Unary(op, a) => rules.unary(*op, *a),
         Instruction::Binary(op, a, b) => rules.binary(*op, *a, *b),
         Instruction::Fma(a, b, c) => rules.floats(&[*a, *b, *c]),
+        Instruction::DotPairs(a, b, c) => rules.dot_pairs(*a, *b, *c),
         Instruction::Compare(_, a, b) => rules.compare(*a, *b),
         Instruction::Select(mask, a, b) => rules.select(*mask, *a, *b),
         Instruction::ShiftLeft(a, count) | Instruction::ShiftRight(a, count) => {
@@ -178,6 +187,12 @@ impl Rules<'_> {
             | B::IntMax => self.ints(&[a, b]),
             B::MaskAnd | B::MaskOr | B::MaskXor => self.masks(&[a, b]),
         }
+    }
+
+    fn dot_pairs(&self, a: Value, b: Value, c: Value) -> Result<Type, TypeError> {
+        let sum = self.floats(&[c])?;
+        self.all(&[a, b], as_kind(sum, Type::I32))?;
+        Ok(sum)
     }
 
     fn compare(&self, a: Value, b: Value) -> Result<Type, TypeError> {

@@ -5,6 +5,7 @@
 //! - a definition's type is the one its operands give ([`infer`](super::types::infer));
 //! - vectors have 1, 2, 4, 8 or 16 lanes;
 //! - a store's value has the type that its buffer's elements load as, and addresses are sums of indices;
+//! - a load of pairs is of elements of two bytes;
 //! - a buffer that is only read is not stored to, one that is only written is not loaded from;
 //! - bounds and conditions are indices; initial, argument, next and result of a carried value, and the values of a
 //!   condition's result, have one type;
@@ -299,6 +300,14 @@ mod tests {
         check(
             "v3: f32x4 = load b1[v0]",
             "b1 is loaded from, against its declaration",
+        );
+        check(
+            "v3: f32x4 = load_splat_pair b0[v0]",
+            "pairs are of elements of two bytes, found f32",
+        );
+        check(
+            "v3: f32x4 = dot_pairs v2, v2, v2",
+            "expects i32x4, found v2: f32x4",
         );
         check("store b7[v0], v2", "there is no buffer b7");
         check(

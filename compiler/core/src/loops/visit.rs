@@ -25,7 +25,9 @@ impl Instruction {
             | Instruction::Binary(_, a, b)
             | Instruction::Join(a, b)
             | Instruction::Compare(_, a, b) => [*a, *b].into_iter().for_each(visit),
-            Instruction::Fma(a, b, c) | Instruction::Select(a, b, c) => {
+            Instruction::Fma(a, b, c)
+            | Instruction::DotPairs(a, b, c)
+            | Instruction::Select(a, b, c) => {
                 [*a, *b, *c].into_iter().for_each(visit);
             }
             Instruction::Math(_, operands) => operands.iter().copied().for_each(visit),
@@ -63,7 +65,9 @@ impl Instruction {
                 *a = map(*a);
                 *b = map(*b);
             }
-            Instruction::Fma(a, b, c) | Instruction::Select(a, b, c) => {
+            Instruction::Fma(a, b, c)
+            | Instruction::DotPairs(a, b, c)
+            | Instruction::Select(a, b, c) => {
                 for operand in [a, b, c] {
                     *operand = map(*operand);
                 }

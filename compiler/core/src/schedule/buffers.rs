@@ -9,6 +9,7 @@ use super::outer::outer;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
+use super::widened::memory_type;
 use crate::graph::{DType, Dim, Graph, InputKind, NodeId, Op, OutputKind, TensorType};
 use crate::loops::Element;
 use crate::plan::{BufferId, Commit, Layout, PlanBuffer, Port, Space};
@@ -151,7 +152,7 @@ impl Sources<'_> {
     }
 
     /// The units that read a value.
-    fn readers(&self, node: NodeId) -> impl Iterator<Item = (usize, &Unit)> {
+    pub fn readers(&self, node: NodeId) -> impl Iterator<Item = (usize, &Unit)> {
         let readers = self.index.readers[node].iter();
         readers.map(|&number| (number, &self.units[number]))
     }
@@ -355,7 +356,8 @@ impl Buffers {
             0 => name,
             run => format!("{name}_again{run}"),
         };
-        let buffer = self.add(sources, id, name, space, lane);
+        let ty = memory_type(sources, id);
+        let buffer = self.add_typed(sources, &ty, name, space, lane);
         if let Some(apart) = layouts.rows_apart.get(&id) {
             let elements = apart.rows * apart.elements * sources.block;
             self.lengthen(buffer, elements, sources.blocks());
@@ -419,15 +421,10 @@ impl Buffers {
                 );
             }
             Work::Relayout(node) => {
-                let id = self.add(
-                    sources,
-                    node,
-                    format!("rows{}", node.as_u32()),
-                    Space::Arena,
-                    None,
-                );
+                let ty = memory_type(sources, node);
+                let name = format!("rows{}", node.as_u32());
+                let id = self.add_typed(sources, &ty, name, Space::Arena, None);
                 // Kernels write whole blocks, so the last one has room for all its rows.
-                let ty = &sources.graph.nodes[node].ty;
                 let elements = ty.elements(sources.batch as i64).max(0) as usize;
                 let row = elements / sources.batch.max(1) * ty.dtype.bytes();
                 self.all[id].block_stride = row * sources.block;

@@ -11,6 +11,7 @@
 use super::buffers::Sources;
 use super::fuse::root;
 use super::units::Work;
+use super::widened::memory_type;
 use crate::graph::{AxisIndex, Dim, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,7 +138,7 @@ fn conflicting_rows(sources: &Sources<'_>, id: NodeId, inside: bool) -> Option<R
         .map(|&axis| Some(ty.shape[axis].known()? as usize))
         .collect();
     let extents = extents?;
-    let lane_bytes = sources.block * ty.dtype.bytes();
+    let lane_bytes = sources.block * memory_type(sources, id).dtype.bytes();
     let conflicts = |&axis: &usize| {
         let row_bytes = extents[axis + 1..].iter().product::<usize>() * lane_bytes;
         extents[axis] > FEW_ROWS && row_bytes.is_multiple_of(LINES * LINE_BYTES)

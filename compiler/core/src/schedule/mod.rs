@@ -32,6 +32,7 @@ mod target;
 mod triangles;
 mod unit_index;
 mod units;
+mod widened;
 
 pub use assemble::{ScheduleError, schedule};
 pub use buffers::PersistentLayout;

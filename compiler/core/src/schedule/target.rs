@@ -18,6 +18,8 @@ pub struct Target {
     pub spare: usize,
     /// Instructions of one multiply-add.
     pub fma_instructions: usize,
+    /// Whether one instruction adds the products of two pairs of bf16 numbers to a float.
+    pub dot_pairs: bool,
     /// Samples in a block of a large batch.
     pub block: usize,
     /// The most tasks that a batch is cut into, which is the number of partials.
@@ -53,6 +55,7 @@ impl Target {
             accumulators: 12,
             spare: 2,
             fma_instructions: 2,
+            dot_pairs: false,
             block: 8,
             block_tasks: 16,
             lane_sum_work: 32,
@@ -87,11 +90,24 @@ impl Target {
         }
     }
 
+    /// The same with products of pairs of bf16 numbers.
+    pub fn avx512bf16() -> Target {
+        Target {
+            name: "avx512bf16",
+            dot_pairs: true,
+            ..Target::avx512()
+        }
+    }
+
     /// The target of that name.
     pub fn named(name: &str) -> Option<Target> {
-        [Target::vector128(), Target::avx2(), Target::avx512()]
-            .into_iter()
-            .find(|target| target.name == name)
+        let all = [
+            Target::vector128(),
+            Target::avx2(),
+            Target::avx512(),
+            Target::avx512bf16(),
+        ];
+        all.into_iter().find(|target| target.name == name)
     }
 
     /// Samples in a block for the largest batch of a program.

@@ -101,6 +101,7 @@ impl<'a> Emitter<'a, '_> {
                 let scalar = self.operand(*a)?[0];
                 Ok(smallvec![self.builder.ins().sextend(types::I64, scalar)])
             }
+            Instruction::DotPairs(..) => Err(self.refuse("products of pairs are not written out")),
             Instruction::Math(op, _) => {
                 Err(self.refuse(format!("`{}` is not written out", op.name())))
             }

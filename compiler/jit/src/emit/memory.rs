@@ -24,6 +24,12 @@ impl Emitter<'_, '_> {
             LoadKind::Contiguous => 1,
             LoadKind::Splat => 0,
             LoadKind::Strided(stride) => stride,
+            LoadKind::SplatPair => {
+                let (pointer, offset) = self.at(place, 0);
+                let ins = self.builder.ins();
+                let pair = ins.load(types::I32, readable(), pointer, offset);
+                return Ok(self.splat(ty, pair));
+            }
         };
         if lanes == 1 || stride == 0 {
             let scalar = self.load_scalar(element, place, 0);

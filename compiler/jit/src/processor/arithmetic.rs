@@ -1,5 +1,6 @@
 //! Arithmetic lane by lane.
 
+use dlm_core::loops::lanes::dot_pairs;
 use iced_x86::Mnemonic;
 
 use super::error::Fault;
@@ -20,6 +21,7 @@ pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
         Mnemonic::Vmaxps => maximum,
         Mnemonic::Vfmadd231ps => fused_into_addend,
         Mnemonic::Vfmadd213ps => fused_into_factor,
+        Mnemonic::Vdpbf16ps => pairs,
         Mnemonic::Vroundps | Mnemonic::Vrndscaleps => round,
         Mnemonic::Vpand | Mnemonic::Vpandd => and,
         Mnemonic::Vpor | Mnemonic::Vpord => or,
@@ -187,6 +189,27 @@ fn fused(operands: Fused<'_>) -> Vector {
         false => result,
         true => settled_by_lane(&result, operands),
     }
+}
+
+/// Sources 2 and 3 hold pairs of bf16 numbers, whose products are added to the first: first the high ones. NaNs have
+/// the order of two such multiply-adds, one after the other.
+fn pairs(processor: &mut Processor, operands: &Operands) -> Done {
+    let second = processor.vector(operands, 1)?;
+    let third = processor.vector(operands, 2)?;
+    let first = processor.vectors[operands.vector(0)?];
+    let result = Vector::from_fn(|lane| {
+        let [a, b, c] = [&second, &third, &first].map(|vector| vector.0[lane]);
+        let sum = dot_pairs(a, b, c);
+        match f32::from_bits(sum).is_nan() {
+            false => sum,
+            true => {
+                let [high_a, high_b] = [a, b].map(|pair| pair & 0xffff_0000);
+                let given = [a << 16, b << 16, high_a, high_b, c];
+                settled(f32::NAN, given.map(f32::from_bits))
+            }
+        }
+    });
+    processor.write(operands, result)
 }
 
 #[cold]

@@ -5,13 +5,26 @@
 pub struct Features {
     /// AVX-512 F, VL, DQ and BW: 32 registers, mask registers, 512-bit vectors.
     pub avx512: bool,
+    /// AVX512-BF16 too: products of pairs of bf16 numbers.
+    pub pairs: bool,
 }
 
 impl Features {
     /// AVX2 and FMA only.
-    pub const AVX2: Features = Features { avx512: false };
+    pub const AVX2: Features = Features {
+        avx512: false,
+        pairs: false,
+    };
     /// AVX-512 F, VL, DQ and BW too.
-    pub const AVX512: Features = Features { avx512: true };
+    pub const AVX512: Features = Features {
+        avx512: true,
+        pairs: false,
+    };
+    /// AVX-512 F, VL, DQ, BW and AVX512-BF16 too.
+    pub const AVX512_BF16: Features = Features {
+        avx512: true,
+        pairs: true,
+    };
 
     /// Those of this processor; `None` where it lacks AVX2 or FMA.
     #[cfg(target_arch = "x86_64")]
@@ -21,7 +34,8 @@ impl Features {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw");
-        avx2.then_some(Features { avx512 })
+        let pairs = avx512 && is_x86_feature_detected!("avx512bf16");
+        avx2.then_some(Features { avx512, pairs })
     }
 
     /// Those of this processor; `None` where it lacks AVX2 or FMA.

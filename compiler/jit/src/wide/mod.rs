@@ -59,6 +59,9 @@ pub enum Unsupported {
     /// A function that `expand_math` should have rewritten.
     #[error("`{}` is not expanded", .0.name())]
     Math(MathOp),
+    /// Products of pairs where the processor has no instruction for them: `expand_pairs` should have rewritten them.
+    #[error("products of pairs are not written out")]
+    Pairs,
     /// A division by what is no positive constant.
     #[error("the divisor is no positive constant")]
     Divisor,

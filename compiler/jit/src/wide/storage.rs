@@ -156,7 +156,10 @@ impl Walk {
             | Instruction::FloatConst(_)
             | Instruction::IntConst(_)
             | Instruction::MaskConst(_) => self.constant[value] = true,
-            Instruction::Fma(a, b, c) => self.fmas.push((value, [*a, *b, *c])),
+            // What has another type than the result is not joined with it.
+            Instruction::Fma(a, b, c) | Instruction::DotPairs(a, b, c) => {
+                self.fmas.push((value, [*a, *b, *c]))
+            }
             _ => {}
         }
     }

@@ -85,7 +85,7 @@ const CRANELIFT: [Way; 3] = [
     (Backend::Cranelift, Effort::Keep, false),
     (Backend::Cranelift, Effort::Rewrite, true),
 ];
-const WIDE: [Way; 8] = [
+const WIDE: [Way; 12] = [
     (Backend::Avx2, Effort::Keep, true),
     (Backend::Avx2, Effort::Keep, false),
     (Backend::Avx512, Effort::Keep, true),
@@ -94,6 +94,10 @@ const WIDE: [Way; 8] = [
     (Backend::Avx2Interpreted, Effort::Keep, false),
     (Backend::Avx512Interpreted, Effort::Keep, true),
     (Backend::Avx512Interpreted, Effort::Keep, false),
+    (Backend::Avx512Bf16, Effort::Keep, true),
+    (Backend::Avx512Bf16, Effort::Keep, false),
+    (Backend::Avx512Bf16Interpreted, Effort::Keep, true),
+    (Backend::Avx512Bf16Interpreted, Effort::Keep, false),
 ];
 
 /// Compares the machine code of all emitters with the interpreter; NaNs are equal to one another.
@@ -137,9 +141,10 @@ fn check_ways(ways: &[Way], kernel: &Kernel, buffers: &[Vec<u8>], scalars: &[i64
 }
 
 /// The same code run in software and by the processor.
-const INTERPRETED: [(Backend, Backend); 2] = [
+const INTERPRETED: [(Backend, Backend); 3] = [
     (Backend::Avx2Interpreted, Backend::Avx2),
     (Backend::Avx512Interpreted, Backend::Avx512),
+    (Backend::Avx512Bf16Interpreted, Backend::Avx512Bf16),
 ];
 
 /// All bits are those of the processor, of NaNs too, where it has run the code.

@@ -64,6 +64,11 @@ impl KernelBuilder {
         self.define(Instruction::Fma(a, b, c), 1)
     }
 
+    /// The products of pairs of bf16 numbers added to `c`.
+    pub fn dot_pairs(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.define(Instruction::DotPairs(a, b, c), 1)
+    }
+
     /// A mask.
     pub fn compare(&mut self, comparison: Comparison, a: Value, b: Value) -> Value {
         self.define(Instruction::Compare(comparison, a, b), 1)

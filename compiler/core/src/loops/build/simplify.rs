@@ -45,6 +45,7 @@ impl KernelBuilder {
             Instruction::Unary(op, a) => Some(lanes::unary(*op, of(a)?)),
             Instruction::Binary(op, a, b) => Some(lanes::binary(*op, of(a)?, of(b)?)),
             Instruction::Fma(a, b, c) => Some(lanes::fma(of(a)?, of(b)?, of(c)?)),
+            Instruction::DotPairs(a, b, c) => Some(lanes::dot_pairs(of(a)?, of(b)?, of(c)?)),
             Instruction::Compare(comparison, a, b) => {
                 let (x, y) = (of(a)?, of(b)?);
                 Some(match self.type_of(*a) {
@@ -68,6 +69,7 @@ impl KernelBuilder {
             instruction,
             Instruction::Binary(B::Add | B::Sub | B::Mul | B::Div, ..)
                 | Instruction::Fma(..)
+                | Instruction::DotPairs(..)
                 | Instruction::Unary(U::Sqrt, _)
         );
         arithmetic && f32::from_bits(bits).is_nan()

@@ -9,6 +9,7 @@
 mod exponential;
 mod integer;
 mod lane_math;
+mod pairs;
 mod remainder;
 mod threefry;
 mod trigonometric;
@@ -26,7 +27,24 @@ pub fn expand_math(kernel: &Kernel) -> Kernel {
     if !has_math(kernel) {
         return kernel.clone();
     }
-    rebuild(kernel).unwrap_or_else(|_| kernel.clone())
+    rebuild(kernel, false).unwrap_or_else(|_| kernel.clone())
+}
+
+/// The same kernel without [`Instruction::Math`] and [`Instruction::DotPairs`], for machines that have no instruction
+/// for the latter. A kernel that the verifier refuses comes back as it is.
+pub fn expand_pairs(kernel: &Kernel) -> Kernel {
+    if !has_pairs(kernel) {
+        return expand_math(kernel);
+    }
+    rebuild(kernel, true).unwrap_or_else(|_| kernel.clone())
+}
+
+fn has_pairs(kernel: &Kernel) -> bool {
+    let mut found = false;
+    kernel.body.for_each_statement(&mut |statement| {
+        found |= matches!(statement, Statement::Define(_, Instruction::DotPairs(..)));
+    });
+    found
 }
 
 /// Whether a function is left to expand.
@@ -38,9 +56,10 @@ pub(super) fn has_math(kernel: &Kernel) -> bool {
     found
 }
 
-fn rebuild(kernel: &Kernel) -> Result<Kernel, BuildError> {
+fn rebuild(kernel: &Kernel, pairs: bool) -> Result<Kernel, BuildError> {
     let mut rebuild = Rebuild {
         old: kernel,
+        pairs,
         builder: KernelBuilder::new(kernel.name.clone()),
         map: SecondaryMap::new(),
         lost: false,
@@ -74,6 +93,8 @@ fn rebuild(kernel: &Kernel) -> Result<Kernel, BuildError> {
 /// Builds the kernel anew, statement by statement.
 struct Rebuild<'a> {
     old: &'a Kernel,
+    /// Whether products of pairs are written out too.
+    pairs: bool,
     builder: KernelBuilder,
     map: SecondaryMap<Value, Option<Value>>,
     lost: bool,
@@ -106,6 +127,16 @@ impl Rebuild<'_> {
         if let Instruction::Math(op, operands) = instruction {
             let operands: Vec<Value> = operands.iter().map(|&v| self.value(v)).collect();
             return expand(&mut self.builder, *op, &operands);
+        }
+        if let Instruction::DotPairs(a, b, c) = instruction
+            && self.pairs
+        {
+            let [a, b, c] = [a, b, c].map(|&operand| self.value(operand));
+            let m = &mut LaneMath {
+                builder: &mut self.builder,
+                lanes,
+            };
+            return pairs::dot_pairs(m, a, b, c);
         }
         let instruction = instruction.map_operands(|operand| self.value(operand));
         self.builder.define(instruction, lanes)

@@ -279,6 +279,7 @@ impl Parser {
         Ok(Some(match name {
             "load" => self.load(LoadKind::Contiguous)?,
             "load_splat" => self.load(LoadKind::Splat)?,
+            "load_splat_pair" => self.load(LoadKind::SplatPair)?,
             "load_strided" => {
                 let address = self.address()?;
                 self.mark(",")?;
@@ -288,6 +289,10 @@ impl Parser {
             "fma" => {
                 let [a, b, c] = self.operands()?;
                 Instruction::Fma(a, b, c)
+            }
+            "dot_pairs" => {
+                let [a, b, c] = self.operands()?;
+                Instruction::DotPairs(a, b, c)
             }
             "select" => {
                 let [mask, a, b] = self.operands()?;

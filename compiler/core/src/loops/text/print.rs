@@ -147,11 +147,13 @@ impl Display for Text<'_> {
             Instruction::Load { address, kind } => match kind {
                 LoadKind::Contiguous => write!(f, "load {address}"),
                 LoadKind::Splat => write!(f, "load_splat {address}"),
+                LoadKind::SplatPair => write!(f, "load_splat_pair {address}"),
                 LoadKind::Strided(stride) => write!(f, "load_strided {address}, {stride}"),
             },
             Instruction::Unary(op, a) => write!(f, "{} {a}", op.name()),
             Instruction::Binary(op, a, b) => write!(f, "{} {a}, {b}", op.name()),
             Instruction::Fma(a, b, c) => write!(f, "fma {a}, {b}, {c}"),
+            Instruction::DotPairs(a, b, c) => write!(f, "dot_pairs {a}, {b}, {c}"),
             Instruction::Compare(comparison, a, b) => write!(f, "{} {a}, {b}", comparison.name()),
             Instruction::Select(mask, a, b) => write!(f, "select {mask}, {a}, {b}"),
             Instruction::ShiftLeft(a, count) => write!(f, "shift_left {a}, {count}"),

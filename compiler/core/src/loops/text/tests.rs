@@ -7,6 +7,7 @@ const SAMPLE: &str = r#"kernel "every \"form\"" {
   buffer b1 "labels": u8 read
   buffer b2 "y": f32 read_write
   buffer b3 "flags": bool write
+  buffer b4 "halves": bf16 read
   scalar v0 "n"
   v1: index = const -3
   v2: f32x8 = const 1.5e-12
@@ -32,6 +33,8 @@ const SAMPLE: &str = r#"kernel "every \"form\"" {
   v22: i32x8 = shift_left v5, 3
   v23: f32x1 = extract v18, 2
   v24: i32x8 = lane_iota
+  v25: i32x8 = load_splat_pair b4[v0 * 2]
+  v26: f32x8 = dot_pairs v25, v24, v2
   store b3[v21], v4
 }
 "#;

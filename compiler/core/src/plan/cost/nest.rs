@@ -189,6 +189,7 @@ impl Reader<'_> {
         let lanes = self.lanes(value);
         match kind {
             LoadKind::Splat => self.access(address, 1, (1, 0), false),
+            LoadKind::SplatPair => self.access(address, 2, (1, 0), false),
             LoadKind::Contiguous => self.access(address, lanes, (1, 0), false),
             LoadKind::Strided(stride) => self.access(address, 1, (lanes, stride), false),
         }

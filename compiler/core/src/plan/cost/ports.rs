@@ -16,6 +16,8 @@ const STORES: f64 = 1.0;
 pub(super) const ANY: f64 = 5.0;
 /// Multiplications that take as long as a division or a root.
 const DIVISION: f64 = 10.0;
+/// Multiplications that take as long as the products of a register's pairs: both ports that multiply, for two cycles.
+const PAIRS: f64 = 4.0;
 /// Operations that add up the lanes of a register: a shuffle and an addition for each half.
 const LANE_SUM: f64 = 6.0;
 /// Operations of a maximum or minimum that passes NaN on.
@@ -154,7 +156,7 @@ impl Ports {
                     loads: registers,
                     ..Operations::default()
                 },
-                LoadKind::Splat => Operations {
+                LoadKind::Splat | LoadKind::SplatPair => Operations {
                     loads: 1.0,
                     ..Operations::default()
                 },
@@ -164,6 +166,7 @@ impl Ports {
                     ..Operations::default()
                 },
             },
+            Instruction::DotPairs(..) => multiplies(PAIRS),
             Instruction::Fma(..) => multiplies(self.fma_instructions as f64),
             Instruction::Binary(VectorBinary::Mul | VectorBinary::IntMul, ..) => multiplies(1.0),
             Instruction::Binary(VectorBinary::Div, ..)
@@ -198,6 +201,7 @@ impl Ports {
             | Instruction::LaneIota
             | Instruction::Int(..) => 0.0,
             Instruction::Load { .. } => 5.0,
+            Instruction::DotPairs(..) => 8.0,
             Instruction::Fma(..) => 4.0 * self.fma_instructions as f64,
             Instruction::Binary(VectorBinary::Add | VectorBinary::Sub | VectorBinary::Mul, ..) => {
                 3.0

@@ -264,6 +264,7 @@ impl Counter<'_> {
 fn flops(instruction: &Instruction) -> f64 {
     match instruction {
         Instruction::Fma(..) => 2.0,
+        Instruction::DotPairs(..) => 4.0,
         Instruction::Binary(
             VectorBinary::Add | VectorBinary::Sub | VectorBinary::Mul | VectorBinary::Div,
             ..,

@@ -10,9 +10,9 @@ use crate::schedule::layout::{RowsApart, order_in_memory};
 use crate::schedule::position::{IndexSpace, Position};
 
 /// An address, and how far apart the lanes are.
-struct Located {
-    at: Affine<Value>,
-    stride: i64,
+pub(super) struct Located {
+    pub(super) at: Affine<Value>,
+    pub(super) stride: i64,
 }
 
 impl Lowering<'_> {
@@ -75,7 +75,8 @@ impl Lowering<'_> {
         self.bound[&buffer]
     }
 
-    fn locate(
+    /// Where an element (each lane's element) lies.
+    pub(super) fn locate(
         &mut self,
         node: NodeId,
         buffer: BufferId,

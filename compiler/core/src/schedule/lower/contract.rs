@@ -52,7 +52,14 @@ pub(super) struct Emission<'c> {
     order: Vec<usize>,
     borders: Vec<Vec<bool>>,
     /// The accumulators are not all inside the borders in the same rounds.
-    varied: bool,
+    pub varied: bool,
+}
+
+impl Emission<'_> {
+    /// The accumulators' numbers, in the order in which a round adds to them.
+    pub(super) fn order(&self) -> &[usize] {
+        &self.order
+    }
 }
 
 impl Lowering<'_> {
@@ -284,7 +291,7 @@ impl Lowering<'_> {
     }
 
     /// Whether an accumulator's operands are within their axes, where positions are known.
-    fn is_inside(&self, emission: &Emission<'_>, places: &[Place]) -> bool {
+    pub(super) fn is_inside(&self, emission: &Emission<'_>, places: &[Place]) -> bool {
         let inputs = &self.cx.graph.nodes[emission.node].inputs;
         let mut axes = emission
             .contraction
@@ -373,12 +380,23 @@ impl Lowering<'_> {
         counters: &mut Vec<Place>,
         mut sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
-        for round in 0..count {
-            counters[level.variable] = Position::At(first.clone().plus(round));
+        let mut round = 0;
+        while round < count {
+            let at = first.clone().plus(round);
+            if round + 1 < count
+                && let Some(next) =
+                    self.two_rounds(emission, (depth, level), &at, counters, &sums)?
+            {
+                sums = next;
+                round += 2;
+                continue;
+            }
+            counters[level.variable] = Position::At(at);
             if level.how == How::Bounded {
                 self.assume_within(emission, level, counters);
             }
             sums = self.contract_level(emission, depth + 1, counters, sums)?;
+            round += 1;
         }
         Ok(sums)
     }
@@ -552,6 +570,13 @@ impl Lowering<'_> {
         Ok(self.b.end_if(&pairs))
     }
 
+    /// Whether a round takes part only under a condition.
+    pub(super) fn is_conditional(&self, emission: &Emission<'_>) -> bool {
+        let operands = emission.contraction.operands.iter().zip(&emission.borders);
+        let mut axes = operands.flat_map(|(axes, borders)| axes.iter().zip(borders));
+        axes.any(|(axis, &border)| border && !self.bounded_elsewhere(emission, axis))
+    }
+
     /// Whether the loop over one of the axis' variables already keeps it within its bounds.
     fn bounded_elsewhere(&self, emission: &Emission<'_>, axis: &crate::graph::AxisIndex) -> bool {
         let rank = emission.contraction.shape.len();
@@ -599,13 +624,28 @@ impl Lowering<'_> {
         Ok(sums)
     }
 
-    fn factor(
+    /// An operand's element for one accumulator in one round.
+    pub(super) fn factor(
         &mut self,
         emission: &Emission<'_>,
         operand: usize,
         places: &[Place],
     ) -> Result<Value, LowerError> {
         let input = self.cx.graph.nodes[emission.node].inputs[operand];
+        let moved = self.factor_places(emission, operand, places)?;
+        match self.turned.filter(|turned| turned.outer.operand == operand) {
+            Some(turned) => self.load_turned(turned, input, &moved),
+            None => self.value(input, &moved),
+        }
+    }
+
+    /// The positions along the operand's own axes.
+    pub(super) fn factor_places(
+        &mut self,
+        emission: &Emission<'_>,
+        operand: usize,
+        places: &[Place],
+    ) -> Result<Vec<Place>, LowerError> {
         let mut moved = Vec::new();
         for axis in &emission.contraction.operands[operand] {
             moved.push(match index(axis, places) {
@@ -622,10 +662,7 @@ impl Lowering<'_> {
                 }
             });
         }
-        match self.turned.filter(|turned| turned.outer.operand == operand) {
-            Some(turned) => self.load_turned(turned, input, &moved),
-            None => self.value(input, &moved),
-        }
+        Ok(moved)
     }
 }
 

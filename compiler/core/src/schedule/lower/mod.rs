@@ -20,6 +20,7 @@ mod multiply_add;
 mod nest;
 mod outer;
 mod padding;
+mod pairs;
 mod parts;
 mod reduce;
 mod relayout;

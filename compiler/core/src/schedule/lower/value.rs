@@ -23,12 +23,17 @@ impl Lowering<'_> {
     fn fresh_value(&mut self, node: NodeId, places: &[Place]) -> Result<Value, LowerError> {
         let cx = self.cx;
         let source = root(cx.graph, node);
-        let own = self.group.outputs.contains(&source);
-        if let Some(&buffer) = cx.buffer_of.get(&source).filter(|_| !own) {
-            let buffer = self.plain_copy(source).unwrap_or(buffer);
+        if let Some(buffer) = self.buffer_read(source) {
             return self.load(node, buffer, &cx.graph.nodes[node].ty.shape, places);
         }
         self.computed(node, places)
+    }
+
+    /// Where a value is read from memory, if it is.
+    pub(super) fn buffer_read(&self, source: NodeId) -> Option<crate::plan::BufferId> {
+        let own = self.group.outputs.contains(&source);
+        let buffer = self.cx.buffer_of.get(&source).filter(|_| !own)?;
+        Some(self.plain_copy(source).unwrap_or(*buffer))
     }
 
     /// A plain copy stands in for a value in lanes where the kernel runs over features.

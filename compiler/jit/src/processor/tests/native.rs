@@ -136,6 +136,16 @@ fn instructions_of_three_vectors() {
     check(Instruction::with4(blend, FIRST, SECOND, THIRD, FIRST));
 }
 
+/// Half vectors of AVX-512, as all halves of lanes are alike.
+#[test]
+fn products_of_pairs() {
+    if Features::detect().is_none_or(|features| !features.pairs) {
+        return;
+    }
+    let code = Code::EVEX_Vdpbf16ps_ymm_k1z_ymm_ymmm256b32;
+    check(Instruction::with3(code, FIRST, SECOND, THIRD));
+}
+
 #[test]
 fn instructions_of_two_vectors() {
     if Features::detect().is_none() {

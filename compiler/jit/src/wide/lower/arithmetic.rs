@@ -171,16 +171,24 @@ impl Lower<'_> {
             (c, a, b)
         };
         match into == c {
-            true => self.fma_into_addend(value, multiplier, rest, c),
+            true => self.add_product(VectorOp::Fma231, value, (multiplier, rest), c),
             false => self.fma_into_factor(value, into, multiplier, rest),
         }
     }
 
-    /// `c += a * b` in the storage of `value`.
-    fn fma_into_addend(&mut self, value: Value, a: Value, b: Value, c: Value) {
+    /// Products of pairs, added to `c`; only it can share the result's storage, as the pairs are of another type.
+    pub(super) fn dot_pairs(&mut self, value: Value, a: Value, b: Value, c: Value) {
+        let waits = matches!(self.places[c], Place::Pending(_));
+        if waits && self.storage.leader(c) == self.storage.leader(value) {
+            self.load_now(c);
+        }
+        self.add_product(VectorOp::DotPairs, value, (a, b), c);
+    }
+
+    /// `c += a * b` in the storage of `value`, the product being that of `op`.
+    fn add_product(&mut self, op: VectorOp, value: Value, (a, b): (Value, Value), c: Value) {
         let swap = self.prefers_memory(a) && !self.prefers_memory(b);
         let (a, b) = if swap { (b, a) } else { (a, b) };
-        let op = VectorOp::Fma231;
         for part in 0..self.part_count(value) {
             let (first, second) = self.factors(op, part, a, b);
             let to = self.storage_registers(value)[part];

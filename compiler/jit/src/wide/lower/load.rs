@@ -50,7 +50,8 @@ impl Lower<'_> {
         let lanes = self.lanes(value);
         let element = self.kernel.buffers[address.buffer].element;
         let size = element.bytes() as i64;
-        let words = matches!(element, Element::F32 | Element::I32);
+        let pair = kind == LoadKind::SplatPair;
+        let words = pair || matches!(element, Element::F32 | Element::I32);
         match kind {
             LoadKind::Strided(stride) if lanes > 1 => {
                 let step = stride.wrapping_mul(size);
@@ -61,9 +62,9 @@ impl Lower<'_> {
                 }
             }
             _ => {
-                let splat = kind == LoadKind::Splat || lanes == 1;
+                let splat = pair || kind == LoadKind::Splat || lanes == 1;
                 let memory = self.memory(address, size * i64::from(lanes))?;
-                let half = element == Element::Bf16 && splat && lanes > 1;
+                let half = element == Element::Bf16 && !pair && splat && lanes > 1;
                 let pending = Pending {
                     memory,
                     splat,

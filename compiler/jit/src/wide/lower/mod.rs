@@ -145,6 +145,8 @@ impl<'a> Lower<'a> {
             Instruction::Unary(op, a) => self.unary(value, *op, *a),
             Instruction::Binary(op, a, b) => self.binary(value, *op, *a, *b),
             Instruction::Fma(a, b, c) => self.fma(value, *a, *b, *c),
+            Instruction::DotPairs(..) if !self.features.pairs => return Err(Unsupported::Pairs),
+            Instruction::DotPairs(a, b, c) => self.dot_pairs(value, *a, *b, *c),
             Instruction::Compare(comparison, a, b) => self.compare(value, *comparison, *a, *b),
             Instruction::Select(mask, a, b) => self.select(value, *mask, *a, *b),
             Instruction::ShiftLeft(a, by) => self.shift(VectorOp::ShiftLeft, value, *a, *by),
