@@ -116,7 +116,7 @@ impl Lowering<'_> {
                 return Ok(None);
             }
             let located = self.locate(node, buffer, &shape, &moved)?;
-            if located.stride != 0 {
+            if located.stride != 0 || self.step_along(&located.at) != 0 {
                 return Ok(None);
             }
             at.push(super::form(&located.at));
