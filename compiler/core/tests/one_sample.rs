@@ -26,15 +26,36 @@ const BODIES: &[&str] = &[
     "x[:, :, ::2, 1:] * rsqrt(x[:, :, 1::2, :-1] ^ 2 + 1)",
 ];
 
-fn callable(body: &str, width: i64) -> Result<Callable, String> {
-    let text = format!("block Case(x: f32[B, 3, 6, {width}]) {{ return {body} }}");
-    let dims = [1, 3, 6, width].map(Dim::fixed);
+fn callable(body: &str, [rows, width]: [i64; 2]) -> Result<Callable, String> {
+    let text = format!("block Case(x: f32[B, 3, {rows}, {width}]) {{ return {body} }}");
+    let dims = [1, 3, rows, width].map(Dim::fixed);
     let x = TensorType::new(DType::F32, dims.to_vec());
     library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]))
 }
 
-fn check(body: &str, width: i64, target: &Target) -> Result<(), String> {
-    library::planned(&callable(body, width)?, &[1, 3, 6, width], target).map(drop)
+fn check(body: &str, [rows, width]: [i64; 2], target: &Target) -> Result<(), String> {
+    library::planned(
+        &callable(body, [rows, width])?,
+        &[1, 3, rows, width],
+        target,
+    )
+    .map(drop)
+}
+
+/// Images of 16 rows and more are divided by rows.
+#[test]
+fn the_rows_of_one_sample_are_divided() {
+    let mut failures = Vec::new();
+    for body in BODIES {
+        for rows in [16, 18, 34] {
+            for target in [Target::avx2(), Target::avx512()] {
+                if let Err(reason) = check(body, [rows, 16], &target) {
+                    failures.push(format!("{body}, {rows} rows, {}: {reason}", target.name));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
@@ -43,7 +64,7 @@ fn one_sample_is_planned_along_its_rows() {
     for body in BODIES {
         for width in [6, 8, 12, 16, 18, 34] {
             for target in [Target::avx2(), Target::vector128()] {
-                if let Err(reason) = check(body, width, &target) {
+                if let Err(reason) = check(body, [6, width], &target) {
                     failures.push(format!("{body}, {width} wide, {}: {reason}", target.name));
                 }
             }

@@ -181,8 +181,20 @@ pub enum Vectors {
     Scalar,
 }
 
-/// The domain axis whose range tasks divide: the first that has more than one element.
-fn ranged_axis(shape: &[crate::graph::Dim]) -> usize {
+/// Rows of an image that are worth dividing among tasks.
+const ROWS: i64 = 16;
+
+/// The domain axis whose range tasks divide: the rows of a single image, so that a worker reads mostly what it has made
+/// itself, and of all channels; else the first that has more than one element.
+fn ranged_axis(cx: &Context<'_>, shape: &[crate::graph::Dim]) -> usize {
+    let one = |dim: &crate::graph::Dim| dim.at(cx.batch as i64) == 1;
+    if let [samples, _, rows, _] = shape
+        && cx.batch == 1
+        && one(samples)
+        && rows.known().is_some_and(|rows| rows >= ROWS)
+    {
+        return 2;
+    }
     let several = |dim: &crate::graph::Dim| dim.known() != Some(1);
     shape.iter().position(several).unwrap_or(0)
 }

@@ -217,7 +217,7 @@ fn lower_plain(
     let shape = cx.graph.nodes[lowering.domain_node()].ty.shape.clone();
     let total: Option<i64> = shape.iter().map(|dim| dim.known()).product();
     let last = shape.len().saturating_sub(1);
-    let ranged = ranged_axis(&shape);
+    let ranged = ranged_axis(cx, &shape);
     let axes: Vec<Axis> = match (flat, total) {
         (true, Some(total)) => {
             vec![Axis {

@@ -2,7 +2,7 @@
 
 use super::{Context, LowerError, Lowered, Lowering, form, ranged_axis};
 use crate::graph::{AxisIndex, Dim, NodeId, Op, View};
-use crate::loops::{Buffer, Element, LoopKind, Value};
+use crate::loops::{Buffer, Element, IntOp, LoopKind, Value};
 use crate::plan::ScalarArgument;
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::{Group, Strategy, root};
@@ -34,7 +34,7 @@ pub fn lower_padding(
     lowering.bind();
     let from = lowering.handle(cx.buffer_of[&padding.source]);
     let to = lowering.handle(cx.buffer_of[&group.outputs[0]]);
-    let ranged = ranged_axis(&cx.graph.nodes[group.outputs[0]].ty.shape);
+    let ranged = ranged_axis(cx, &cx.graph.nodes[group.outputs[0]].ty.shape);
     let begin = lowering.scalar(ScalarArgument::RangeBegin);
     let end = lowering.scalar(ScalarArgument::RangeEnd);
     let extent = padding.outer[ranged];
@@ -49,32 +49,55 @@ pub fn lower_padding(
     lowering
         .b
         .assume(counter, crate::loops::Range::new(0, extent - 1));
-    let size: i64 = padding.outer[ranged + 1..].iter().product();
-    let mut whole = Affine::constant(0);
-    whole.add_scaled(&Affine::variable(counter), size);
+    let counter = Affine::variable(counter);
+    let (read, write) = lowering.begin_before(&padding, ranged);
+    let size = stride(&padding.outer, ranged);
+    let mut whole = write.clone();
+    whole.add_scaled(&counter, size);
     let zeros = widest(cx, size);
     lowering.along(size, zeros, &whole, &whole, None, to);
-    lowering.rows(&padding, ranged, &Affine::variable(counter), (from, to));
-    lowering.b.end_loop(&[]);
+    let own = counter.plus(-padding.before[ranged]);
+    let low = (IntOp::LessEqual, 0.into(), form(&own));
+    let high = (IntOp::Less, form(&own), padding.inner[ranged].into());
+    let [low, high] = [low, high].map(|(op, a, b)| lowering.b.condition(op, &a, &b));
+    let within = lowering.b.condition(IntOp::And, &low.into(), &high.into());
+    lowering.b.begin_if(within);
+    lowering.rows(&padding, (ranged, &own), (read, write), (from, to));
+    lowering.b.end_if(&[]);
+    (0..=ranged).for_each(|_| drop(lowering.b.end_loop(&[])));
     let range = Some((Dim::fixed(extent), 1));
     let lowered = lowering.finish(range, "a copy with zeros around it".into())?;
     Ok(Some(lowered))
 }
 
 impl Lowering<'_> {
-    /// Copies the rows that lie within an element of the ranged axis.
+    /// Begins loops over the axes before the ranged one. What they read and write begins at these places.
+    fn begin_before(&mut self, padding: &Padding, ranged: usize) -> (Affine<Value>, Affine<Value>) {
+        let (mut read, mut write) = (Affine::constant(0), Affine::constant(0));
+        for axis in 0..ranged {
+            let (first, end) = (self.b.index(0), self.b.index(padding.outer[axis]));
+            let name = format!("i{axis}");
+            let (counter, _) = self
+                .b
+                .begin_loop(LoopKind::Domain, name, first, end, 1, &[]);
+            let counter = self.counter(counter);
+            read.add_scaled(&counter, stride(&padding.inner, axis));
+            write.add_scaled(&counter, stride(&padding.outer, axis));
+        }
+        (read, write)
+    }
+
+    /// Copies the rows that lie within an element of the ranged axis, whose place in what is copied is `own`.
     fn rows(
         &mut self,
         padding: &Padding,
-        ranged: usize,
-        counter: &Affine<Value>,
+        (ranged, own): (usize, &Affine<Value>),
+        (mut read, mut write): (Affine<Value>, Affine<Value>),
         buffers: (Buffer, Buffer),
     ) {
-        let stride = |extents: &[i64], axis: usize| extents[axis + 1..].iter().product::<i64>();
-        let mut read = Affine::constant(0);
-        let mut write = Affine::constant(0);
-        read.add_scaled(counter, stride(&padding.inner, ranged));
-        write.add_scaled(counter, stride(&padding.outer, ranged));
+        read.add_scaled(own, stride(&padding.inner, ranged));
+        let at = own.clone().plus(padding.before[ranged]);
+        write.add_scaled(&at, stride(&padding.outer, ranged));
         let last = padding.inner.len() - 1;
         for axis in ranged + 1..last {
             let (first, end) = (self.b.index(0), self.b.index(padding.inner[axis]));
@@ -132,6 +155,11 @@ impl Lowering<'_> {
     }
 }
 
+/// Elements from one place of an axis to the next.
+fn stride(extents: &[i64], axis: usize) -> i64 {
+    extents[axis + 1..].iter().product()
+}
+
 /// The widest vector that fits into so many elements.
 fn widest(cx: &Context<'_>, extent: i64) -> u8 {
     let register = cx.target.register_lanes;
@@ -168,13 +196,13 @@ fn padding(cx: &Context<'_>, group: &Group) -> Option<Padding> {
         known(&cx.graph.nodes[source].ty.shape)?,
     );
     let before = before(view)?;
-    let ranged = ranged_axis(&view.shape);
+    let ranged = ranged_axis(cx, &view.shape);
     let room = outer.iter().zip(inner.iter().zip(&before));
     let mut padded = room.map(|(outer, (inner, before))| (*before, outer - inner - before));
     let within = padded
         .clone()
         .all(|(before, after)| before >= 0 && after >= 0);
-    let apart = padded.clone().take(ranged + 1).all(|ends| ends == (0, 0));
+    let apart = padded.clone().take(ranged).all(|ends| ends == (0, 0));
     let any = padded.any(|ends| ends != (0, 0));
     (within && apart && any && ranged + 1 < outer.len()).then_some(Padding {
         source,

@@ -156,7 +156,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
             if let Along::Channels(outer) = along {
                 shape.along_channels(outer, cx.target.register_lanes);
             }
-            shape.ranged = ranged_axis(&cx.graph.nodes[node].ty.shape);
+            shape.ranged = ranged_axis(cx, &cx.graph.nodes[node].ty.shape);
             let chosen = cx.target.choices.of(cx.plan, name);
             let mut shapes = vec![(shape, widths)];
             if along == Along::Joined && !partial {
