@@ -150,6 +150,9 @@ impl Triangles {
     /// Where a node reads one of its inputs.
     fn reads(&self, graph: &Graph, id: NodeId, number: usize) -> Readers {
         let node = &graph.nodes[id];
+        if graph.nodes[node.inputs[number]].ty.shape != node.ty.shape {
+            return Readers::Everywhere;
+        }
         let outside =
             |triangle: Option<Triangle>| triangle.map_or(self.readers[id], Readers::Outside);
         match &node.op {
@@ -160,10 +163,22 @@ impl Triangles {
             Op::Binary(BinaryOp::Mul) if node.inputs[0] != node.inputs[1] => {
                 outside(self.zero(node.inputs[1 - number]))
             }
-            Op::Unary(_) | Op::Binary(_) | Op::Cast(_) | Op::StopGradient => self.readers[id],
+            Op::Unary(op) if is_finite_at_zero(*op) => self.readers[id],
+            Op::Binary(BinaryOp::Add | BinaryOp::Sub) => self.readers[id],
+            Op::Binary(BinaryOp::Div) if number == 0 => self.readers[id],
+            Op::Cast(DType::F32 | DType::Bf16) | Op::StopGradient => self.readers[id],
             _ => Readers::Everywhere,
         }
     }
+}
+
+/// Whether a function of the zero that stands where a product is left out is a number: a tile at the diagonal multiplies it
+/// by zeros.
+fn is_finite_at_zero(op: UnaryOp) -> bool {
+    matches!(
+        op,
+        UnaryOp::Neg | UnaryOp::Exp | UnaryOp::Abs | UnaryOp::Tanh | UnaryOp::Sqrt
+    )
 }
 
 /// Where a comparison of two positions holds.
