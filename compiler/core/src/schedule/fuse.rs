@@ -5,6 +5,7 @@
 //! of the anchor's elements is needed by one element of the result only. All else is computed where it is read.
 
 use super::affine::Affine;
+use super::beside::beside;
 use super::coarse::restriction;
 use super::forming::{Forming, Members};
 use super::lanes::{ContractionLanes, Lanes};
@@ -37,7 +38,7 @@ pub struct Group {
     pub anchor: Option<NodeId>,
     /// How it is computed; groups without an anchor are `Lanes` or `Plain`.
     pub strategy: Strategy,
-    /// The stored values, in graph order.
+    /// The stored values, in graph order. Without an anchor, those after the first are as large as one of its parts.
     pub outputs: Vec<NodeId>,
     /// Where the outputs read the anchor; empty where the output is the anchor itself, or there is none.
     pub place: AnchorPlace,
@@ -149,6 +150,7 @@ pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target, kept: &BTreeSet<NodeI
         fuser.stored.insert(cut);
     }
     let groups = fuser.groups(forming);
+    let groups = beside(graph, lanes, &fuser.stored, groups);
     let groups = fuser.in_order(groups);
     Fusion {
         groups,

@@ -85,7 +85,8 @@ fn is_product(graph: &Graph, lanes: &Lanes, id: NodeId) -> bool {
     contraction.operands.len() > 1 && matches!(along, ContractionLanes::Along(_))
 }
 
-fn is_long(op: UnaryOp) -> bool {
+/// Whether a function is made of many operations.
+pub(super) fn is_long(op: UnaryOp) -> bool {
     matches!(
         op,
         UnaryOp::Exp | UnaryOp::Log | UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tanh | UnaryOp::Erf

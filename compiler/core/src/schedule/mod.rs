@@ -4,6 +4,7 @@ mod affine;
 mod apart;
 mod assemble;
 mod attempt;
+mod beside;
 mod borders;
 mod budget;
 mod buffers;

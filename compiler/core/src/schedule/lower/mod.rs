@@ -36,6 +36,7 @@ use classes::classes;
 pub use nest::lower_group;
 use outer::{Turned, lower_outer};
 use padding::lower_padding;
+pub use parts::equal_parts_of;
 pub use relayout::lower_relayout;
 use tile::Along;
 pub use tile::{Tile, vector_operands_of};

@@ -960,7 +960,19 @@ impl Lowering<'_> {
             let place = self.coarse_place(output, axes, element)?;
             return Ok(place.into_iter().collect());
         }
+        if self.group.anchor.is_none() && output != self.group.outputs[0] {
+            return Ok(self.place_beside(output, element).into_iter().collect());
+        }
         Ok(self.part_places(output, element))
+    }
+
+    /// The element of an output as large as one part: it is made with the first part.
+    fn place_beside(&self, output: NodeId, element: &[Place]) -> Option<Vec<Place>> {
+        let part = self.cx.graph.nodes[output].ty.shape.last()?.known()?;
+        match element.last()? {
+            Position::At(form) if form.offset < part => Some(element.to_vec()),
+            _ => None,
+        }
     }
 
     /// The element of an output with fewer axes: it is made where the others are at 0 only.

@@ -1,0 +1,45 @@
+//! The gradient of an LSTM's state is made in the kernel of its gates' gradients, and is what the graph says.
+
+use std::collections::BTreeMap;
+
+use dlm_core::elaborate::Callable;
+use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::plan::Plan;
+use dlm_core::schedule::Target;
+
+#[path = "programs/library.rs"]
+mod library;
+
+fn planned(body: &str, samples: i64, target: &Target) -> Plan {
+    let text = format!("block Case(x: f32[B, 40, 5]) {{ return {body} }}");
+    let shape = [samples, 40, 5];
+    let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
+    let callable: Result<Callable, String> =
+        library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]));
+    let plan = callable.and_then(|callable| library::planned(&callable, &shape, target));
+    plan.unwrap_or_else(|reason| panic!("{body}, {samples}, {}: {reason}", target.name))
+}
+
+/// The elementwise kernels of loops that compute functions.
+fn maps_in_loops(plan: &Plan) -> usize {
+    let kernels = plan.kernels.values();
+    let maps =
+        kernels.filter(|kernel| kernel.name.starts_with("scan") && kernel.name.contains("_map"));
+    maps.filter(|kernel| kernel.to_string().contains(" = tanh "))
+        .count()
+}
+
+#[test]
+fn a_loop_back_has_one_map() {
+    for samples in [3, 8, 19] {
+        for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
+            let plan = planned("Lstm[6](x)", samples, &target);
+            assert_eq!(
+                maps_in_loops(&plan),
+                1,
+                "{samples}, {}: {plan}",
+                target.name
+            );
+        }
+    }
+}
