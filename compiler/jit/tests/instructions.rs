@@ -238,6 +238,75 @@ fn loads_and_stores() {
     }
 }
 
+/// Halves that are loads: of one place twice, of one place once and again, and of two places.
+#[test]
+fn loads_are_joined() {
+    for half in [4, 8] {
+        for element in [Element::F32, Element::I32] {
+            for apart in [0, 1, 23] {
+                for kept in [false, true] {
+                    let mut b = KernelBuilder::new("join");
+                    let x = b.buffer("x", element, Access::Read);
+                    let [y, z] = ["y", "z"].map(|name| b.buffer(name, element, Access::Write));
+                    let (zero, n) = (b.index(0), b.scalar("n"));
+                    b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+                        let at = dlm_core::loops::Affine::term(i, 3);
+                        let lower = b.load(x, at.clone(), half);
+                        let upper = match apart {
+                            0 => lower,
+                            apart => b.load(x, at.add_constant(apart), half),
+                        };
+                        let both = b.join(lower, upper);
+                        let out = dlm_core::loops::Affine::term(i, 2 * i64::from(half));
+                        b.store_at(y, out.clone(), both);
+                        if kept {
+                            b.store_at(z, out, lower);
+                        }
+                        vec![]
+                    });
+                    let kernel = b.finish().expect("well built");
+                    let mut words = Words(5);
+                    check(
+                        &kernel,
+                        &[60, 100, 100].map(|count| words.bytes(element, count)),
+                        &[5],
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A long round whose loads move on by lines, one of them at rows that the round itself looks up.
+#[test]
+fn long_rounds_load_from_rows_that_they_look_up() {
+    let lanes = 16;
+    let mut b = KernelBuilder::new("rows");
+    let ids = b.buffer("ids", Element::U8, Access::Read);
+    let [x, table] = ["x", "table"].map(|name| b.buffer(name, Element::F32, Access::Read));
+    let out = b.buffer("out", Element::F32, Access::Write);
+    let (zero, n) = (b.index(0), b.scalar("n"));
+    b.for_loop(LoopKind::Domain, "i", (zero, n, 1), &[], |b, i, _| {
+        let at = dlm_core::loops::Affine::term(i, i64::from(lanes));
+        let id = b.load(ids, dlm_core::loops::Affine::value(i), 1);
+        let row = b.int_to_index(id);
+        let mut value = b.load(x, at.clone(), lanes);
+        let place = dlm_core::loops::Affine::from_terms([(row, 80), (i, i64::from(lanes))], 0);
+        let element = b.load(table, place, lanes);
+        for _ in 0..50 {
+            value = b.fma(value, element, value);
+        }
+        b.store_at(out, at, value);
+        vec![]
+    });
+    let kernel = b.finish().expect("well built");
+    let mut words = Words(3);
+    let ids = (0..5).map(|number| [3, 0, 2, 1, 3][number]).collect();
+    let floats = [80, 4 * 80, 80].map(|count| words.bytes(Element::F32, count));
+    let [x, table, out] = floats;
+    check(&kernel, &[ids, x, table, out], &[5]);
+}
+
 /// A kernel whose only use of a load, which may become the memory operand of an instruction, is at a place that is
 /// aligned to nothing but its element.
 fn unaligned(

@@ -309,6 +309,8 @@ mod tests {
             "v3: f32x4 = dot_pairs v2, v2, v2",
             "expects i32x4, found v2: f32x4",
         );
+        check("v3: f32x2 = half v2, 0", "v2: f32x4 has no half 0");
+        check("v3: f32x8 = join v2, v0", "expects f32x4, found v0: index");
         check("store b7[v0], v2", "there is no buffer b7");
         check(
             "for v3 \"i\" in v1..v2 step 1 domain {\n}",

@@ -8,8 +8,8 @@
 //! | `x * y`, `x / y`, `-x` of an `x` that is 0 there | 0 |
 //! | `x` that is only multiplied by such a value, or left out by `where` | read by nothing |
 //!
-//! What is infinite or no number is not looked at: `0 * x` counts as 0, as every row keeps its diagonal, where such an `x`
-//! shows too.
+//! What is infinite or no number is not looked at: `0 * x` counts as 0. Where -inf stays so, every row keeps its diagonal: a
+//! row of nothing but -inf has no number as its softmax.
 
 use crate::graph::{AxisIndex, BinaryOp, DType, Graph, NodeId, Op, Scalar, UnaryOp, View};
 use cranelift_entity::SecondaryMap;
@@ -108,10 +108,10 @@ impl Triangles {
             Op::Binary(BinaryOp::Sub) if zero(0).is_some() => {
                 zero(0).filter(|own| zero(1) == Some(*own))
             }
-            Op::Binary(BinaryOp::Sub) => of(0),
+            Op::Binary(BinaryOp::Sub) => of(0).filter(|own| keeps_diagonal(graph, id, own.0)),
             Op::Binary(BinaryOp::Add) => zero(0).filter(|own| zero(1) == Some(*own)),
             Op::View(view) => {
-                let (triangle, fill) = of(0)?;
+                let (triangle, fill) = of(0).filter(|_| is_inside(graph, id, view))?;
                 let axes = (
                     moved(graph, id, view, triangle.greater)?,
                     moved(graph, id, view, triangle.lesser)?,
@@ -163,7 +163,7 @@ impl Triangles {
             Op::Binary(BinaryOp::Mul) if node.inputs[0] != node.inputs[1] => {
                 outside(self.zero(node.inputs[1 - number]))
             }
-            Op::Unary(op) if is_finite_at_zero(*op) => self.readers[id],
+            Op::Unary(op) if is_finite(*op) => self.readers[id],
             Op::Binary(BinaryOp::Add | BinaryOp::Sub) => self.readers[id],
             Op::Binary(BinaryOp::Div) if number == 0 => self.readers[id],
             Op::Cast(DType::F32 | DType::Bf16) | Op::StopGradient => self.readers[id],
@@ -172,13 +172,10 @@ impl Triangles {
     }
 }
 
-/// Whether a function of the zero that stands where a product is left out is a number: a tile at the diagonal multiplies it
-/// by zeros.
-fn is_finite_at_zero(op: UnaryOp) -> bool {
-    matches!(
-        op,
-        UnaryOp::Neg | UnaryOp::Exp | UnaryOp::Abs | UnaryOp::Tanh | UnaryOp::Sqrt
-    )
+/// Whether a function of what follows from the zero that stands where a product is left out is a finite number: a tile at
+/// the diagonal multiplies it by zeros.
+fn is_finite(op: UnaryOp) -> bool {
+    matches!(op, UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Tanh)
 }
 
 /// Where a comparison of two positions holds.
@@ -213,6 +210,27 @@ fn constant(graph: &Graph, id: NodeId) -> Option<Fill> {
         Scalar::F32(f32::NEG_INFINITY) => Some(Fill::MinusInfinity),
         _ => None,
     }
+}
+
+/// Whether every row has its diagonal, of which the triangle is no part.
+fn keeps_diagonal(graph: &Graph, id: NodeId, triangle: Triangle) -> bool {
+    let shape = &graph.nodes[id].ty.shape;
+    triangle.offset >= 0 && shape[triangle.greater] == shape[triangle.lesser]
+}
+
+/// Whether a view reads nothing beyond the ends of what it views.
+fn is_inside(graph: &Graph, id: NodeId, view: &View) -> bool {
+    let shape = &graph.nodes[graph.nodes[id].inputs[0]].ty.shape;
+    let mut axes = view.index.iter().zip(shape);
+    axes.all(|(axis, dim)| match axis.as_variable() {
+        Some(variable) => view.shape[variable] == *dim,
+        None => {
+            let inside = dim
+                .known()
+                .is_some_and(|extent| (0..extent).contains(&axis.offset));
+            axis.terms.is_empty() && axis.divisor == 1 && inside
+        }
+    })
 }
 
 /// The axis of a view that is an axis of what it views, from end to end.
@@ -313,5 +331,64 @@ mod tests {
 %7 zero: axis 2 > axis 1 + 0
 %9 zero: axis 2 > axis 1 + 0",
         );
+    }
+
+    #[test]
+    fn what_is_read_beyond_the_ends_of_a_view_is_no_zero() {
+        let graph = |fill: &str, index: &str, rows: i64| {
+            format!(
+                "graph a {{
+  %0 = input : f32[B, 4, 4] {{kind=data, name=\"s\"}}
+  %1 = iota : i32[B, 4, 4] {{axis=1}}
+  %2 = iota : i32[B, 4, 4] {{axis=2}}
+  %3 = gt %2, %1 : bool[B, 4, 4]
+  %4 = constant : f32 {{value=0.0}}
+  %5 = view %4 : f32[B, 4, 4] {{fill=0.0, index=\"\"}}
+  %6 = select %3, %5, %0 : f32[B, 4, 4]
+  %7 = view %6 : f32[B, {rows}, 4, 4] {{fill={fill}, index=\"{index}\"}}
+  output result \"out\" = %7
+}}
+"
+            )
+        };
+        let before = "%0 unread: axis 2 > axis 1 + 0
+%5 unread: axis 1 > axis 2 + -1
+%6 zero: axis 2 > axis 1 + 0";
+        let repeated = format!("{before}\n%7 zero: axis 3 > axis 2 + 0");
+        check(&graph("1.0", "v0, v2, v3", 2), &repeated);
+        check(&graph("1.0", "v0, v2, v3-1", 2), before);
+    }
+
+    #[test]
+    fn a_row_without_its_diagonal_and_functions_of_sums_are_left_as_they_are() {
+        let graph = |comparison: &str, function: &str| {
+            format!(
+                "graph a {{
+  %0 = input : f32[B, 4, 4] {{kind=data, name=\"s\"}}
+  %1 = input : f32[B, 4, 4] {{kind=data, name=\"m\"}}
+  %2 = iota : i32[B, 4, 4] {{axis=1}}
+  %3 = iota : i32[B, 4, 4] {{axis=2}}
+  %4 = {comparison} %3, %2 : bool[B, 4, 4]
+  %5 = constant : f32 {{value=-inf}}
+  %6 = view %5 : f32[B, 4, 4] {{fill=0.0, index=\"\"}}
+  %7 = select %4, %6, %1 : f32[B, 4, 4]
+  %8 = sub %7, %1 : f32[B, 4, 4]
+  %9 = exp %8 : f32[B, 4, 4]
+  %10 = {function} %0 : f32[B, 4, 4]
+  %11 = mul %10, %9 : f32[B, 4, 4]
+  output result \"out\" = %11
+}}
+"
+            )
+        };
+        // Behind `exp`, a product that is left out could be an infinity.
+        check(
+            &graph("gt", "exp"),
+            "%6 unread: axis 1 > axis 2 + -1
+%9 zero: axis 2 > axis 1 + 0
+%10 unread: axis 2 > axis 1 + 0
+%11 zero: axis 2 > axis 1 + 0",
+        );
+        check(&graph("ge", "neg"), "%6 unread: axis 1 > axis 2 + 0");
     }
 }

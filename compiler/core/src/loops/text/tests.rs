@@ -35,6 +35,8 @@ const SAMPLE: &str = r#"kernel "every \"form\"" {
   v24: i32x8 = lane_iota
   v25: i32x8 = load_splat_pair b4[v0 * 2]
   v26: f32x8 = dot_pairs v25, v24, v2
+  v27: f32x4 = half v18, 1
+  v28: f32x8 = join v27, v27
   store b3[v21], v4
 }
 "#;

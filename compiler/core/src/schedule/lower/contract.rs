@@ -227,7 +227,7 @@ impl Lowering<'_> {
                     .extent
                     .known()
                     .zip(self.filled_rounds(emission, &level));
-                if let Some((extent, rounds)) = some.filter(|_| self.rows.is_none()) {
+                if let Some((extent, rounds)) = some {
                     let level = (&level, extent);
                     return self.some_rounds(emission, depth, level, rounds, counters, sums);
                 }

@@ -156,7 +156,8 @@ fn lower_with(
 
 /// Makes the axis with the most tiles the one whose range tasks divide. Its extent, and of what ranges are multiples.
 fn divide(axes: &mut [Axis], elements: usize) -> Option<(Dim, usize)> {
-    let tiles = |axis: &Axis| axis.extent.fixed / axis.tile.max(1) as i64;
+    let tile = |axis: &Axis| axis.tile.max(1) * if axis.vector { elements } else { 1 };
+    let tiles = |axis: &Axis| axis.extent.fixed / tile(axis) as i64;
     let free = |axis: &&mut Axis| axis.parts == 1 && axis.classes == 1;
     let axis = axes
         .iter_mut()
@@ -164,12 +165,7 @@ fn divide(axes: &mut [Axis], elements: usize) -> Option<(Dim, usize)> {
         .filter(free)
         .max_by_key(|axis| tiles(axis))?;
     axis.ranged = true;
-    let multiple = if axis.vector {
-        axis.tile * elements
-    } else {
-        axis.tile
-    };
-    Some((axis.extent, multiple))
+    Some((axis.extent, tile(axis)))
 }
 
 /// The axes of a kernel over blocks, the lane axis left out.

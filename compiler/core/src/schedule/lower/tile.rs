@@ -471,6 +471,9 @@ fn candidates(cx: &Context<'_>, shapes: &[(Shape, Vec<usize>)], in_blocks: bool)
         search(cx, shape, parts, in_blocks, 0, &mut factors, &mut found);
     }
     candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    // Of tiles with one name, which differ in the axis whose elements are joined, the cheapest is the one that is meant.
+    let mut names = BTreeSet::new();
+    candidates.retain(|own| names.insert((own.width, own.factors.clone())));
     candidates
 }
 
@@ -650,6 +653,17 @@ fn cost(
         })
         .sum();
     let unmissed = cycles.into_iter().fold(0.0, f64::max);
+    let useful = useful(shape, factors, sums);
+    let each = |cycles: f64| cycles / sums as f64 / useful;
+    let cost = Cost {
+        cycles: each(unmissed + missed),
+        unmissed: each(unmissed),
+    };
+    Some((cost, (sums, load)))
+}
+
+/// The share of the tiles' elements that there are.
+fn useful(shape: &Shape, factors: &[usize], sums: usize) -> f64 {
     let mut useful = 1.0;
     for (&extent, &factor) in shape.extents.iter().zip(factors) {
         let rest = extent as usize % factor;
@@ -660,12 +674,7 @@ fn cost(
             + usize::from(!(extent as usize).is_multiple_of(factor));
         useful *= extent as f64 / (tiles * factor) as f64;
     }
-    let each = |cycles: f64| cycles / sums as f64 / useful;
-    let cost = Cost {
-        cycles: each(unmissed + missed),
-        unmissed: each(unmissed),
-    };
-    Some((cost, (sums, load)))
+    useful
 }
 
 /// For a product over samples: how many elements of its last axis stay in the second cache while the others go by.

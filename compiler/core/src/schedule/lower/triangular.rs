@@ -11,7 +11,7 @@ use crate::schedule::position::Position;
 type Rounds = (Form, Form);
 
 impl Lowering<'_> {
-    /// Whether anything reads a product at some of these places; none where something reads it at all.
+    /// Whether anything reads a product at one of these places, where that is to be found out when the kernel runs.
     pub(super) fn is_read(&mut self, anchor: NodeId, instances: &[Vec<Place>]) -> Option<Value> {
         let triangle = self.cx.triangles.unread(anchor).filter(|_| !self.partial)?;
         let greater = self.ends(instances, triangle.greater)?.0;
@@ -27,7 +27,7 @@ impl Lowering<'_> {
         emission: &Emission<'_>,
         level: &Level,
     ) -> Option<Rounds> {
-        let extent = level.extent.known()?;
+        let extent = level.extent.known().filter(|_| self.rows.is_none())?;
         let rank = emission.contraction.shape.len();
         let own = Some(rank + level.variable);
         let mut rounds = (Form::constant(0), Form::constant(extent));
@@ -40,12 +40,16 @@ impl Lowering<'_> {
             let (greater, lesser) = (variable(triangle.greater), variable(triangle.lesser));
             match (greater, lesser) {
                 (greater, Some(lesser)) if greater == own && lesser < rank => {
-                    let last = self.ends(&emission.instances, lesser)?.1;
+                    let Some((_, last)) = self.ends(&emission.instances, lesser) else {
+                        continue;
+                    };
                     let end = last.add_constant(triangle.offset + 1);
                     rounds.1 = self.b.int(IntOp::Min, &rounds.1, &end);
                 }
                 (Some(greater), lesser) if lesser == own && greater < rank => {
-                    let first = self.ends(&emission.instances, greater)?.0;
+                    let Some((first, _)) = self.ends(&emission.instances, greater) else {
+                        continue;
+                    };
                     let begin = first.add_constant(-triangle.offset);
                     rounds.0 = self.b.int(IntOp::Max, &rounds.0, &begin);
                 }

@@ -3,7 +3,7 @@
 use super::{LowerError, Lowering, Place, Vectors, form};
 use crate::graph::{AxisIndex, DType, Dim, NodeId, Op, RandomOp, Scalar, View};
 use crate::loops::{Comparison, IntOp, MathOp, Value, VectorBinary, VectorUnary};
-use crate::plan::ScalarArgument;
+use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::root;
 use crate::schedule::position::{IndexSpace, Indexed, Position, index, reshape};
@@ -30,14 +30,14 @@ impl Lowering<'_> {
     }
 
     /// Where a value is read from memory, if it is.
-    pub(super) fn buffer_read(&self, source: NodeId) -> Option<crate::plan::BufferId> {
+    pub(super) fn buffer_read(&self, source: NodeId) -> Option<BufferId> {
         let own = self.group.outputs.contains(&source);
         let buffer = self.cx.buffer_of.get(&source).filter(|_| !own)?;
         Some(self.plain_copy(source).unwrap_or(*buffer))
     }
 
     /// A plain copy stands in for a value in lanes where the kernel runs over features.
-    fn plain_copy(&self, source: NodeId) -> Option<crate::plan::BufferId> {
+    fn plain_copy(&self, source: NodeId) -> Option<BufferId> {
         let copy = self.cx.relayout_of.get(&source).copied()?;
         (!self.in_blocks() && self.bound.contains_key(&copy)).then_some(copy)
     }

@@ -7,7 +7,7 @@ use dlm_core::loops::{Address, Instruction, LoadKind, LoopKind, LoopStatement, S
 use iced_x86::Code;
 
 use super::super::machine::{First, Inst, Op, Operand};
-use super::{Lower, Lowered};
+use super::{Lower, Lowered, Place};
 
 /// Instructions of a round that is long.
 const LONG: usize = 40;
@@ -47,24 +47,33 @@ impl Lower<'_> {
                 lines.push(address);
             }
         }
+        // What an address takes is computed again for the loads themselves.
+        self.addresses.open();
         for address in lines {
             let memory = Operand::Memory(self.memory(&address, 0)?);
             let op = Op::General(Code::Prefetcht0_m8);
             self.push(Inst::new(op, First::Reads, &[memory]));
         }
+        self.addresses.close();
         Ok(())
     }
 
-    /// Where a load of a loop's round is some rounds later, if it moves on by about a line.
+    /// Where a load of a loop's round is some rounds later, if it moves on by about a line, and all else that its address
+    /// is made of is there when a round begins.
     fn later(&self, own: &Statement, statement: &LoopStatement) -> Option<Address> {
         let Statement::Define(_, Instruction::Load { address, kind }) = own else {
             return None;
         };
         let mut terms = address.terms.iter();
         let &(_, factor) = terms.find(|term| term.0 == statement.variable)?;
+        let there = |value| !matches!(self.places[value], Place::Nowhere);
+        let splat = matches!(kind, LoadKind::Splat | LoadKind::SplatPair);
+        if splat || !address.terms.iter().all(|term| there(term.0)) {
+            return None;
+        }
         let step = factor.checked_mul(statement.step)?;
         let bytes = step.checked_mul(self.kernel.buffers[address.buffer].element.bytes() as i64)?;
-        if *kind == LoadKind::Splat || !(LINE / 2..=NEAR).contains(&bytes.abs()) {
+        if !(LINE / 2..=NEAR).contains(&bytes.abs()) {
             return None;
         }
         let offset = address.offset.checked_add(step.checked_mul(AHEAD)?)?;
