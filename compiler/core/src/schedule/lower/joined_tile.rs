@@ -132,11 +132,11 @@ pub(super) fn plain(
     });
     let Some((axis, elements)) = chosen else {
         let widest = widths(cx, Along::Lanes).into_iter().max();
-        return plain_tile(cx, group, anchor, extents, widest.unwrap_or(1));
+        return plain_tile(cx, group, anchor, extents, (widest.unwrap_or(1), true));
     };
     let mut extents = extents;
     extents[axis] /= elements as i64;
-    let mut tile = plain_tile(cx, group, anchor, extents, elements * cx.block);
+    let mut tile = plain_tile(cx, group, anchor, extents, (elements * cx.block, true));
     tile.factors[axis] *= elements;
     tile.joined = Some(axis);
     tile

@@ -9,7 +9,7 @@ use super::{Context, ranged_axis};
 use crate::graph::{Contraction, NodeId, Op};
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
-use crate::schedule::fuse::{Group, Strategy, root};
+use crate::schedule::fuse::{Group, Strategy, leaves, root};
 use crate::schedule::outer::Outer;
 use crate::schedule::position::Position;
 use std::collections::BTreeSet;
@@ -170,7 +170,9 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
             let last = extents.last().copied().unwrap_or(1) as usize;
             let fits = |width: &usize| along != Along::LastAxis || *width <= last;
             let widest = widths.iter().copied().filter(fits).max();
-            plain_tile(cx, group, anchor, extents, widest.unwrap_or(widths[0]))
+            let width = widest.unwrap_or(widths[0]);
+            let samples = matches!(along, Along::Lanes | Along::Joined);
+            plain_tile(cx, group, anchor, extents, (width, samples))
         }
     }
 }
@@ -191,13 +193,13 @@ pub(super) fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
 }
 
 /// Without a product: axes that only repeat the anchor are whole, and a reduction runs a few outputs side by side so
-/// that their sums do not wait for each other.
+/// that their sums do not wait for each other. Vectors are of a width, and hold samples or elements of the last axis.
 pub(super) fn plain_tile(
     cx: &Context<'_>,
     group: &Group,
     anchor: Option<NodeId>,
     extents: Vec<i64>,
-    width: usize,
+    (width, samples): (usize, bool),
 ) -> Tile {
     let mut factors: Vec<usize> = vec![1; extents.len()];
     let repeats = anchor.is_some() && group.anchor == anchor && !group.place.positions.is_empty();
@@ -211,8 +213,13 @@ pub(super) fn plain_tile(
         let widest = (0..extents.len())
             .rev()
             .max_by_key(|&axis| extents[axis].min(4));
-        if let Some(axis) = widest.filter(|&axis| axis + 1 < extents.len() || width == 1) {
-            factors[axis] = side_by_side(extents[axis]);
+        let inside = samples && reads_channels_inside(cx, group);
+        let free = |&axis: &usize| axis + 1 < extents.len() || width == 1 || inside;
+        if let Some(axis) = widest.filter(free) {
+            factors[axis] = match inside {
+                true => channels_beside(cx, extents[axis], width),
+                false => side_by_side(extents[axis]),
+            };
         }
     }
     Tile {
@@ -222,6 +229,26 @@ pub(super) fn plain_tile(
         reason: format!("lanes {width}; no product"),
     }
 }
+
+/// Whether what a group reads has its channels beside the lanes.
+fn reads_channels_inside(cx: &Context<'_>, group: &Group) -> bool {
+    let inside = |id: &NodeId| {
+        let buffer = cx.buffer_of.get(id);
+        buffer.is_some_and(|buffer| cx.channels_inside.contains(buffer))
+    };
+    leaves(cx.graph, cx.stored, group).iter().any(inside)
+}
+
+/// As many channels as registers hold sums of: where they lie beside the lanes, memory is then read in order.
+fn channels_beside(cx: &Context<'_>, extent: i64, width: usize) -> usize {
+    let parts = (width / cx.target.register_lanes).max(1);
+    let most = (cx.target.accumulators / parts).min(MOST_BESIDE);
+    let fitting = (2..=most).rev().find(|&count| extent % count as i64 == 0);
+    fitting.unwrap_or_else(|| side_by_side(extent).min(most))
+}
+
+/// Sums that a reduction has side by side at most.
+const MOST_BESIDE: usize = 16;
 
 fn side_by_side(extent: i64) -> usize {
     [6, 5, 4, 3, 2]
