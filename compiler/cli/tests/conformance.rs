@@ -25,6 +25,21 @@ fn cases_agree_with_the_reference() {
     check_cases(&[]);
 }
 
+#[test]
+fn cases_agree_with_128_bit_vectors() {
+    check_cases(&["--target-features", "vector128"]);
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn cases_agree_with_avx2() {
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        check_cases(&["--target-features", "avx2"]);
+    } else {
+        eprintln!("skipped: this machine has no AVX2");
+    }
+}
+
 /// The code for AVX-512 by a processor in software, so that it is held to the reference on every machine.
 #[test]
 #[cfg(target_arch = "x86_64")]

@@ -27,6 +27,16 @@ fn runs_with_narrow_vectors_agree_with_the_reference() {
     compare_runs(&RUNS, &["--target-features", "vector128"]);
 }
 
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn runs_with_avx2_agree_with_the_reference() {
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        compare_runs(&RUNS, &["--target-features", "avx2"]);
+    } else {
+        eprintln!("skipped: this machine has no AVX2");
+    }
+}
+
 /// One run, as each step takes about a hundred times as long there: the one whose update computes most.
 #[test]
 #[cfg(target_arch = "x86_64")]
