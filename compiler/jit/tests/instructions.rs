@@ -210,6 +210,7 @@ fn loads_and_stores() {
                 (LoadKind::Contiguous, 1),
                 (LoadKind::Splat, 1),
                 (LoadKind::Strided(3), 1),
+                (LoadKind::Strided(2), 1),
                 (LoadKind::Contiguous, 3),
                 (LoadKind::Strided(1), 2),
                 (LoadKind::Strided(0), 1),

@@ -19,6 +19,7 @@ pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
         Mnemonic::Vpunpckldq => interleave_low,
         Mnemonic::Vpunpcklqdq => interleave_low_pairs,
         Mnemonic::Vpshufd => shuffle_words,
+        Mnemonic::Vshufps => shuffle_two,
         Mnemonic::Vpshufb => shuffle_bytes,
         Mnemonic::Vbroadcastss => broadcast,
         Mnemonic::Vpbroadcastw => broadcast_half,
@@ -65,6 +66,13 @@ fn shuffle_words(processor: &mut Processor, operands: &Operands) -> Done {
         a.0[lane / QUARTER * QUARTER + from as usize]
     });
     processor.write(operands, result)
+}
+
+/// Two lanes of the first source's quarter, then two of the second's.
+fn shuffle_two(processor: &mut Processor, operands: &Operands) -> Done {
+    let order = operands.immediate(3)?;
+    let from = |lane: usize| (lane / 2, (order >> (lane * 2) & 3) as usize);
+    from_quarters(processor, operands, std::array::from_fn(from))
 }
 
 /// Bytes of the same quarter, or 0 where the order's byte is negative.

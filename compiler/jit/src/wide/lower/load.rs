@@ -11,6 +11,10 @@ use super::{Lower, Lowered, Place};
 
 /// How many statements a load may wait for its user.
 const PATIENCE: usize = 128;
+/// Bytes of a float or an integer.
+const WORD: i32 = 4;
+/// `vshufps`: of seven words, loaded as the first four and the last four, the first, third, fifth and seventh.
+const EVERY_OTHER: i64 = 0b_11_01_10_00;
 /// `vpshufd`: lanes 2 and 3 to 0 and 1.
 const UPPER_PAIR: i64 = 0b_00_00_11_10;
 
@@ -254,6 +258,17 @@ impl Lower<'_> {
             memory.displacement += (first + lane) as i32 * step;
             Operand::Memory(memory)
         };
+        if (step, count) == (2 * WORD, 4) {
+            let mut upper = memory;
+            upper.displacement += first as i32 * step + 3 * WORD;
+            let lower = self.fresh_with(VectorOp::Move, Width::X, &[element(0)]);
+            let sources = [
+                lower,
+                Operand::Memory(upper),
+                Operand::Immediate(EVERY_OTHER),
+            ];
+            return self.fresh_with(VectorOp::ShuffleTwo, Width::X, &sources);
+        }
         let mut quarter = self.fresh_with(VectorOp::LoadOne, Width::X, &[element(0)]);
         for lane in 1..count {
             let sources = [quarter, element(lane), Operand::Immediate(lane as i64)];
