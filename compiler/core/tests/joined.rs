@@ -82,3 +82,17 @@ fn a_block_of_half_a_register_takes_two_rows_and_a_full_one_takes_one() {
     ];
     insta::assert_snapshot!(tiles.join("\n"));
 }
+
+#[test]
+fn gradients_behind_a_pool_lie_as_images() {
+    let body = "reshape[B, 1, T, D](x) |> Conv2d[4, 3] |> relu |> max_pool2d[2] |> Conv2d[2, 2] |> relu |> max_pool2d[2] |> flatten |> Linear[3]";
+    let images = |samples: i64, target: &Target| {
+        let plan = planned(body, [samples, 12, 12], target).expect("a plan");
+        let image = |text: &&String| text.ends_with("windows in the order of their image");
+        plan.decisions.iter().filter(image).count()
+    };
+    assert_eq!(images(3, &Target::avx2()), 2);
+    assert_eq!(images(7, &Target::avx512()), 2);
+    // Where samples fill a register, nothing is joined.
+    assert_eq!(images(33, &Target::avx512()), 0);
+}

@@ -189,7 +189,17 @@ fn plan(
         .iter()
         .filter_map(|(id, apart)| Some((buffer_of(id)?, *apart)))
         .collect();
-    let decisions = on_layouts(&buffers, &inside, &apart);
+    let ordered: BTreeMap<BufferId, Vec<usize>> = layouts
+        .images
+        .iter()
+        .filter_map(|(id, image)| Some((buffer_of(id)?, image.order.clone())))
+        .collect();
+    let images: BTreeMap<NodeId, BufferId> = layouts
+        .images
+        .iter()
+        .filter_map(|(id, image)| Some((image.view, buffer_of(id)?)))
+        .collect();
+    let decisions = on_layouts(&buffers, (&inside, &ordered), &apart);
     assembler.plan.decisions.extend(decisions);
     let context = Context {
         graph,
@@ -204,6 +214,8 @@ fn plan(
         buffers: &buffers.all,
         channels_inside: &inside,
         rows_apart: &apart,
+        ordered: &ordered,
+        images: &images,
         triangles: &Triangles::of(graph),
         plan: &graph.name,
         target,
@@ -227,7 +239,7 @@ fn plan(
 /// What was decided of the order of values in memory.
 fn on_layouts(
     buffers: &Buffers,
-    inside: &BTreeSet<BufferId>,
+    (inside, ordered): (&BTreeSet<BufferId>, &BTreeMap<BufferId, Vec<usize>>),
     apart: &BTreeMap<BufferId, RowsApart>,
 ) -> Vec<String> {
     let name = |id: &BufferId| &buffers.all[*id].name;
@@ -238,7 +250,9 @@ fn on_layouts(
     });
     let others = apart.keys().filter(|id| !inside.contains(id));
     let others = others.map(|id| format!("{}: rows apart", name(id)));
-    beside.chain(others).collect()
+    let images = ordered.keys();
+    let images = images.map(|id| format!("{}: windows in the order of their image", name(id)));
+    beside.chain(others).chain(images).collect()
 }
 
 /// The largest batch, and the samples of a block.

@@ -10,6 +10,7 @@
 
 use super::buffers::Sources;
 use super::fuse::root;
+use super::images::{Image, images};
 use super::units::Work;
 use super::widened::memory_type;
 use crate::graph::{AxisIndex, Dim, NodeId, Op};
@@ -21,6 +22,8 @@ pub struct Layouts {
     pub channels_inside: BTreeSet<NodeId>,
     /// Those whose rows are kept apart.
     pub rows_apart: BTreeMap<NodeId, RowsApart>,
+    /// Those in the order of a view of them.
+    pub images: BTreeMap<NodeId, Image>,
 }
 
 /// Rows that are longer in memory than their elements are.
@@ -54,9 +57,14 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
             channels_inside.remove(&root(graph, id));
         }
     }
+    let images = match joined {
+        true => images(sources, &own),
+        false => BTreeMap::new(),
+    };
     let inside = |id: NodeId| channels_inside.contains(&id);
     let mut rows_apart: BTreeMap<NodeId, RowsApart> = own
         .iter()
+        .filter(|id| !images.contains_key(id))
         .filter_map(|&id| Some((id, conflicting_rows(sources, id, inside(id))?)))
         .collect();
     for id in graph.nodes.keys() {
@@ -69,6 +77,7 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
     Layouts {
         channels_inside,
         rows_apart,
+        images,
     }
 }
 

@@ -405,6 +405,7 @@ impl Lowerer<'_> {
     fn round(&self) -> Result<Vec<Lowered>, (LowerError, Span)> {
         let (plan, body, outer) = (self.plan, self.plan.body(), self.outer);
         let (nothing, triangles) = (IndexMap::new(), Triangles::of(body));
+        let no_images = BTreeMap::new();
         let context = Context {
             graph: body,
             lanes: &plan.lanes,
@@ -415,6 +416,7 @@ impl Lowerer<'_> {
             relayout_of: &nothing,
             turned_of: &nothing,
             triangles: &triangles,
+            images: &no_images,
             whole: true,
             rounds: usize::try_from(plan.scan.rounds).unwrap_or(1),
             ..*outer
@@ -533,6 +535,7 @@ impl Lowerer<'_> {
         buffer_of.extend(buffer.map(|buffer| (source, buffer)));
         let (no_strategies, nothing) = (BTreeMap::new(), IndexMap::new());
         let triangles = Triangles::default();
+        let no_images = BTreeMap::new();
         let context = Context {
             graph: &graph,
             lanes: &lanes,
@@ -543,6 +546,7 @@ impl Lowerer<'_> {
             relayout_of: &nothing,
             turned_of: &nothing,
             triangles: &triangles,
+            images: &no_images,
             whole: true,
             ..*self.outer
         };

@@ -13,6 +13,7 @@ mod coarse;
 mod copies;
 mod forming;
 mod fuse;
+mod images;
 mod lanes;
 mod layout;
 mod long_maps;

@@ -6,6 +6,7 @@ use crate::graph::{Dim, NodeId};
 use crate::loops::{Buffer, Value};
 use crate::plan::{BufferId, Layout, ScalarArgument};
 use crate::schedule::affine::Affine;
+use crate::schedule::fuse::root;
 use crate::schedule::layout::{RowsApart, order_in_memory};
 use crate::schedule::position::{IndexSpace, Position};
 
@@ -136,6 +137,10 @@ impl Lowering<'_> {
         let Some(lane) = self.lane_axis(node, shape) else {
             return self.unsupported(node, "this change of shape of a batch");
         };
+        let own = self.cx.buffer_of.get(&root(self.cx.graph, node)) == Some(&buffer);
+        if let Some(order) = self.cx.ordered.get(&buffer).filter(|_| own) {
+            return Ok((lane, order.clone()));
+        }
         let axes = (0..shape.len()).filter(|&axis| axis != lane);
         let inside = self.cx.channels_inside.contains(&buffer);
         Ok((lane, order_in_memory(axes, inside)))

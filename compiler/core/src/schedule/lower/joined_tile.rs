@@ -89,7 +89,8 @@ fn step_in_memory(
 ) -> Option<i64> {
     let anchor = group.anchor?;
     let input = cx.graph.nodes[anchor].inputs[operand];
-    let buffer = cx.buffer_of.get(&root(cx.graph, input))?;
+    let source = root(cx.graph, input);
+    let buffer = cx.buffer_of.get(&source).or(cx.images.get(&source))?;
     let lane = cx.lanes.axis(input)?;
     let axes = &contraction.operands[operand];
     let mut inner = (0..axes.len()).filter(|&number| number != lane);

@@ -135,6 +135,10 @@ pub struct Context<'a> {
     pub channels_inside: &'a BTreeSet<BufferId>,
     /// Buffers in lanes whose rows are kept apart.
     pub rows_apart: &'a BTreeMap<BufferId, RowsApart>,
+    /// Buffers in lanes whose axes, the lane axis left out, are in an order of their own in memory.
+    pub ordered: &'a BTreeMap<BufferId, Vec<usize>>,
+    /// Views that are a buffer's own order, as is whatever they are reshaped to.
+    pub images: &'a BTreeMap<NodeId, BufferId>,
     /// Which values have a side of a diagonal that is zero, or that nothing reads.
     pub triangles: &'a Triangles,
     /// The name of the plan that is made.

@@ -31,8 +31,14 @@ impl Lowering<'_> {
 
     /// Where a value is read from memory, if it is.
     pub(super) fn buffer_read(&self, source: NodeId) -> Option<BufferId> {
-        let own = self.group.outputs.contains(&source);
-        let buffer = self.cx.buffer_of.get(&source).filter(|_| !own)?;
+        let outputs = &self.group.outputs;
+        let buffers = &self.cx.buffer_of;
+        if let Some(buffer) = self.cx.images.get(&source) {
+            let own = outputs.iter().any(|id| buffers.get(id) == Some(buffer));
+            return Some(*buffer).filter(|_| !own);
+        }
+        let own = outputs.contains(&source);
+        let buffer = buffers.get(&source).filter(|_| !own)?;
         Some(self.plain_copy(source).unwrap_or(*buffer))
     }
 
