@@ -29,7 +29,9 @@ pub fn images(sources: &Sources<'_>, own: &BTreeSet<NodeId>) -> BTreeMap<NodeId,
         let Some((stored, order)) = reordered(sources, view) else {
             continue;
         };
-        if own.contains(&stored) && sources.maker(stored).is_some() {
+        // A view with memory of its own is read there.
+        let is_stored = sources.fusion.stored.contains(&view);
+        if own.contains(&stored) && sources.maker(stored).is_some() && !is_stored {
             images.entry(stored).or_insert(Image { view, order });
         }
     }

@@ -35,7 +35,7 @@ impl Lowering<'_> {
         let buffers = &self.cx.buffer_of;
         if let Some(buffer) = self.cx.images.get(&source) {
             let own = outputs.iter().any(|id| buffers.get(id) == Some(buffer));
-            return Some(*buffer).filter(|_| !own);
+            return Some(*buffer).filter(|buffer| !own && self.bound.contains_key(buffer));
         }
         let own = outputs.contains(&source);
         let buffer = buffers.get(&source).filter(|_| !own)?;
