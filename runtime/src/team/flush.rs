@@ -1,7 +1,7 @@
 //! Calls of kernels, with results too small for a normal number flushed to zero.
 //!
-//! A momentum that nothing feeds any more halves itself into numbers below 2^-126 and stays there; x86 processors take a
-//! hundred cycles and more for each of them. Compilers of the field flush them for the same reason (XLA's CPU back end).
+//! A momentum that nothing feeds any more shrinks to numbers below 2^-126, and rounding keeps it there; some x86
+//! processors take a hundred cycles and more for each of them. Compilers of the field flush them for the same reason (XLA's CPU back end).
 
 use crate::program::Entry;
 
