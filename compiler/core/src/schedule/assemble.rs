@@ -173,6 +173,7 @@ fn plan(
         block,
         buffers: &buffers,
         calls: BTreeMap::new(),
+        run: None,
         plan: Plan::default(),
     };
     assembler.plan.name = graph.name.clone();
@@ -216,6 +217,7 @@ fn plan(
         rows_apart: &apart,
         ordered: &ordered,
         images: &images,
+        of_round: &buffers.of_round,
         triangles: &Triangles::of(graph),
         plan: &graph.name,
         target,
@@ -319,8 +321,10 @@ struct Assembler<'a> {
     target: &'a Target,
     block: usize,
     buffers: &'a Buffers,
-    /// The first call of each group.
-    calls: BTreeMap<usize, Call>,
+    /// The first call of each group, along an axis or whole.
+    calls: BTreeMap<(usize, Option<usize>), Call>,
+    /// The run that the last call of blocks belongs to.
+    run: Option<usize>,
     plan: Plan,
 }
 
@@ -346,26 +350,20 @@ impl<'a> Assembler<'a> {
                 self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
                 continue;
             }
-            if unit.again > 0 {
-                let call = self.again(unit);
-                in_blocks.calls.extend(call);
+            if let (1.., &Work::Group(number)) = (unit.again, &unit.work) {
+                let call = self.again(context, unit, number)?;
+                self.add(&mut in_blocks, unit, call);
                 continue;
             }
             let lowered = self.lower(context, unit)?;
             let tasks = self.tasks(unit, &lowered);
             let name = lowered.kernel.name.clone();
-            self.plan
-                .decisions
-                .push(format!("{name}: {}", lowered.decision));
-            let mut call = self.call(lowered);
-            if let Work::Group(number) = unit.work {
-                self.calls.insert(number, call.clone());
-            }
+            let mut call = self.first_call(unit, lowered);
             self.read_from(unit, &mut call);
             let zeroed = self.zeroed(unit);
             if unit.in_blocks && !unit.serial {
                 in_blocks.zeroed.extend(zeroed);
-                in_blocks.calls.push(call);
+                self.add(&mut in_blocks, unit, call);
                 continue;
             }
             phase.serial |= unit.serial;
@@ -382,6 +380,23 @@ impl<'a> Assembler<'a> {
         }
         self.plan.phases.push(phase);
         Ok(())
+    }
+
+    /// Adds a call to those of each block, to the rounds of its run where it has one.
+    fn add(&mut self, blocks: &mut TaskGroup, unit: &Unit, call: Call) {
+        let before = std::mem::replace(&mut self.run, unit.slice.map(|slice| slice.run));
+        if let Some(slice) = unit.slice {
+            match blocks.repeats.last_mut().filter(|_| before == self.run) {
+                Some(repeat) => repeat.count += 1,
+                None => blocks.repeats.push(Repeat {
+                    first: blocks.calls.len(),
+                    count: 1,
+                    rounds: slice.rounds as usize,
+                    reverse: false,
+                }),
+            }
+        }
+        blocks.calls.push(call);
     }
 
     /// The partials that a unit adds to.
@@ -441,12 +456,32 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// The call of a unit that has run before: the same kernel, so that the bits are the same.
-    fn again(&mut self, unit: &Unit) -> Option<Call> {
-        let Work::Group(number) = unit.work else {
-            return None;
+    /// The call of a kernel that is new, with the decision that led to it.
+    fn first_call(&mut self, unit: &Unit, lowered: Lowered) -> Call {
+        let call = self.noted(lowered);
+        if let Work::Group(number) = unit.work {
+            let axis = unit.slice.map(|slice| slice.axis);
+            self.calls.insert((number, axis), call.clone());
+        }
+        call
+    }
+
+    /// The call of a unit that has run before: the same kernel, or one that differs in the order of elements only, so that
+    /// the bits are the same.
+    fn again(
+        &mut self,
+        context: &Context<'_>,
+        unit: &Unit,
+        number: usize,
+    ) -> Result<Call, ScheduleError> {
+        let axis = unit.slice.map(|slice| slice.axis);
+        let mut call = match self.calls.get(&(number, axis)) {
+            Some(call) => call.clone(),
+            None => {
+                let lowered = self.lower(context, unit)?;
+                self.first_call(unit, lowered)
+            }
         };
-        let mut call = self.calls.get(&number)?.clone();
         let name = self.plan.kernels[call.kernel].name.clone();
         let phase = self.plan.phases.len();
         let decision = format!("{name}: computed again in phase {phase}, not kept until then");
@@ -455,7 +490,7 @@ impl<'a> Assembler<'a> {
         let made = outputs.map(|&output| (output, unit.again)).collect();
         self.rebind(&mut call, made);
         self.read_from(unit, &mut call);
-        Some(call)
+        Ok(call)
     }
 
     /// Binds what a unit reads to the runs that it reads it from.
@@ -487,6 +522,7 @@ impl<'a> Assembler<'a> {
                 let share = Share {
                     partial: false,
                     divided: !unit.in_blocks && group.strategy == Strategy::Lanes,
+                    slice: unit.slice.map(|slice| slice.axis),
                 };
                 lower_group(context, group, share, &self.name(group, false))
             }
@@ -495,6 +531,7 @@ impl<'a> Assembler<'a> {
                 let share = Share {
                     partial: true,
                     divided: !unit.in_blocks,
+                    slice: None,
                 };
                 lower_group(context, group, share, &self.name(group, true))
             }

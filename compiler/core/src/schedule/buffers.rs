@@ -100,6 +100,8 @@ pub struct Buffers {
     pub inputs: Vec<Port<InputKind>>,
     /// What leaves.
     pub outputs: Vec<Port<OutputKind>>,
+    /// Of which one round of a run leaves nothing for the next: they hold what one round makes.
+    pub of_round: BTreeSet<BufferId>,
     /// New states that could not be written in place.
     pub commits: Vec<Commit>,
     /// The memory of each loop, by its group's number.
@@ -343,8 +345,8 @@ impl Buffers {
         run: usize,
     ) -> BufferId {
         let lane = sources.in_lanes(id);
-        let mut readers = readers.iter().map(|&reader| &sources.units[reader]);
-        let local = readers.all(|unit| unit.in_blocks && unit.phase == maker.phase);
+        let readers = readers.iter().map(|&reader| &sources.units[reader]);
+        let local = readers.clone().all(|unit| unit.in_blocks && unit.phase == maker.phase);
         let leaves = sources.index.leaving.contains(id);
         let space = if lane.is_some() && local && !leaves {
             Space::Scratch
@@ -356,11 +358,24 @@ impl Buffers {
             0 => name,
             run => format!("{name}_again{run}"),
         };
-        let ty = memory_type(sources, id);
+        let mut ty = memory_type(sources, id);
+        let slice = maker.slice.filter(|slice| {
+            let together = readers.clone().all(|unit| in_one_run(maker, unit));
+            let outermost = lane == Some(0) && slice.axis == 1;
+            let in_order = layouts.channels_inside.contains(&id) || layouts.images.contains_key(&id);
+            together && outermost && !in_order && space == Space::Scratch
+        });
+        let rounds = slice.map_or(1, |slice| slice.rounds as usize);
+        if let Some(slice) = slice {
+            ty.shape[slice.axis] = Dim::fixed(1);
+        }
         let buffer = self.add_typed(sources, &ty, name, space, lane);
         if let Some(apart) = layouts.rows_apart.get(&id) {
-            let elements = apart.rows * apart.elements * sources.block;
+            let elements = apart.rows / rounds * apart.elements * sources.block;
             self.lengthen(buffer, elements, sources.blocks());
+        }
+        if slice.is_some() {
+            self.of_round.insert(buffer);
         }
         buffer
     }
@@ -505,15 +520,15 @@ impl Buffers {
             .keys()
             .filter(|&id| self.all[id].space == space && self.all[id].row_of.is_none())
             .collect();
-        let moment = |&unit: &usize| match space {
-            Space::Scratch => order.get(&unit).copied().unwrap_or(0),
-            _ => sources.units[unit].phase,
+        let moments = |&unit: &usize| match space {
+            Space::Scratch => order[unit],
+            _ => (sources.units[unit].phase, sources.units[unit].phase),
         };
         let lifetime = |id: &BufferId| {
             let (from, to) = match uses.get(id) {
                 Some(Use::By(units)) => (
-                    units.iter().map(moment).min().unwrap_or(0),
-                    units.iter().map(moment).max().unwrap_or(0),
+                    units.iter().map(|unit| moments(unit).0).min().unwrap_or(0),
+                    units.iter().map(|unit| moments(unit).1).max().unwrap_or(0),
                 ),
                 _ => (0, usize::MAX),
             };
@@ -547,15 +562,24 @@ enum Use {
 
 type Uses = IndexMap<BufferId, Use>;
 
-/// The order in which units really run: by phase, then as listed.
-fn phase_order(units: &[Unit]) -> BTreeMap<usize, usize> {
+/// When each unit begins and ends, in the order in which units really run: by phase, then as listed. Those that run slice
+/// by slice all begin with the first of them and end with the last.
+fn phase_order(units: &[Unit]) -> Vec<(usize, usize)> {
     let mut order: Vec<usize> = (0..units.len()).collect();
     order.sort_by_key(|&number| units[number].phase);
-    order
-        .into_iter()
-        .enumerate()
-        .map(|(place, number)| (number, place))
-        .collect()
+    let mut moments = vec![(0, 0); units.len()];
+    let mut place = 0;
+    for together in order.chunk_by(|&one, &next| in_one_run(&units[one], &units[next])) {
+        let last = place + together.len() - 1;
+        together.iter().for_each(|&unit| moments[unit] = (place, last));
+        place = last + 1;
+    }
+    moments
+}
+
+fn in_one_run(one: &Unit, next: &Unit) -> bool {
+    let run = |unit: &Unit| unit.slice.map(|slice| slice.run);
+    run(one).is_some() && run(one) == run(next)
 }
 
 /// Whether the new value `id` may be written over the old one: every other reader of the old one is in an earlier

@@ -1,6 +1,7 @@
 //! From a graph to a plan: lanes, fusion, kernels, phases, memory.
 
 mod affine;
+mod along;
 mod apart;
 mod assemble;
 mod attempt;
@@ -29,6 +30,7 @@ mod placing;
 mod position;
 mod recompute;
 mod serial;
+mod slices;
 mod symbols;
 mod target;
 mod triangles;

@@ -10,6 +10,7 @@ use super::layout::{Layouts, layouts};
 use super::loops::Loops;
 use super::order::{Program, Waiting, in_order};
 use super::recompute::{Facts, Keeping, Limit, Recomputed, recompute};
+use super::slices::slice;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
@@ -192,7 +193,8 @@ impl<'a> Step<'a> {
     }
 
     /// Places everything that units in this order need.
-    pub fn placed(self, units: Vec<Unit>) -> Placed {
+    pub fn placed(self, mut units: Vec<Unit>) -> Placed {
+        slice(self, &mut units);
         let index = UnitIndex::new(self.graph, self.fusion, &units);
         let sources = self.sources(&units, &index);
         let layouts = layouts(&sources);

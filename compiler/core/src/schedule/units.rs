@@ -48,6 +48,19 @@ pub struct Unit {
     pub again: usize,
     /// Of what it reads, what comes from a later run than its maker's first, and from which.
     pub from: BTreeMap<NodeId, usize>,
+    /// With its neighbours it does one element of an axis a round.
+    pub slice: Option<Slice>,
+}
+
+/// How a unit runs slice by slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The same number for all units of a round.
+    pub run: usize,
+    /// The axis of the unit's outputs.
+    pub axis: usize,
+    /// Its extent.
+    pub rounds: i64,
 }
 
 impl Unit {
@@ -60,6 +73,7 @@ impl Unit {
             reads,
             again: 0,
             from: BTreeMap::new(),
+            slice: None,
         }
     }
 

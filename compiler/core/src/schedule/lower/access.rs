@@ -88,7 +88,13 @@ impl Lowering<'_> {
             Layout::Lanes { lanes, .. } => {
                 let order = self.order_in_block(node, buffer, shape)?;
                 let apart = self.cx.rows_apart.get(&buffer).copied();
-                self.locate_in_lanes(node, (lanes as i64, apart), shape, &order, places)
+                let mut located =
+                    self.locate_in_lanes(node, (lanes as i64, apart), shape, &order, places)?;
+                if self.cx.of_round.contains(&buffer) {
+                    let round = self.scalar(ScalarArgument::Round);
+                    located.at.terms.retain(|term| term.0 != round);
+                }
+                Ok(located)
             }
             Layout::Plain | Layout::Partials => self.locate_plain(node, shape, places),
         }

@@ -139,6 +139,8 @@ pub struct Context<'a> {
     pub ordered: &'a BTreeMap<BufferId, Vec<usize>>,
     /// Views that are a buffer's own order, as is whatever they are reshaped to.
     pub images: &'a BTreeMap<NodeId, BufferId>,
+    /// Buffers that hold what one round makes.
+    pub of_round: &'a BTreeSet<BufferId>,
     /// Which values have a side of a diagonal that is zero, or that nothing reads.
     pub triangles: &'a Triangles,
     /// The name of the plan that is made.
@@ -171,6 +173,8 @@ pub struct Share {
     pub partial: bool,
     /// Of the only block, the elements of a task's range.
     pub divided: bool,
+    /// Of this axis of the outputs, the element of the loop's round.
+    pub slice: Option<usize>,
 }
 
 /// Along what the vectors of a kernel run.

@@ -65,7 +65,7 @@ pub fn lower_group(
         return Ok(lowered);
     }
     if let Some(variable) = across(cx, group) {
-        let tile = tile::choose(cx, group, false, Along::Reduction, name);
+        let tile = tile::choose(cx, group, Share::default(), Along::Reduction, name);
         match lower_plain(cx, group, name, &tile, Axes::Across(variable)) {
             Err(LowerError::NotVector) => {}
             result => return result,
@@ -73,11 +73,11 @@ pub fn lower_group(
     }
     let flat = is_flat(cx, group);
     let along = if flat { Along::Whole } else { Along::LastAxis };
-    let tile = tile::choose(cx, group, false, along, name);
+    let tile = tile::choose(cx, group, Share::default(), along, name);
     let axes = if flat { Axes::One } else { Axes::Own };
     match lower_plain(cx, group, name, &tile, axes) {
         Err(LowerError::NotVector) => {
-            let tile = tile::choose(cx, group, false, Along::Nothing, name);
+            let tile = tile::choose(cx, group, Share::default(), Along::Nothing, name);
             lower_plain(cx, group, name, &tile, Axes::Own)
         }
         result => result,
@@ -87,11 +87,14 @@ pub fn lower_group(
 fn lower_with(
     cx: &Context<'_>,
     group: &Group,
-    Share { partial, divided }: Share,
+    share: Share,
     name: &str,
     along: Along,
 ) -> Result<Lowered, LowerError> {
-    let tile = tile::choose(cx, group, partial, along, name);
+    let Share {
+        partial, divided, ..
+    } = share;
+    let tile = tile::choose(cx, group, share, along, name);
     let mut lowering = Lowering::new(cx, group, name.into(), partial, tile.width as u8);
     lowering.divided = divided;
     lowering.across = match partial && along == Along::Joined {
@@ -116,6 +119,9 @@ fn lower_with(
         for (axis, classes) in axes.iter_mut().zip(classes) {
             axis.classes = classes;
         }
+    }
+    if let Some(slice) = share.slice {
+        lowering.slice(&mut axes, slice - usize::from(lane.is_some_and(|lane| lane < slice)));
     }
     let range = match divided {
         true => divide(&mut axes, elements as usize),
@@ -305,6 +311,15 @@ fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
 }
 
 impl Lowering<'_> {
+    /// Of an axis only the element of the loop's round.
+    fn slice(&mut self, axes: &mut [Axis], number: usize) {
+        let round = self.scalar(ScalarArgument::Round);
+        let axis = &mut axes[number];
+        let last = axis.extent.known().map_or(0, |extent| extent - 1);
+        self.b.assume(round, crate::loops::Range::new(0, last));
+        axis.panel = Some((round, 1));
+    }
+
     /// The order of the loops over a block's output, where the channels lie beside the lanes: an elementwise kernel runs
     /// through memory; a product stays with the weights of its tile for one row of the image, whose inputs the second
     /// cache holds. Else what a product is batched along comes first.
@@ -641,6 +656,12 @@ impl Lowering<'_> {
         let Some((axis, rest)) = axes.split_first() else {
             return self.tile(lane, places);
         };
+        if let Some((only, 1)) = axis.panel {
+            places.push(vec![Affine::variable(only)]);
+            let result = self.nest(rest, lane, places);
+            places.pop();
+            return result;
+        }
         let (begin, end) = self.axis_range(axis);
         if axis.vector {
             return self.vector_axis(axis, rest, lane, places, (begin, end));

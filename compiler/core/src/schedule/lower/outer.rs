@@ -2,7 +2,7 @@
 
 use super::nest::block_axes;
 use super::tile::{self, Along};
-use super::{Context, LowerError, Lowered, Lowering, Place, Vectors, form};
+use super::{Context, LowerError, Lowered, Lowering, Place, Share, Vectors, form};
 use crate::graph::NodeId;
 use crate::loops::{LoadKind, LoopKind, Range, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
@@ -30,7 +30,11 @@ pub fn lower_outer(
     name: &str,
     (outer, buffer): (Outer, BufferId),
 ) -> Result<Lowered, LowerError> {
-    let tile = tile::choose(cx, group, true, Along::Channels(outer), name);
+    let share = Share {
+        partial: true,
+        ..Share::default()
+    };
+    let tile = tile::choose(cx, group, share, Along::Channels(outer), name);
     let mut lowering = Lowering::new(cx, group, name.into(), true, tile.width as u8);
     lowering.turned = Some(Turned { outer, buffer });
     lowering.bind();

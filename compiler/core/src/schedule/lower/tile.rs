@@ -5,7 +5,7 @@
 
 use super::candidate::Candidate;
 use super::joined_tile as joined;
-use super::{Context, ranged_axis};
+use super::{Context, Share, ranged_axis};
 use crate::graph::{Contraction, NodeId, Op};
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
@@ -113,7 +113,8 @@ impl Shape {
 }
 
 /// The tile of a group. Another than the model's may be chosen for the kernel's `name`.
-pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name: &str) -> Tile {
+pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name: &str) -> Tile {
+    let partial = share.partial;
     let node = if partial {
         group.anchor.unwrap_or(group.outputs[0])
     } else {
@@ -134,8 +135,11 @@ pub fn choose(cx: &Context<'_>, group: &Group, partial: bool, along: Along, name
     let extents: Vec<i64> = shape
         .iter()
         .enumerate()
-        .filter(|&(a, _)| Some(a) != lane)
-        .map(|(_, d)| d.known().unwrap_or(1))
+        .filter(|&(axis, _)| Some(axis) != lane)
+        .map(|(axis, dim)| match share.slice == Some(axis) {
+            true => 1,
+            false => dim.known().unwrap_or(1),
+        })
         .collect();
     let anchor = group
         .anchor

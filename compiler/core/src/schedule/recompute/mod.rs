@@ -97,12 +97,34 @@ pub fn recompute(facts: &Facts<'_>, keeping: Keeping<'_>) -> Option<Recomputed> 
         walk.step(number)?;
     }
     Some(Recomputed {
-        units: walk.units,
+        units: without_unread(facts, walk.units),
         peak: walk.peak,
         turn: walk.turn,
         cost: walk.cost,
         multiply_adds: walk.multiply_adds,
     })
+}
+
+/// The units without first runs whose values are read from later runs only: the second run is the first then.
+fn without_unread(facts: &Facts<'_>, mut units: Vec<Unit>) -> Vec<Unit> {
+    let mut read: BTreeSet<NodeId> = BTreeSet::new();
+    for unit in &units {
+        read.extend(unit.reads.iter().filter(|value| unit.run_of(**value) == 0));
+    }
+    let made = |unit: &Unit| made_by(facts.program.fusion, unit);
+    let again = units.iter().filter(|unit| unit.again > 0);
+    let late = again.filter(|unit| made(unit).iter().all(|value| !read.contains(value)));
+    let late: BTreeSet<NodeId> = late.flat_map(made).copied().collect();
+    let is_late = |unit: &Unit| made(unit).iter().any(|value| late.contains(value));
+    units.retain(|unit| unit.again > 0 || !is_late(unit));
+    for unit in &mut units {
+        unit.again -= usize::from(is_late(unit));
+        for (value, run) in &mut unit.from {
+            *run -= usize::from(late.contains(value));
+        }
+        unit.from.retain(|_, run| *run > 0);
+    }
+    units
 }
 
 /// A value in memory.

@@ -1,0 +1,144 @@
+//! Neighbouring kernels that run slice by slice, so that what one leaves for the next stays in the second cache.
+//!
+//! ```text
+//! kernel by kernel                   slice by slice
+//! the scores of all heads            for each head
+//! the greatest of all heads            its scores, their greatest, the exponentials,
+//! the exponentials of all heads        their sum, the quotients, its product
+//! …
+//! ```
+//!
+//! Attention's scores are many times what it makes them from and what it makes of them. All kernels of a run have an axis
+//! along which each element depends on what the others of the run have made at the same place only; a round of the run
+//! does one element of that axis in each.
+
+use super::along::{Along, read_along};
+use super::fuse::{Group, Strategy};
+use super::order::made_by;
+use super::placing::Step;
+use super::units::{Slice, Unit, Work};
+use crate::graph::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+/// Bytes of a block's value: as many or more do not stay in the second cache, fewer do.
+const LARGE: i64 = 1 << 20;
+/// Rounds of a run. More would leave kernels too little to do in each.
+const ROUNDS: RangeInclusive<i64> = 2..=16;
+
+/// Marks the units that run slice by slice, and says which they are.
+pub fn slice(step: Step<'_>, units: &mut [Unit]) {
+    units.iter_mut().for_each(|unit| unit.slice = None);
+    let (mut first, mut number) = (0, 0);
+    while first < units.len() {
+        let run = longest(step, &units[first..]);
+        let worth = run.filter(|run| run.is_worth_it(step, &units[first..]));
+        let Some(run) = worth else {
+            first += 1;
+            continue;
+        };
+        for (unit, &axis) in units[first..].iter_mut().zip(&run.axes) {
+            unit.slice = Some(Slice {
+                run: number,
+                axis,
+                rounds: run.rounds,
+            });
+        }
+        number += 1;
+        first += run.axes.len();
+    }
+}
+
+/// Units, with the axis of the outputs of each that the rounds go along.
+struct Run {
+    rounds: i64,
+    axes: Vec<usize>,
+}
+
+impl Run {
+    /// Whether what its units leave for one another is too large for the second cache, and what a round leaves is not.
+    fn is_worth_it(&self, step: Step<'_>, units: &[Unit]) -> bool {
+        let units = &units[..self.axes.len()];
+        let made = units.iter().flat_map(|unit| made_by(step.fusion, unit));
+        let made: BTreeSet<NodeId> = made.copied().collect();
+        let read = units.iter().flat_map(|unit| unit.reads.iter().copied());
+        let read: BTreeSet<NodeId> = read.collect();
+        let bytes = |id: &NodeId| {
+            let ty = &step.graph.nodes[*id].ty;
+            ty.elements(1) * ty.dtype.bytes() as i64 * step.block as i64
+        };
+        let largest = made.intersection(&read).map(bytes).max().unwrap_or(0);
+        largest >= LARGE && largest / self.rounds < LARGE
+    }
+}
+
+/// As many of these units from the first on as have an axis in common.
+fn longest(step: Step<'_>, units: &[Unit]) -> Option<Run> {
+    let group = group_of(step, units.first()?)?;
+    let output = group.outputs[0];
+    let shape = &step.graph.nodes[output].ty.shape;
+    let lane = step.lanes.axis(output);
+    let axes = (0..shape.len()).filter(|&axis| Some(axis) != lane);
+    let rounds = axes.filter_map(|axis| shape[axis].known());
+    let rounds: BTreeSet<i64> = rounds.filter(|rounds| ROUNDS.contains(rounds)).collect();
+    let runs = rounds.into_iter().map(|rounds| run(step, units, rounds));
+    // Of two as long, the one of fewer rounds: its kernels do more in each.
+    runs.rev().max_by_key(|run| run.axes.len())
+}
+
+/// The units from the first on that have an axis of so many elements in common.
+fn run(step: Step<'_>, units: &[Unit], rounds: i64) -> Run {
+    let mut made: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let mut axes = Vec::new();
+    let phase = units[0].phase;
+    for unit in units.iter().take_while(|unit| unit.phase == phase) {
+        let Some(axis) = axis_of(step, unit, rounds, &made) else {
+            break;
+        };
+        let outputs = made_by(step.fusion, unit).iter();
+        made.extend(outputs.map(|&output| (output, axis)));
+        axes.push(axis);
+    }
+    Run { rounds, axes }
+}
+
+/// The group of a unit that can run slice by slice.
+fn group_of<'a>(step: Step<'a>, unit: &Unit) -> Option<&'a Group> {
+    let Work::Group(number) = unit.work else {
+        return None;
+    };
+    let group = &step.fusion.groups[number];
+    let shape = |id: NodeId| &step.graph.nodes[id].ty.shape;
+    let first = group.outputs[0];
+    let can = unit.in_blocks
+        && !unit.serial
+        && group.strategy == Strategy::Lanes
+        && group.coarse.is_empty()
+        && group.place.parts.is_none()
+        && group.outputs.iter().all(|&id| shape(id) == shape(first));
+    can.then_some(group)
+}
+
+/// The first axis of so many elements along which a unit reads what the run has made at the same place only.
+fn axis_of(
+    step: Step<'_>,
+    unit: &Unit,
+    rounds: i64,
+    made: &BTreeMap<NodeId, usize>,
+) -> Option<usize> {
+    let group = group_of(step, unit)?;
+    let output = group.outputs[0];
+    let shape = &step.graph.nodes[output].ty.shape;
+    let lane = step.lanes.axis(output);
+    let follows = |axis: usize| {
+        let read = read_along(step.graph, &step.fusion.stored, group, axis);
+        read.is_some_and(|read| {
+            read.iter().all(|(value, ways)| match made.get(value) {
+                Some(&own) => ways.iter().all(|way| *way == Along::Axis(own)),
+                None => true,
+            })
+        })
+    };
+    let fits = |&axis: &usize| Some(axis) != lane && shape[axis].known() == Some(rounds);
+    (0..shape.len()).filter(fits).find(|&axis| follows(axis))
+}
