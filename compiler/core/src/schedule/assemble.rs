@@ -1,5 +1,6 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
+use super::anew::anew;
 use super::apart::apart;
 use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout};
@@ -288,6 +289,8 @@ fn ready(
     let graph = early.as_ref().unwrap_or(graph);
     let short = long_sums(graph, &attempt.lanes(graph)).map_err(fault)?;
     let graph = short.as_ref().unwrap_or(graph);
+    let twice = anew(graph, &attempt.lanes(graph), batch).map_err(fault)?;
+    let graph = twice.as_ref().unwrap_or(graph);
     let lanes = attempt.lanes(graph);
     let (_, block) = batch_and_block(&lanes, target, batch);
     let (graph, kept) = copies::arranged(graph, &lanes, (target, block)).map_err(fault)?;

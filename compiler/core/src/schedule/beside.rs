@@ -1,7 +1,11 @@
-//! Values that one kernel computes beside a wider one, which is put together from equal parts: the gradient of a cell's
-//! state beside those of its gates.
+//! Values that one kernel computes beside another's, as both take the same long functions of the same operands.
 //!
-//! A kernel of its own would compute the same long functions of the same operands again.
+//! | value | beside |
+//! |---|---|
+//! | the gradient of a cell's state | those of its gates, which a wider value is put together from |
+//! | an activation, computed anew | its derivative's product with what comes back to it |
+//!
+//! A kernel of its own would compute the long functions again.
 
 use super::fuse::{Group, Strategy, leaves};
 use super::lanes::Lanes;
@@ -10,70 +14,89 @@ use super::lower::equal_parts_of;
 use crate::graph::{Dim, Graph, NodeId, Op};
 use std::collections::BTreeSet;
 
-/// The groups, those that compute a part's size of what a wider one computes joined to it.
+/// The groups, those that compute a part's size of what a wider one computes, or as much, joined to it.
 pub fn beside(
     graph: &Graph,
     lanes: &Lanes,
     stored: &BTreeSet<NodeId>,
     mut groups: Vec<Group>,
 ) -> Vec<Group> {
-    let mut wide = 0;
-    while wide < groups.len() {
-        let parts = parts_of(graph, lanes, stored, &groups[wide]);
-        let narrow = (0..groups.len()).find(|&narrow| {
-            let pair = (&groups[wide], &groups[narrow]);
-            parts > 1 && wide != narrow && belongs(graph, lanes, stored, pair, parts)
-        });
-        let Some(narrow) = narrow else {
-            wide += 1;
-            continue;
-        };
-        let outputs = groups[narrow].outputs.clone();
-        groups[wide].outputs.extend(outputs);
-        groups.remove(narrow);
-        wide = wide + 1 - usize::from(narrow < wide);
+    let maps = groups.iter().enumerate();
+    let mut maps: Vec<Map> = maps
+        .filter_map(|(number, group)| Map::of(graph, stored, number, group))
+        .collect();
+    let mut joined = BTreeSet::new();
+    while let Some(wide) = maps.pop() {
+        let fits = |narrow: &Map| wide.takes(graph, lanes, stored, narrow, &groups);
+        let narrow = maps.iter().position(fits);
+        if let Some(narrow) = narrow.map(|place| maps.remove(place)) {
+            groups[wide.number].outputs.push(narrow.output);
+            joined.insert(narrow.number);
+        }
     }
+    let mut number = 0..groups.len();
+    groups.retain(|_| number.next().is_none_or(|number| !joined.contains(&number)));
     groups
 }
 
-/// Of how many equal parts a group puts its only output together.
-fn parts_of(graph: &Graph, lanes: &Lanes, stored: &BTreeSet<NodeId>, group: &Group) -> i64 {
-    match group.outputs[..] {
-        [output] if is_map(group) => {
-            equal_parts_of(graph, lanes, &|id| stored.contains(&id), output)
+/// A group that makes one value without a sum.
+struct Map {
+    /// The group.
+    number: usize,
+    output: NodeId,
+    /// The functions of many operations in its expression.
+    long: BTreeSet<NodeId>,
+}
+
+impl Map {
+    /// None where there is no function of many operations.
+    fn of(
+        graph: &Graph,
+        stored: &BTreeSet<NodeId>,
+        number: usize,
+        group: &Group,
+    ) -> Option<Map> {
+        let [output] = group.outputs[..] else {
+            return None;
+        };
+        if group.anchor.is_some() || group.strategy != Strategy::Lanes {
+            return None;
         }
-        _ => 1,
+        let mut long = expression(graph, stored, output);
+        long.retain(|&id| matches!(&graph.nodes[id].op, Op::Unary(op) if is_long(*op)));
+        (!long.is_empty()).then_some(Map {
+            number,
+            output,
+            long,
+        })
     }
-}
 
-fn is_map(group: &Group) -> bool {
-    group.anchor.is_none() && group.strategy == Strategy::Lanes
-}
-
-fn belongs(
-    graph: &Graph,
-    lanes: &Lanes,
-    stored: &BTreeSet<NodeId>,
-    (wide, narrow): (&Group, &Group),
-    parts: i64,
-) -> bool {
-    let ([large], [small]) = (&wide.outputs[..], &narrow.outputs[..]) else {
-        return false;
-    };
-    let shape = |id: NodeId| &graph.nodes[id].ty.shape[..];
-    is_map(narrow)
-        && lanes.axis(*large) == lanes.axis(*small)
-        && parts_between(shape(*large), shape(*small)) == Some(parts)
-        && leaves(graph, stored, narrow).is_subset(&leaves(graph, stored, wide))
-        && shares_long(graph, stored, *large, *small)
-        && !depends(graph, *large, *small)
+    /// Whether another value can be computed beside this one.
+    fn takes(
+        &self,
+        graph: &Graph,
+        lanes: &Lanes,
+        stored: &BTreeSet<NodeId>,
+        other: &Map,
+        groups: &[Group],
+    ) -> bool {
+        let shape = |id: NodeId| &graph.nodes[id].ty.shape[..];
+        let is_stored = |id| stored.contains(&id);
+        let leaves = |map: &Map| leaves(graph, stored, &groups[map.number]);
+        !self.long.is_disjoint(&other.long)
+            && lanes.axis(self.output) == lanes.axis(other.output)
+            && parts_between(shape(self.output), shape(other.output))
+                == Some(equal_parts_of(graph, lanes, &is_stored, self.output))
+            && leaves(other).is_subset(&leaves(self))
+            && !depends(graph, self.output, other.output)
+    }
 }
 
 /// How many times the last axis of one shape is that of the other, all else being equal.
 fn parts_between(large: &[Dim], small: &[Dim]) -> Option<i64> {
     let ((large, outer), (small, other)) = (large.split_last()?, small.split_last()?);
     let (large, small) = (large.known()?, small.known()?);
-    (outer == other && small > 0 && large > small && large % small == 0).then(|| large / small)
+    (outer == other && small > 0 && large % small == 0).then(|| large / small)
 }
 
 /// The nodes of a value's expression, up to what is stored.
@@ -87,13 +110,6 @@ fn expression(graph: &Graph, stored: &BTreeSet<NodeId>, output: NodeId) -> BTree
         }
     }
     found
-}
-
-/// Whether both expressions have a function of many operations.
-fn shares_long(graph: &Graph, stored: &BTreeSet<NodeId>, large: NodeId, small: NodeId) -> bool {
-    let both = [large, small].map(|id| expression(graph, stored, id));
-    let mut shared = both[0].intersection(&both[1]);
-    shared.any(|&id| matches!(&graph.nodes[id].op, Op::Unary(op) if is_long(*op)))
 }
 
 fn depends(graph: &Graph, id: NodeId, other: NodeId) -> bool {

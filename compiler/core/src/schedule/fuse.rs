@@ -38,7 +38,7 @@ pub struct Group {
     pub anchor: Option<NodeId>,
     /// How it is computed; groups without an anchor are `Lanes` or `Plain`.
     pub strategy: Strategy,
-    /// The stored values, in graph order. Without an anchor, those after the first are as large as one of its parts.
+    /// The stored values, in graph order. Without an anchor, those after the first are as large as it, or as one of its parts.
     pub outputs: Vec<NodeId>,
     /// Where the outputs read the anchor; empty where the output is the anchor itself, or there is none.
     pub place: AnchorPlace,

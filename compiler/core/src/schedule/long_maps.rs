@@ -28,7 +28,7 @@ pub fn under_long_maps(graph: &Graph, lanes: &Lanes) -> BTreeSet<NodeId> {
 }
 
 /// The nodes that read each node.
-fn users(graph: &Graph) -> SecondaryMap<NodeId, Vec<NodeId>> {
+pub(super) fn users(graph: &Graph) -> SecondaryMap<NodeId, Vec<NodeId>> {
     let mut users: SecondaryMap<NodeId, Vec<NodeId>> = SecondaryMap::new();
     for (id, node) in graph.nodes.iter() {
         node.inputs.iter().for_each(|&input| users[input].push(id));
@@ -62,7 +62,7 @@ fn functions_beside(
 }
 
 /// A node and all that is reached from it.
-fn reached(from: NodeId, next: impl Fn(NodeId) -> Vec<NodeId>) -> BTreeSet<NodeId> {
+pub(super) fn reached(from: NodeId, next: impl Fn(NodeId) -> Vec<NodeId>) -> BTreeSet<NodeId> {
     let mut found = BTreeSet::from([from]);
     let mut pending = vec![from];
     while let Some(id) = pending.pop() {
@@ -71,7 +71,7 @@ fn reached(from: NodeId, next: impl Fn(NodeId) -> Vec<NodeId>) -> BTreeSet<NodeI
     found
 }
 
-fn is_elementwise(op: &Op) -> bool {
+pub(super) fn is_elementwise(op: &Op) -> bool {
     matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::View(_))
 }
 

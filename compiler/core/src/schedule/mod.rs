@@ -2,6 +2,7 @@
 
 mod affine;
 mod along;
+mod anew;
 mod apart;
 mod assemble;
 mod attempt;

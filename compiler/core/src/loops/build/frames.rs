@@ -23,6 +23,8 @@ type Numbering = IndexMap<(Instruction, Type), Value, FxBuildHasher>;
 /// An open block.
 pub(super) struct Frame {
     pub(super) kind: FrameKind,
+    /// A loop that runs at least once.
+    pub(super) runs: bool,
     pub(super) statements: Vec<Statement>,
     pure: Numbering,
     loads: Numbering,
@@ -32,6 +34,7 @@ impl Frame {
     pub(super) fn new(kind: FrameKind) -> Frame {
         Frame {
             kind,
+            runs: false,
             statements: Vec::new(),
             pure: Numbering::default(),
             loads: Numbering::default(),
@@ -116,7 +119,9 @@ impl KernelBuilder {
             carried,
             body: Block::default(),
         }));
-        self.frames.push(Frame::new(FrameKind::Loop));
+        let runs = bounds.is_some_and(|(begin, end)| begin < end);
+        let frame = Frame::new(FrameKind::Loop);
+        self.frames.push(Frame { runs, ..frame });
         (variable, arguments)
     }
 

@@ -9,6 +9,7 @@
 
 mod frames;
 mod index;
+mod invariant;
 mod shorthand;
 mod simplify;
 
@@ -201,6 +202,16 @@ impl KernelBuilder {
             return value;
         }
         let depth = self.placement(&key.0);
+        self.number_in(key.0, ty, depth)
+    }
+
+    /// A new value in that frame, or the one that is equal to it there.
+    fn number_in(&mut self, instruction: Instruction, ty: Type, depth: usize) -> Value {
+        let key = (instruction, ty);
+        let is_load = matches!(key.0, Instruction::Load { .. });
+        if let Some(value) = self.frames[depth].recall(&key, is_load) {
+            return value;
+        }
         let value = self.fresh(ty, depth);
         if let Instruction::IndexConst(constant) = key.0 {
             self.facts[value].range = Range::new(constant, constant);

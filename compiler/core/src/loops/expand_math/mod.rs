@@ -10,6 +10,7 @@ mod exponential;
 mod integer;
 mod lane_math;
 mod pairs;
+mod quotient;
 mod remainder;
 mod threefry;
 mod trigonometric;
@@ -19,12 +20,13 @@ use cranelift_entity::SecondaryMap;
 use self::lane_math::LaneMath;
 use super::{
     Address, Affine, Block, BuildError, Conditional, Instruction, Kernel, KernelBuilder,
-    LoopStatement, MathOp, Statement, Value,
+    LoopStatement, MathOp, Statement, Value, VectorBinary,
 };
 
-/// The same kernel without [`Instruction::Math`]. A kernel that the verifier refuses comes back as it is.
+/// The same kernel without [`Instruction::Math`], nor divisions by what is the same in all rounds of a loop. A kernel that
+/// the verifier refuses comes back as it is.
 pub fn expand_math(kernel: &Kernel) -> Kernel {
-    if !has_math(kernel) {
+    if !has_math(kernel) && !has_division(kernel) {
         return kernel.clone();
     }
     rebuild(kernel, false).unwrap_or_else(|_| kernel.clone())
@@ -52,6 +54,17 @@ pub(super) fn has_math(kernel: &Kernel) -> bool {
     let mut found = false;
     kernel.body.for_each_statement(&mut |statement| {
         found |= matches!(statement, Statement::Define(_, Instruction::Math(..)));
+    });
+    found
+}
+
+fn has_division(kernel: &Kernel) -> bool {
+    let mut found = false;
+    kernel.body.for_each_statement(&mut |statement| {
+        let divides = |instruction: &Instruction| {
+            matches!(instruction, Instruction::Binary(VectorBinary::Div, ..))
+        };
+        found |= matches!(statement, Statement::Define(_, instruction) if divides(instruction));
     });
     found
 }
@@ -127,6 +140,14 @@ impl Rebuild<'_> {
         if let Instruction::Math(op, operands) = instruction {
             let operands: Vec<Value> = operands.iter().map(|&v| self.value(v)).collect();
             return expand(&mut self.builder, *op, &operands);
+        }
+        if let Instruction::Binary(VectorBinary::Div, a, b) = instruction {
+            let [a, b] = [a, b].map(|&operand| self.value(operand));
+            let m = &mut LaneMath {
+                builder: &mut self.builder,
+                lanes,
+            };
+            return quotient::by_invariant(m, a, b).unwrap_or_else(|| m.div(a, b));
         }
         if let Instruction::DotPairs(a, b, c) = instruction
             && self.pairs

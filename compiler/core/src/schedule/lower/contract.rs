@@ -53,9 +53,17 @@ pub(super) struct Emission<'c> {
     borders: Vec<Vec<bool>>,
     /// The accumulators are not all inside the borders in the same rounds.
     pub varied: bool,
+    /// Where that is found out when the kernel runs: 1 if anything reads the sums, else 0.
+    pub read: Option<Value>,
 }
 
 impl Emission<'_> {
+    /// Whether the outermost loop is over all of a known range, so that it can be over none of it.
+    fn begins_whole(&self) -> bool {
+        let outermost = self.levels.first();
+        outermost.is_some_and(|level| level.how == How::Whole && level.extent.known().is_some())
+    }
+
     /// The accumulators' numbers, in the order in which a round adds to them.
     pub(super) fn order(&self) -> &[usize] {
         &self.order
@@ -82,6 +90,7 @@ impl Lowering<'_> {
             order,
             borders,
             varied,
+            read: None,
         };
         if let Some(across) = self.across {
             return self.contract_across(&mut emission, across);
@@ -94,6 +103,10 @@ impl Lowering<'_> {
         let Some(read) = self.is_read(node, instances) else {
             return self.contract_level(&emission, 0, &mut counters, zeros);
         };
+        if emission.begins_whole() && self.rows.is_none() {
+            emission.read = Some(read);
+            return self.contract_level(&emission, 0, &mut counters, zeros);
+        }
         self.b.begin_if(read);
         self.push_scope();
         let sums = self.contract_level(&emission, 0, &mut counters, zeros.clone());
@@ -226,7 +239,7 @@ impl Lowering<'_> {
                 let some = level
                     .extent
                     .known()
-                    .zip(self.filled_rounds(emission, &level));
+                    .zip(self.filled_rounds(emission, &level, depth == 0));
                 if let Some((extent, rounds)) = some {
                     let level = (&level, extent);
                     return self.some_rounds(emission, depth, level, rounds, counters, sums);

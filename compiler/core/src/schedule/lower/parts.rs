@@ -18,7 +18,8 @@ pub fn parts(cx: &Context<'_>, group: &Group) -> i64 {
     match group.anchor {
         Some(_) => 1,
         None => {
-            let stored = |id: NodeId| cx.buffer_of.contains_key(&id);
+            // The same as when values were put beside this one: they are as large as its parts.
+            let stored = |id: NodeId| cx.stored.contains(&id);
             equal_parts_of(cx.graph, cx.lanes, &stored, group.outputs[0])
         }
     }

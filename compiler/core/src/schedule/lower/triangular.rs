@@ -21,11 +21,13 @@ impl Lowering<'_> {
         (self.b.index_constant(read) != Some(1)).then_some(read)
     }
 
-    /// The rounds of a reduced variable in which no operand is zero for all accumulators, where some are left out.
+    /// The rounds of a reduced variable in which no operand is zero for all accumulators, where some are left out: all of
+    /// the outermost one's where nothing reads the product.
     pub(super) fn filled_rounds(
         &mut self,
         emission: &Emission<'_>,
         level: &Level,
+        outermost: bool,
     ) -> Option<Rounds> {
         let extent = level.extent.known().filter(|_| self.rows.is_none())?;
         let rank = emission.contraction.shape.len();
@@ -55,6 +57,9 @@ impl Lowering<'_> {
                 }
                 _ => {}
             }
+        }
+        if let Some(read) = emission.read.filter(|_| outermost) {
+            rounds.1 = self.b.int(IntOp::Mul, &rounds.1, &Form::value(read));
         }
         let all = rounds.0.as_constant() == Some(0) && rounds.1.as_constant() == Some(extent);
         (!all).then_some(rounds)

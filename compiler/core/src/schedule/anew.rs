@@ -1,0 +1,117 @@
+//! Activations that are computed anew where their derivative is, for the gradients that read them.
+//!
+//! ```text
+//! before                                    after
+//! h  = gelu(x)                              h  = gelu(x)
+//! y  = h w                                  y  = h w
+//! …                                         …
+//! dw = sum of dy h                          dx = gelu'(x) dh, and h' = gelu(x) beside it
+//! dx = gelu'(x) dh                          dw = sum of dy h'
+//! ```
+//!
+//! The derivative takes the same long functions of the same `x`: what the activation takes beside them is a store. In
+//! between nothing is kept but `x`.
+
+use super::lanes::{ContractionLanes, Lanes};
+use super::long_maps::{is_elementwise, is_long, reached, users};
+use crate::graph::{Graph, NodeId, Op, TypeError};
+use crate::passes::Rewrite;
+use cranelift_entity::SecondaryMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of activations from which on it is worth while not to keep them: less stays in the caches.
+const LARGE: i64 = 16 << 20;
+
+/// The graph with such activations twice; none where there is none.
+///
+/// # Errors
+/// None in truth.
+pub fn anew(graph: &Graph, lanes: &Lanes, batch: usize) -> Result<Option<Graph>, TypeError> {
+    let found = activations(graph, lanes);
+    let bytes = |id: &NodeId| {
+        let ty = &graph.nodes[*id].ty;
+        ty.elements(batch as i64) * ty.dtype.bytes() as i64
+    };
+    if found.keys().map(bytes).sum::<i64>() < LARGE {
+        return Ok(None);
+    }
+    let mut again: BTreeMap<NodeId, NodeId> = BTreeMap::new();
+    let mut rewrite = Rewrite::new(graph);
+    for (id, node) in graph.nodes.iter() {
+        let mut inputs = rewrite.inputs(id)?;
+        for (input, old) in inputs.iter_mut().zip(&node.inputs) {
+            let late = found.get(old).is_some_and(|late| late.contains(&id));
+            if let Some(again) = again.get(old).filter(|_| late) {
+                *input = *again;
+            }
+        }
+        let new = rewrite.new.add(node.op.clone(), &inputs, node.span)?;
+        rewrite.set(id, new);
+        if found.contains_key(&id) {
+            // What is equal is one node: that of the gradients differs in a node that does nothing.
+            inputs[0] = rewrite.new.add(Op::StopGradient, &[inputs[0]], node.span)?;
+            let twin = rewrite.new.add(node.op.clone(), &inputs, node.span)?;
+            again.insert(id, twin);
+        }
+    }
+    rewrite.finish().map(Some)
+}
+
+/// Activations, with the weight gradients that read them.
+fn activations(graph: &Graph, lanes: &Lanes) -> BTreeMap<NodeId, BTreeSet<NodeId>> {
+    let users = users(graph);
+    let live = graph.live_nodes();
+    let mut found = BTreeMap::new();
+    for (id, node) in graph.nodes.iter().filter(|(id, _)| live.contains(*id)) {
+        if !is_elementwise(&node.op) || lanes.axis(id).is_none() {
+            continue;
+        }
+        let Some(late) = late_users(graph, lanes, &users[id]) else {
+            continue;
+        };
+        if has_derivative(graph, &users, id, &late) {
+            found.insert(id, late);
+        }
+    }
+    found
+}
+
+/// Of the products that read a value, those over samples. None where there are no others, or where something else reads it.
+fn late_users(graph: &Graph, lanes: &Lanes, users: &[NodeId]) -> Option<BTreeSet<NodeId>> {
+    let mut late = BTreeSet::new();
+    for &user in users {
+        let node = &graph.nodes[user];
+        let Op::Contract(contraction) = &node.op else {
+            return None;
+        };
+        if let ContractionLanes::Across(_) = lanes.contraction(contraction, &node.inputs) {
+            late.insert(user);
+        }
+    }
+    (!late.is_empty() && users.iter().any(|user| !late.contains(user))).then_some(late)
+}
+
+/// Whether an elementwise value of the same shape takes a long function that this one takes too, and waits for it, but for
+/// none of the gradients.
+fn has_derivative(
+    graph: &Graph,
+    users: &SecondaryMap<NodeId, Vec<NodeId>>,
+    id: NodeId,
+    late: &BTreeSet<NodeId>,
+) -> bool {
+    let elementwise = |id: &NodeId| is_elementwise(&graph.nodes[*id].op);
+    let below = reached(id, |id| {
+        let inputs = graph.nodes[id].inputs.iter().copied();
+        inputs.filter(elementwise).collect()
+    });
+    let long = |id: &&NodeId| matches!(&graph.nodes[**id].op, Op::Unary(op) if is_long(*op));
+    let mut above = below.iter().filter(long).flat_map(|&function| {
+        reached(function, |id| users[id].iter().copied().filter(elementwise).collect())
+    });
+    let waits = |other: NodeId| {
+        let needed = reached(other, |id| graph.nodes[id].inputs.to_vec());
+        needed.contains(&id) && needed.is_disjoint(late)
+    };
+    let shape = |id: NodeId| &graph.nodes[id].ty.shape;
+    above.any(|other| other > id && shape(other) == shape(id) && waits(other))
+}
