@@ -17,6 +17,7 @@ use super::padded::padded;
 use super::placing::Step;
 use super::target::Target;
 use super::triangles::Triangles;
+use super::under_pools::under_pools;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
@@ -299,6 +300,9 @@ fn ready(
         false => (graph, kept),
     };
     kept.extend(&attempt.apart);
+    if attempt.plain {
+        kept.extend(under_pools(&graph, target));
+    }
     kept.extend(under_long_maps(&graph, &attempt.lanes(&graph)));
     Ok((graph, kept))
 }

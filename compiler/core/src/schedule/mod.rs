@@ -35,6 +35,7 @@ mod slices;
 mod symbols;
 mod target;
 mod triangles;
+mod under_pools;
 mod unit_index;
 mod units;
 mod widened;
