@@ -13,7 +13,7 @@ use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
 use super::moments::moments;
-use super::padded::padded;
+use super::padded::{Around, padded};
 use super::placing::Step;
 use super::target::Target;
 use super::triangles::Triangles;
@@ -296,7 +296,11 @@ fn ready(
     let (_, block) = batch_and_block(&lanes, target, batch);
     let (graph, kept) = copies::arranged(graph, &lanes, (target, block)).map_err(fault)?;
     let (graph, mut kept) = match attempt.plain {
-        true => padded(&graph, &attempt.lanes(&graph), &kept).map_err(fault)?,
+        true => padded(&graph, &attempt.lanes(&graph), &kept, Around::Images).map_err(fault)?,
+        // Vectors of several pixels.
+        false if block < target.register_lanes => {
+            padded(&graph, &attempt.lanes(&graph), &kept, Around::Rows).map_err(fault)?
+        }
         false => (graph, kept),
     };
     kept.extend(&attempt.apart);

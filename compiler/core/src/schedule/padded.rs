@@ -1,13 +1,24 @@
 //! Operands with their borders written out.
 //!
 //! Where vectors run along an image's rows, some lanes of a window at the border are inside the image and some are not.
-//! Such an operand is stored with zeros around it, and the product has no borders.
+//! Such an operand is stored with zeros around it, and the product has no borders. Where vectors hold a few pixels of a row,
+//! each with the samples of the block, the zeros are at the ends of rows only: of rows that are beyond the image, a product
+//! leaves out all.
 
 use super::borders::borders;
 use super::lanes::Lanes;
 use crate::graph::{AxisIndex, Contraction, Dim, Graph, NodeId, Op, Scalar, TypeError, View};
 use crate::passes::Rewrite;
 use std::collections::BTreeSet;
+
+/// Where zeros are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// All around images without samples in lanes.
+    Images,
+    /// At the ends of rows of images with samples in lanes.
+    Rows,
+}
 
 /// The graph with padded operands, and what is stored in any case: those operands, and `kept` of the graph before.
 ///
@@ -17,6 +28,7 @@ pub fn padded(
     graph: &Graph,
     lanes: &Lanes,
     kept: &BTreeSet<NodeId>,
+    around: Around,
 ) -> Result<(Graph, BTreeSet<NodeId>), TypeError> {
     let mut copies = BTreeSet::new();
     let mut rewrite = Rewrite::new(graph);
@@ -27,11 +39,13 @@ pub fn padded(
             continue;
         };
         let mut contraction = own.clone();
-        for operand in operands(graph, lanes, id, own) {
+        for operand in operands(graph, lanes, id, own, around) {
             let shape = &graph.nodes[node.inputs[operand]].ty.shape;
             let dtype = graph.nodes[node.inputs[operand]].ty.dtype;
             let axes = &mut contraction.operands[operand];
-            let (view, moved) = around(own, shape, axes, Scalar::zero(dtype));
+            let last = own.shape.len() - 1;
+            let padded = |axis: &AxisIndex| around == Around::Images || axis.coefficient(last) != 0;
+            let (view, moved) = with_room(own, shape, axes, &padded, Scalar::zero(dtype));
             *axes = moved;
             let view = rewrite
                 .new
@@ -48,11 +62,22 @@ pub fn padded(
     Ok((rewrite.finish()?, copies))
 }
 
-/// The operands of a contraction without lanes that are read beyond their ends along the output's last axis.
-fn operands(graph: &Graph, lanes: &Lanes, id: NodeId, contraction: &Contraction) -> Vec<usize> {
+/// The operands of a contraction that are read beyond their ends along the output's last axis.
+fn operands(
+    graph: &Graph,
+    lanes: &Lanes,
+    id: NodeId,
+    contraction: &Contraction,
+    around: Around,
+) -> Vec<usize> {
     let inputs = &graph.nodes[id].inputs;
     let in_lanes = inputs.iter().any(|&input| lanes.axis(input).is_some());
-    let Some(last) = contraction.shape.len().checked_sub(1).filter(|_| !in_lanes) else {
+    let mut extents = contraction.shape.iter().chain(&contraction.reduced);
+    let fits = match around {
+        Around::Images => !in_lanes && extents.all(|dim| dim.known().is_some()),
+        Around::Rows => lanes.axis(id).is_some(),
+    };
+    let Some(last) = contraction.shape.len().checked_sub(1).filter(|_| fits) else {
         return Vec::new();
     };
     let borders = borders(graph, id, contraction);
@@ -64,24 +89,20 @@ fn operands(graph: &Graph, lanes: &Lanes, id: NodeId, contraction: &Contraction)
             && axes.zip(shape).all(|((axis, &border), dim)| {
                 !border || (axis.divisor == 1 && dim.known().is_some())
             })
-            && known_extents(contraction).is_some()
     };
     (0..contraction.operands.len()).filter(reaches).collect()
 }
 
-fn known_extents(contraction: &Contraction) -> Option<Vec<i64>> {
-    let extents = contraction.shape.iter().chain(&contraction.reduced);
-    extents.map(|dim| dim.known()).collect()
-}
-
-/// The view that has an element at each position that is read, and the positions in it.
-fn around(
+/// The view that has an element at each position that is read of the axes that are padded, and the positions in it.
+fn with_room(
     contraction: &Contraction,
     shape: &[Dim],
     axes: &[AxisIndex],
+    padded: &dyn Fn(&AxisIndex) -> bool,
     fill: Scalar,
 ) -> (View, Vec<AxisIndex>) {
-    let extents = known_extents(contraction).unwrap_or_default();
+    let extents = contraction.shape.iter().chain(&contraction.reduced);
+    let extents: Vec<Option<i64>> = extents.map(|dim| dim.known()).collect();
     let mut view = View {
         shape: shape.to_vec(),
         index: (0..shape.len()).map(AxisIndex::variable).collect(),
@@ -91,20 +112,23 @@ fn around(
     for (number, axis) in axes
         .iter()
         .enumerate()
-        .filter(|(_, axis)| axis.divisor == 1)
+        .filter(|(_, axis)| axis.divisor == 1 && padded(axis))
     {
-        let Some(extent) = shape[number].known() else {
-            continue;
-        };
         let reach = |low: bool| {
             let term = |&(variable, coefficient): &(usize, i64)| {
-                let end = coefficient * (extents[variable] - 1);
-                if low { end.min(0) } else { end.max(0) }
+                let end = coefficient * (extents[variable]? - 1);
+                Some(if low { end.min(0) } else { end.max(0) })
             };
-            axis.offset + axis.terms.iter().map(term).sum::<i64>()
+            let terms = axis.terms.iter().map(term).sum::<Option<i64>>()?;
+            Some(axis.offset + terms)
         };
-        let before = (-reach(true)).max(0);
-        let after = (reach(false) + 1 - extent).max(0);
+        let (Some(extent), Some(first), Some(last)) =
+            (shape[number].known(), reach(true), reach(false))
+        else {
+            continue;
+        };
+        let before = (-first).max(0);
+        let after = (last + 1 - extent).max(0);
         view.shape[number] = Dim::fixed(before + extent + after);
         view.index[number] = AxisIndex::affine(&[(number, 1)], -before, 1);
         moved[number].offset += before;

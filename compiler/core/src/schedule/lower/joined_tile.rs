@@ -21,12 +21,18 @@ pub(super) fn elements(cx: &Context<'_>) -> Vec<usize> {
 
 /// As many as a vector of a group's outputs may hold.
 fn elements_of(cx: &Context<'_>, group: &Group) -> Vec<usize> {
-    let own =
-        group.strategy == Strategy::Lanes && group.coarse.is_empty() && group.place.parts.is_none();
+    let own = group.strategy == Strategy::Lanes && group.place.parts.is_none();
     match own && parts::parts(cx, group) == 1 && classes(cx, group).is_none() {
         true => elements(cx),
         false => Vec::new(),
     }
+}
+
+/// Whether all outputs of a group have an axis of its domain: one that lacks it has one element for several.
+fn in_all_outputs(cx: &Context<'_>, group: &Group, axis: usize) -> bool {
+    let lane = cx.lanes.axis(group.outputs[0]);
+    let full = axis + usize::from(lane.is_some_and(|lane| lane <= axis));
+    group.coarse.values().all(|axes| axes.contains(&full))
 }
 
 /// Whether an axis is worth so many elements a vector.
@@ -46,7 +52,7 @@ pub(super) fn shapes(
     let mut shapes = Vec::new();
     for elements in elements_of(cx, group) {
         for axis in (0..base.extents.len()).filter(|&axis| base.joins(axis)) {
-            if fits(base.extents[axis], elements) {
+            if fits(base.extents[axis], elements) && in_all_outputs(cx, group, axis) {
                 let shape = joined(cx, group, contraction, base, (axis, elements));
                 shapes.push((shape, vec![elements * cx.block]));
             }
@@ -128,7 +134,7 @@ pub(super) fn plain(
         let axis = (0..extents.len())
             .rev()
             .filter(moves)
-            .find(|&axis| fits(extents[axis], elements))?;
+            .find(|&axis| fits(extents[axis], elements) && in_all_outputs(cx, group, axis))?;
         Some((axis, elements))
     });
     let Some((axis, elements)) = chosen else {
