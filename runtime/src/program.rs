@@ -8,13 +8,16 @@
 //! earlier phases wrote or it wrote itself, and writes only what no other task of its phase reads or writes.
 
 mod check;
+mod pace;
 mod slot;
 
 use std::any::Any;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use check::ProgramError;
+pub(crate) use pace::Pace;
+pub use pace::Way;
 pub use slot::{Dimension, Layout, NO_SAMPLE, Report, ReportKind, Slot};
 
 /// Every buffer begins at a multiple of this many bytes, and so does every [`Slot`].
@@ -260,6 +263,8 @@ pub struct Program {
 #[derive(Clone)]
 pub struct Executable {
     program: Program,
+    /// How fast its steps are.
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Executable {
@@ -278,7 +283,20 @@ impl Executable {
     /// - no kernel keeps an address for after its return.
     pub unsafe fn new(program: Program) -> Result<Executable, ProgramError> {
         program.check()?;
-        Ok(Executable { program })
+        Ok(Executable {
+            program,
+            pace: Arc::default(),
+        })
+    }
+
+    /// What is known of its steps' pace.
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers it for the next run.
+    pub(crate) fn keep_pace(&self, pace: Pace) {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
     }
 }
 

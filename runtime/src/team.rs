@@ -22,7 +22,7 @@ pub use feed::Part;
 pub use timing::{CallTime, Timing};
 
 use crate::memory::{Buffer, Element, Memory, MemoryError};
-use crate::program::{Executable, Program, Space};
+use crate::program::{Executable, Pace, Program, Space, Way};
 use region::{Region, Worker};
 
 /// Why a program did not run, or stopped.
@@ -143,11 +143,13 @@ where
 pub struct Team {
     pool: Option<rayon::ThreadPool>,
     workers: usize,
+    /// Small programs may be left to one worker.
+    adapts: bool,
     region: Mutex<()>,
 }
 
 impl Team {
-    /// A team of so many workers (at least one). One worker is the calling thread itself.
+    /// A team of so many workers (at least one), all of which work. One worker is the calling thread itself.
     ///
     /// # Errors
     /// When the system refuses to start threads.
@@ -161,16 +163,30 @@ impl Team {
         Ok(Team {
             pool,
             workers,
+            adapts: false,
             region: Mutex::new(()),
         })
     }
 
-    /// A team with a worker per core that this process may use.
+    /// A team with a worker per core that this process may use. Programs whose steps are so small that one worker is
+    /// faster are left to one, as the times of their first steps tell.
     ///
     /// # Errors
     /// As [`Team::new`].
     pub fn of_machine() -> Result<Team, RunError> {
-        Team::new(std::thread::available_parallelism().map_or(1, usize::from))
+        let team = Team::new(std::thread::available_parallelism().map_or(1, usize::from))?;
+        Ok(Team {
+            adapts: team.workers > 1,
+            ..team
+        })
+    }
+
+    /// Who does the steps of a program, as far as is known.
+    pub fn way(&self, program: &Executable) -> Way {
+        match self.adapts {
+            true => program.pace().way(),
+            false => Way::Together,
+        }
     }
 
     /// The number of workers.
@@ -250,7 +266,11 @@ impl Team {
             .scratch
             .reserve(self.workers, program.scratch_bytes)?;
         let _region = self.region.lock().unwrap_or_else(PoisonError::into_inner);
-        let region = Region::new(program, memory, driver, self.workers, count);
+        let pace = match self.adapts {
+            true => program.pace(),
+            false => Pace::together(),
+        };
+        let region = Region::new(program, memory, driver, (self.workers, pace), count);
         let finished = self.run_region(&region, timing.is_some());
         if let Some(timing) = timing {
             finished
@@ -258,10 +278,11 @@ impl Team {
                 .filter_map(|worker| worker.sums.as_ref())
                 .for_each(|sums| timing.add(sums));
         }
-        match region.finish() {
-            (_, Some(error)) => Err(error),
-            (done, None) => Ok(done),
+        let (done, error, pace) = region.finish();
+        if self.adapts {
+            program.keep_pace(pace);
         }
+        error.map_or(Ok(done), Err)
     }
 
     /// All workers' states after the region. A panic of one of them is passed on when all have stopped.

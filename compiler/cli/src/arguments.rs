@@ -1,6 +1,7 @@
 //! The command line as a whole; each command's own arguments stand in its file.
 
 use clap::{Args, Parser, Subcommand};
+use dlm_runtime::team::{RunError, Team};
 
 use crate::commands::{bench, call, check, dump, eval, fmt, opt, predict, run, tune};
 use crate::pipeline::machine::TargetFeatures;
@@ -31,7 +32,8 @@ pub struct Shared {
     /// When to colour messages
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
-    /// How many threads work [default: one per core]; results do not depend on it
+    /// How many threads work; results do not depend on it [default: one per core, or one where steps are so small that it
+    /// is faster]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Make code for these vectors [default: the widest that the processor has]
@@ -73,6 +75,14 @@ impl Shared {
         match self.threads {
             Some(count) => usize::from(count),
             None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Threads to run programs with: as many as asked for, or as many as are worth it of one per core.
+    pub fn team(&self) -> Result<Team, RunError> {
+        match self.threads {
+            Some(count) => Team::new(usize::from(count)),
+            None => Team::of_machine(),
         }
     }
 }

@@ -19,7 +19,7 @@ use super::table::{Bases, GroupTable, Now};
 use super::timing::Sums;
 use super::{Driver, RunError, StepMemory};
 use crate::memory::{Buffer, Memory};
-use crate::program::{Executable, Tasks, share};
+use crate::program::{Executable, Pace, Tasks, Way, share};
 
 /// A counter on a cache line of its own.
 #[repr(align(64))]
@@ -36,6 +36,8 @@ struct Serial<'a> {
     /// Steps to be done at most.
     count: u64,
     begun: bool,
+    /// Who does them.
+    pace: Pace,
     error: Option<RunError>,
 }
 
@@ -79,7 +81,7 @@ impl<'a> Region<'a> {
         program: &'a Executable,
         memory: Memory<'a>,
         driver: &'a mut (dyn Driver + 'a),
-        workers: usize,
+        (workers, pace): (usize, Pace),
         count: u64,
     ) -> Region<'a> {
         let Memory {
@@ -96,6 +98,7 @@ impl<'a> Region<'a> {
             done: 0,
             count,
             begun: false,
+            pace,
             error: None,
         };
         Region {
@@ -119,10 +122,11 @@ impl<'a> Region<'a> {
         }
     }
 
-    /// Steps done, and the error that ended them.
-    pub(super) fn finish(self) -> (u64, Option<RunError>) {
-        let serial = self.serial.into_inner();
-        (serial.done, serial.error)
+    /// Steps done, the error that ended them, and what is known of the steps' pace.
+    pub(super) fn finish(self) -> (u64, Option<RunError>, Pace) {
+        let mut serial = self.serial.into_inner();
+        serial.pace.pause();
+        (serial.done, serial.error, serial.pace)
     }
 
     /// Lets all workers go that wait for one that will not come.
@@ -161,7 +165,7 @@ impl<'a> Region<'a> {
     pub(super) fn work(&self, worker: &mut Worker) -> Result<(), Broken> {
         loop {
             // SAFETY: `advance` runs in the barrier's serial section.
-            self.barrier.wait(|| unsafe { self.advance() })?;
+            self.barrier.wait(|| unsafe { self.advance(worker) })?;
             if !self.running.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -174,48 +178,57 @@ impl<'a> Region<'a> {
         }
     }
 
-    /// Ends a step and begins the next.
+    /// Ends a step and begins the next. Steps that one worker is to do alone are done here, by the worker that came last,
+    /// while the others wait.
     ///
     /// # Safety
     /// No other worker does anything but wait at the barrier.
-    unsafe fn advance(&self) {
+    unsafe fn advance(&self, worker: &mut Worker) {
         // SAFETY: nobody else touches `serial` by this function's contract.
         let serial = unsafe { &mut *self.serial.get() };
-        match serial.next(self.program) {
-            Some((batch, fills)) => {
-                let parts = if fills {
-                    part_count(self.program, batch)
-                } else {
-                    0
-                };
+        while let Some((batch, fills)) = serial.next(self.program) {
+            let parts = match fills {
+                true => part_count(self.program, batch),
+                false => 0,
+            };
+            serial.pace.step(Instant::now);
+            if serial.pace.way() == Way::Together {
                 self.batch.store(batch, Ordering::Relaxed);
                 self.parts.store(parts, Ordering::Relaxed);
                 self.claims
                     .iter()
                     .for_each(|counter| counter.0.store(0, Ordering::Relaxed));
+                return;
             }
-            None => self.running.store(false, Ordering::Relaxed),
+            worker.set_batch(batch);
+            (0..parts).for_each(|number| self.fill_part(batch, number));
+            run_serial(&mut worker.phases, batch, worker.sums.as_mut());
         }
+        self.running.store(false, Ordering::Relaxed);
     }
 
     fn fill_parts(&self, worker: &Worker) {
         let (batch, parts) = (worker.batch, self.parts.load(Ordering::Relaxed));
-        self.claim(0, worker.index, parts, |number| {
-            let Some(part) = part(self.program, batch, number) else {
-                return;
-            };
-            // SAFETY: parts are disjoint and inside the arena (the program's check), each is claimed once, and in this
-            // phase nothing else touches the arena. The driver is only shared between serial sections.
-            let (driver, destination) = unsafe {
-                let begin = (self.arena + part.offset_bytes) as *mut u8;
-                let driver: &dyn Driver = &*(*self.serial.get()).driver;
-                (
-                    driver,
-                    std::slice::from_raw_parts_mut(begin, part.bytes as usize),
-                )
-            };
-            driver.fill(&part, destination);
-        });
+        self.claim(0, worker.index, parts, |number| self.fill_part(batch, number));
+    }
+
+    /// Fills one part of the inputs, which no other worker does.
+    fn fill_part(&self, batch: u64, number: u64) {
+        let Some(part) = part(self.program, batch, number) else {
+            return;
+        };
+        // SAFETY: parts are disjoint and inside the arena (the program's check), each is claimed once, or filled by the
+        // only worker that is at work, and in this phase nothing else touches the arena. The driver is only shared
+        // between serial sections.
+        let (driver, destination) = unsafe {
+            let begin = (self.arena + part.offset_bytes) as *mut u8;
+            let driver: &dyn Driver = &*(*self.serial.get()).driver;
+            (
+                driver,
+                std::slice::from_raw_parts_mut(begin, part.bytes as usize),
+            )
+        };
+        driver.fill(&part, destination);
     }
 
     fn run_phases(&self, worker: &mut Worker) -> Result<(), Broken> {

@@ -11,7 +11,6 @@ use clap::Args;
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::plan::cost::Ports;
 use dlm_core::schedule::PersistentLayout;
-use dlm_runtime::team::Team;
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -99,7 +98,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
             "three plans gave other than three programs",
         ));
     };
-    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let team = shared.team().map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
     // What follows takes memory of its own, which is not the step's.

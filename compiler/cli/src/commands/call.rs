@@ -87,7 +87,7 @@ pub fn run(arguments: &CallArguments, shared: &Shared) -> Result<(), Failure> {
     let executable = link(&[&plan], &frontend.machine, &mut stages)?
         .pop()
         .ok_or_else(|| Failure::internal("one plan gave no program"))?;
-    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let team = shared.team().map_err(Failure::run)?;
     if !given.keys().any(|key| is_stored(key)) {
         let place = (&frontend.machine, &frontend.source);
         given.extend(initial(&callable, &layout, &team, place, &mut stages)?);

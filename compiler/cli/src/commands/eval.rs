@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use dlm_runtime::checkpoint;
 use dlm_runtime::session::{Evaluation, Observer, Session};
-use dlm_runtime::team::Team;
 
 use crate::arguments::Shared;
 use crate::commands::run::{failure, prepare};
@@ -47,7 +46,7 @@ pub fn run(arguments: &EvalArguments, shared: &Shared) -> Result<(), Failure> {
     plan.directory = None;
     plan.initial = checkpoint::read(&folder.join(MODEL))
         .map_err(|error| crate::commands::call::read_failure(&error))?;
-    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let team = shared.team().map_err(Failure::run)?;
     let failed = |error| failure(error, &frontend, &train);
     let mut session = Session::new(&team, plan).map_err(failed)?;
     session.evaluate(&mut Print).map_err(failed)?;

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dlm_runtime::checkpoint;
-use dlm_runtime::team::Team;
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -71,7 +70,7 @@ pub fn run(arguments: &PredictArguments, shared: &Shared) -> Result<(), Failure>
         shared,
         &mut stages,
     )?;
-    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let team = shared.team().map_err(Failure::run)?;
     if let Some(count) = arguments.generate {
         let sampling = Sampling {
             count,

@@ -12,7 +12,6 @@ use dlm_runtime::call::CallError;
 use dlm_runtime::data::DataError;
 use dlm_runtime::program::Executable;
 use dlm_runtime::session::{Session, SessionError};
-use dlm_runtime::team::Team;
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -90,7 +89,7 @@ pub fn run(arguments: &RunArguments, shared: &Shared) -> Result<(), Failure> {
         plan.initial = prepare::initial(init, &train)?;
     }
     (plan.resume, plan.save_every) = (arguments.resume, arguments.save_every);
-    let team = Team::new(shared.workers()).map_err(Failure::run)?;
+    let team = shared.team().map_err(Failure::run)?;
     check_memory(&train, &plan.steps, team.workers())?;
     let mut session = stages
         .time("start", || Session::new(&team, plan))
