@@ -1,6 +1,7 @@
 //! Whether all workers share the steps of a program, or one of them does all: what little work each phase of a small program
 //! has can take less time than the workers' waiting for each other, and for what the others have left in their caches.
-//! Results are the same, so the first steps are done in both ways, by turns, and the others in the faster one.
+//! Results are the same, so the first steps are done in both ways, by turns, and the next in the faster one, until it is
+//! time to see again.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ const TURNS: usize = 4;
 const LONG: Duration = Duration::from_millis(1);
 /// Of the time with all workers, what one must take less than.
 const CLEARLY: f64 = 0.97;
+/// Steps from one trial to the next.
+const KEPT: u64 = 5_000;
 
 /// Who works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum Way {
 pub(crate) struct Pace {
     way: Way,
     trial: Option<Trial>,
+    /// Steps until the next trial; none where there is none.
+    left: Option<u64>,
 }
 
 /// Steps whose time is taken.
@@ -50,6 +55,7 @@ impl Default for Pace {
         Pace {
             way: Way::Together,
             trial: Some(Trial::default()),
+            left: None,
         }
     }
 }
@@ -60,6 +66,7 @@ impl Pace {
         Pace {
             way: Way::Together,
             trial: None,
+            left: None,
         }
     }
 
@@ -70,6 +77,12 @@ impl Pace {
 
     /// A step ends and another begins, or the first does.
     pub(crate) fn step(&mut self, now: impl FnOnce() -> Instant) {
+        if let Some(left) = &mut self.left {
+            *left -= 1;
+            if *left == 0 {
+                *self = Pace::default();
+            }
+        }
         let Some(trial) = &mut self.trial else {
             return;
         };
@@ -80,7 +93,13 @@ impl Pace {
         if trial.steps > STEPS {
             trial.steps = 0;
             match trial.decided() {
-                Some(way) => *self = Pace { way, trial: None },
+                Some(decision) => {
+                    *self = Pace {
+                        way: decision.way,
+                        trial: None,
+                        left: decision.again.then_some(KEPT),
+                    }
+                }
                 None => self.way = self.way.other(),
             }
         }
@@ -92,6 +111,13 @@ impl Pace {
             trial.begin = None;
         }
     }
+}
+
+/// What a trial ends with.
+struct Decision {
+    way: Way,
+    /// Whether it is to be seen again.
+    again: bool,
 }
 
 impl Way {
@@ -117,25 +143,29 @@ impl Trial {
     }
 
     /// The faster way, once it is known.
-    fn decided(&mut self) -> Option<Way> {
-        let together = self.together.median()?;
+    fn decided(&mut self) -> Option<Decision> {
+        let together = self.together.usual()?;
         if together >= LONG {
-            return Some(Way::Together);
+            let (way, again) = (Way::Together, false);
+            return Some(Decision { way, again });
         }
-        let alone = self.alone.median()?;
+        let alone = self.alone.usual()?;
         let shorter = alone.as_secs_f64() < CLEARLY * together.as_secs_f64();
-        (self.alone.count == self.alone.all.len()).then_some(match shorter {
+        let way = match shorter {
             true => Way::Alone,
             false => Way::Together,
-        })
+        };
+        let known = self.alone.count == self.alone.all.len();
+        known.then_some(Decision { way, again: true })
     }
 }
 
 impl Times {
-    fn median(&mut self) -> Option<Duration> {
+    /// The time that three of four steps take longer than: what other processes take of the cores is in the rest.
+    fn usual(&mut self) -> Option<Duration> {
         let times = &mut self.all[..self.count];
         times.sort_unstable();
-        times.get(times.len() / 2).copied()
+        times.get(times.len() / 4).copied()
     }
 }
 
@@ -171,6 +201,20 @@ mod tests {
     #[test]
     fn long_steps_are_shared_without_a_trial() {
         assert_eq!(found(5_000, 1), (Way::Together, STEPS + 1));
+    }
+
+    #[test]
+    fn a_way_is_tried_again_after_many_steps() {
+        let mut pace = Pace {
+            way: Way::Alone,
+            trial: None,
+            left: Some(2),
+        };
+        let now = Instant::now();
+        pace.step(|| now);
+        assert_eq!((pace.way(), pace.trial.is_some()), (Way::Alone, false));
+        pace.step(|| now);
+        assert_eq!((pace.way(), pace.trial.is_some()), (Way::Together, true));
     }
 
     #[test]

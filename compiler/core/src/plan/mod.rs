@@ -82,6 +82,8 @@ pub struct PlanBuffer {
     /// For a row: the stacked buffer that it lies in. It stands at the same place, and in round `t` of a loop it is
     /// `t` times its own `bytes` further on, within each block.
     pub row_of: Option<BufferId>,
+    /// It is zero where no kernel writes: cleared before the first step, it lies where nothing else does.
+    pub cleared: bool,
 }
 
 /// How the work of a group is cut into tasks.

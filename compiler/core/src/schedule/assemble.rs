@@ -6,6 +6,7 @@ use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout};
 use super::copies;
 use super::fuse::{Fusion, Group, Strategy, fuse};
+use super::insets::{self, Inset};
 use super::lanes::Lanes;
 use super::layout::RowsApart;
 use super::long_maps::under_long_maps;
@@ -123,18 +124,18 @@ fn attempted(
 ) -> Result<Plan, ScheduleError> {
     let mut attempt = first;
     loop {
-        let (ready, kept) = ready(graph, (target, batch), &attempt)?;
+        let ready = ready(graph, (target, batch), &attempt)?;
+        let lanes = attempt.lanes(&ready.graph);
         let planned = plan(
             &ready,
-            &attempt.lanes(&ready),
-            &kept,
+            &lanes,
             target,
             batch,
             persistent,
         );
         match planned
             .as_ref()
-            .map_err(|refused| attempt.next(&ready, &refused.error))
+            .map_err(|refused| attempt.next(&ready.graph, &refused.error))
         {
             Err(Some(next)) => attempt = next,
             _ => return planned,
@@ -142,15 +143,19 @@ fn attempted(
     }
 }
 
-/// The plan for lanes as given, in which `kept` is stored in any case.
+/// The plan for lanes as given.
 fn plan(
-    graph: &Graph,
+    ready: &Ready,
     lanes: &Lanes,
-    kept: &BTreeSet<NodeId>,
     target: &Target,
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
+    let Ready {
+        graph,
+        kept,
+        insets,
+    } = ready;
     let fusion = fuse(graph, lanes, target, kept);
     let loops = loops(graph, lanes, &fusion, target);
     let (batch, block) = batch_and_block(lanes, target, batch);
@@ -160,6 +165,7 @@ fn plan(
         lanes,
         fusion: &fusion,
         loops: &loops,
+        insets,
         target,
         batch,
         block,
@@ -219,6 +225,7 @@ fn plan(
         rows_apart: &apart,
         ordered: &ordered,
         images: &images,
+        insets,
         of_round: &buffers.of_round,
         triangles: &Triangles::of(graph),
         plan: &graph.name,
@@ -273,13 +280,22 @@ fn nowhere(error: LowerError) -> ScheduleError {
     }
 }
 
-/// The graph with loops that there are no loops for written out, sums that wait for little, copies where values must lie
-/// apart or in another order, and the copies among its nodes.
+/// A graph that kernels are made for.
+struct Ready {
+    /// With loops that there are no loops for written out, sums that wait for little, and copies where values must lie apart
+    /// or in another order.
+    graph: Graph,
+    /// What is stored in any case.
+    kept: BTreeSet<NodeId>,
+    /// Images that are stored with their border.
+    insets: BTreeMap<NodeId, Inset>,
+}
+
 fn ready(
     graph: &Graph,
     (target, batch): (&Target, usize),
     attempt: &Attempt,
-) -> Result<(Graph, BTreeSet<NodeId>), ScheduleError> {
+) -> Result<Ready, ScheduleError> {
     let flat = written_out(graph, target, attempt.written_out)
         .map_err(|error| nowhere(LowerError::Pass(error)))?;
     let graph = flat.as_ref().unwrap_or(graph);
@@ -304,11 +320,20 @@ fn ready(
         false => (graph, kept),
     };
     kept.extend(&attempt.apart);
+    let mut insets = BTreeMap::new();
     if attempt.plain {
         kept.extend(under_pools(&graph, target));
+        insets = insets::insets(&graph, &kept);
+        for inset in insets.values() {
+            kept.remove(&inset.view);
+        }
     }
     kept.extend(under_long_maps(&graph, &attempt.lanes(&graph)));
-    Ok((graph, kept))
+    Ok(Ready {
+        graph,
+        kept,
+        insets,
+    })
 }
 
 /// The plan, if every tile that was chosen from outside is in it.

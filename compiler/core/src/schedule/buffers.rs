@@ -1,6 +1,7 @@
 //! A buffer for every input and stored value: layout, space, and what is updated in place.
 
 use super::fuse::{Fusion, root};
+use super::insets::Inset;
 use super::lanes::Lanes;
 use super::layout::Layouts;
 use super::loops::{LoopBuffers, Loops, loop_buffers};
@@ -120,6 +121,8 @@ pub struct Sources<'a> {
     pub units: &'a [Unit],
     /// Loops by the number of their group.
     pub loops: &'a Loops,
+    /// Images that are stored with their border.
+    pub insets: &'a BTreeMap<NodeId, Inset>,
     /// Constants.
     pub target: &'a Target,
     /// The largest batch.
@@ -188,7 +191,14 @@ pub fn buffers(sources: &Sources<'_>, layouts: &Layouts) -> (Buffers, usize, usi
             let readers = &sources.index.readers[id];
             let buffer = buffers.stored(sources, layouts, id, (maker, readers), 0);
             buffers.of.insert(id, buffer);
-            uses.insert(buffer, Use::By([&[made], &readers[..]].concat()));
+            let readers = [&[made], &readers[..]].concat();
+            uses.insert(
+                buffer,
+                match buffers.all[buffer].cleared {
+                    true => Use::Always,
+                    false => Use::By(readers),
+                },
+            );
         }
     }
     for (made, unit) in sources.units.iter().enumerate() {
@@ -302,6 +312,7 @@ impl Buffers {
             block_stride,
             task_stride: 0,
             row_of: None,
+            cleared: false,
         })
     }
 
@@ -369,6 +380,10 @@ impl Buffers {
         if let Some(slice) = slice {
             ty.shape[slice.axis] = Dim::fixed(1);
         }
+        let inset = sources.insets.get(&id);
+        if let Some(inset) = inset {
+            ty.shape.clone_from(&inset.outer);
+        }
         let buffer = self.add_typed(sources, &ty, name, space, lane);
         if let Some(apart) = layouts.rows_apart.get(&id) {
             let elements = apart.rows / rounds * apart.elements * sources.block;
@@ -377,6 +392,7 @@ impl Buffers {
         if slice.is_some() {
             self.of_round.insert(buffer);
         }
+        self.all[buffer].cleared = inset.is_some();
         buffer
     }
 

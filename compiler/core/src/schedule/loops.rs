@@ -405,7 +405,7 @@ impl Lowerer<'_> {
     fn round(&self) -> Result<Vec<Lowered>, (LowerError, Span)> {
         let (plan, body, outer) = (self.plan, self.plan.body(), self.outer);
         let (nothing, triangles) = (IndexMap::new(), Triangles::of(body));
-        let no_images = BTreeMap::new();
+        let (no_images, no_insets) = (BTreeMap::new(), BTreeMap::new());
         let context = Context {
             graph: body,
             lanes: &plan.lanes,
@@ -417,6 +417,7 @@ impl Lowerer<'_> {
             turned_of: &nothing,
             triangles: &triangles,
             images: &no_images,
+            insets: &no_insets,
             whole: true,
             rounds: usize::try_from(plan.scan.rounds).unwrap_or(1),
             ..*outer
@@ -535,7 +536,7 @@ impl Lowerer<'_> {
         buffer_of.extend(buffer.map(|buffer| (source, buffer)));
         let (no_strategies, nothing) = (BTreeMap::new(), IndexMap::new());
         let triangles = Triangles::default();
-        let no_images = BTreeMap::new();
+        let (no_images, no_insets) = (BTreeMap::new(), BTreeMap::new());
         let context = Context {
             graph: &graph,
             lanes: &lanes,
@@ -547,6 +548,7 @@ impl Lowerer<'_> {
             turned_of: &nothing,
             triangles: &triangles,
             images: &no_images,
+            insets: &no_insets,
             whole: true,
             ..*self.outer
         };

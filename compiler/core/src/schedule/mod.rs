@@ -16,6 +16,7 @@ mod copies;
 mod forming;
 mod fuse;
 mod images;
+mod insets;
 mod lanes;
 mod layout;
 mod long_maps;

@@ -5,6 +5,7 @@ use super::assemble::group_name;
 use super::budget::within;
 use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
 use super::fuse::Fusion;
+use super::insets::Inset;
 use super::lanes::Lanes;
 use super::layout::{Layouts, layouts};
 use super::loops::Loops;
@@ -14,7 +15,8 @@ use super::slices::slice;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId};
+use std::collections::BTreeMap;
 
 /// Workers that a plan without a budget is made for: it does not depend on the machine that runs it.
 const WORKERS: usize = 2;
@@ -39,6 +41,8 @@ pub struct Step<'a> {
     pub fusion: &'a Fusion,
     /// Loops by the number of their group.
     pub loops: &'a Loops,
+    /// Images that are stored with their border.
+    pub insets: &'a BTreeMap<NodeId, Inset>,
     /// Constants.
     pub target: &'a Target,
     /// The largest batch.
@@ -221,6 +225,7 @@ impl<'a> Step<'a> {
             fusion: self.fusion,
             units,
             loops: self.loops,
+            insets: self.insets,
             target: self.target,
             batch: self.batch,
             block: self.block,

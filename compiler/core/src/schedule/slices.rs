@@ -65,7 +65,8 @@ impl Run {
         let read: BTreeSet<NodeId> = read.collect();
         let bytes = |id: &NodeId| {
             let ty = &step.graph.nodes[*id].ty;
-            ty.elements(1) * ty.dtype.bytes() as i64 * step.block as i64
+            let sample = ty.elements(step.batch as i64) / step.batch as i64;
+            sample * step.block as i64 * ty.dtype.bytes() as i64
         };
         let largest = made.intersection(&read).map(bytes).max().unwrap_or(0);
         largest >= LARGE && largest / self.rounds < LARGE

@@ -58,9 +58,11 @@ impl Memory {
         self.arena_touched.forget();
     }
 
-    /// Makes undefined what is neither kept nor fed.
+    /// Makes undefined what is neither kept, fed nor cleared.
     pub(super) fn forget(&mut self, plan: &Plan) {
         let mut arena = vec![u8::MAX; self.arena.len()];
+        let cleared = plan.buffers.values().filter(|buffer| buffer.cleared);
+        cleared.for_each(|buffer| arena[buffer.offset..buffer.end()].fill(0));
         for port in &plan.inputs {
             let buffer = &plan.buffers[port.buffer];
             if buffer.space == Space::Arena {

@@ -166,8 +166,12 @@ impl Parser {
         let bytes = self.number()?;
         self.word("bytes")?;
         let (mut block_stride, mut task_stride) = (0, 0);
-        let mut row_of = None;
+        let (mut row_of, mut cleared) = (None, false);
         while self.accept_mark(",") {
+            if self.accept_word("cleared") {
+                cleared = true;
+                continue;
+            }
             if self.accept_word("row") {
                 self.word("of")?;
                 row_of = Some(self.buffer_id()?);
@@ -192,6 +196,7 @@ impl Parser {
             block_stride,
             task_stride,
             row_of,
+            cleared,
         })
     }
 

@@ -172,10 +172,10 @@ impl Display for PlanBuffer {
                 write!(f, ", {what} {stride}")?;
             }
         }
-        match self.row_of {
-            Some(stack) => write!(f, ", row of {stack}"),
-            None => Ok(()),
+        if let Some(stack) = self.row_of {
+            write!(f, ", row of {stack}")?;
         }
+        f.write_str(if self.cleared { ", cleared" } else { "" })
     }
 }
 

@@ -129,8 +129,9 @@ fn buffer() -> impl Strategy<Value = PlanBuffer> {
         space,
         sizes,
         row_of,
+        any::<bool>(),
     )
-        .prop_map(|(name, element, shape, layout, space, sizes, row_of)| {
+        .prop_map(|(name, element, shape, layout, space, sizes, row_of, cleared)| {
             let (offset, bytes, block_stride, task_stride) = sizes;
             PlanBuffer {
                 name,
@@ -143,6 +144,7 @@ fn buffer() -> impl Strategy<Value = PlanBuffer> {
                 block_stride,
                 task_stride,
                 row_of,
+                cleared,
             }
         })
 }

@@ -13,6 +13,7 @@ use crate::plan::{BufferId, Call, Layout, Plan, ScalarArgument, Space, TaskGroup
 pub(super) fn check(plan: &Plan, faults: &mut Faults) {
     let mut contents = Contents::new(plan);
     contents.inputs(faults);
+    contents.cleared(faults);
     for (place, group) in groups(plan) {
         contents.forget_scratch();
         for &id in &group.zeroed {
@@ -166,6 +167,17 @@ impl<'a> Contents<'a> {
             if self.content[other] == Content::Value {
                 self.content[other] =
                     Content::Overwritten(format!("{} ({place})", named(self.plan, id)));
+            }
+        }
+    }
+
+    /// What is cleared once has its memory to itself.
+    fn cleared(&self, faults: &mut Faults) {
+        let cleared = self.plan.buffers.iter().filter(|(_, buffer)| buffer.cleared);
+        for (id, _) in cleared {
+            if let Some(&other) = self.overlapping[id].first() {
+                let message = format!("lies over {}", named(self.plan, other));
+                faults.add(Rule::Overwritten, format!("cleared {id}"), message);
             }
         }
     }

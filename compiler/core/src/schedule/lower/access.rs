@@ -96,7 +96,18 @@ impl Lowering<'_> {
                 }
                 Ok(located)
             }
-            Layout::Plain | Layout::Partials => self.locate_plain(node, shape, places),
+            Layout::Plain | Layout::Partials => match self.cx.insets.get(&node) {
+                Some(inset) => {
+                    let places = places.iter().zip(&inset.before);
+                    let places = places.map(|(place, before)| match place {
+                        Position::At(position) => Position::At(position.clone().plus(*before)),
+                        Position::Lane => Position::Lane,
+                    });
+                    let places: Vec<Place> = places.collect();
+                    self.locate_plain(node, &inset.outer, &places)
+                }
+                None => self.locate_plain(node, shape, places),
+            },
         }
     }
 
@@ -124,8 +135,10 @@ impl Lowering<'_> {
                 }
             }
         }
-        if let Vectors::Feature(counter) = self.vectors {
-            stride = at.coefficient(counter);
+        match self.vectors {
+            Vectors::Feature(counter) => stride = at.coefficient(counter),
+            Vectors::Joined(_) if self.row.is_some() => stride = self.step_in_row(&at),
+            _ => {}
         }
         Ok(Located {
             at,

@@ -1,6 +1,7 @@
-//! Vectors of several elements, each with the samples of the block: where a block has fewer samples than a register lanes.
+//! Vectors of several elements of an axis, each with the samples of the block, where a block has fewer samples than a register
+//! lanes; or each a row of an image without samples in lanes.
 //!
-//! Lane `l` holds sample `l % block` of element `counter + l / block` of one axis.
+//! Lane `l` holds sample (or pixel) `l % inner` of element `counter + l / inner` of the axis.
 
 use super::{LowerError, Lowering, Vectors, form};
 use crate::loops::{Element, Instruction, LoadKind, Value, VectorBinary};
@@ -21,7 +22,7 @@ impl Lowering<'_> {
     /// How many elements of the axis that vectors run along one of them holds.
     pub(super) fn elements_of_vector(&self) -> i64 {
         match self.joined {
-            true => (i64::from(self.width) / self.cx.block as i64).max(1),
+            true => (i64::from(self.width) / self.inner as i64).max(1),
             false => i64::from(self.width),
         }
     }
@@ -30,6 +31,11 @@ impl Lowering<'_> {
     pub(super) fn step_along(&self, place: &Affine<Value>) -> i64 {
         let along = self.counter_along();
         along.map_or(0, |(counter, _)| place.coefficient(counter))
+    }
+
+    /// How far a place moves with each pixel of the row that every element of a vector holds.
+    pub(super) fn step_in_row(&self, place: &Affine<Value>) -> i64 {
+        self.row.map_or(0, |pixel| place.coefficient(pixel))
     }
 
     /// Loads a vector whose samples are `stride` apart: at once where it lies in a row, else element by element.
@@ -42,8 +48,8 @@ impl Lowering<'_> {
         at: &Affine<Value>,
         (stride, apart): (i64, i64),
     ) -> Result<Value, LowerError> {
-        let (handle, block) = (self.handle(buffer), self.cx.block as i64);
-        if let Some(kind) = whole(block, stride, apart) {
+        let (handle, inner) = (self.handle(buffer), self.inner as i64);
+        if let Some(kind) = whole(inner, stride, apart) {
             return Ok(self.b.load_as(handle, form(at), kind, self.width));
         }
         if self.element(buffer) == Element::Bool {
@@ -57,7 +63,7 @@ impl Lowering<'_> {
                 Some(&first) if apart == 0 => first,
                 _ => {
                     let at = at.clone().plus(element * apart);
-                    self.b.load_as(handle, form(&at), kind, block as u8)
+                    self.b.load_as(handle, form(&at), kind, inner as u8)
                 }
             };
             pieces.push(piece);
@@ -80,8 +86,8 @@ impl Lowering<'_> {
         (stride, apart): (i64, i64),
         value: Value,
     ) -> Result<(), LowerError> {
-        let (handle, block) = (self.handle(buffer), self.cx.block as i64);
-        if whole(block, stride, apart) == Some(LoadKind::Contiguous) {
+        let (handle, inner) = (self.handle(buffer), self.inner as i64);
+        if whole(inner, stride, apart) == Some(LoadKind::Contiguous) {
             self.b.store_strided(form(at).address(handle), value, 1);
             return Ok(());
         }
@@ -124,10 +130,10 @@ impl Lowering<'_> {
         let lane = self.b.iota(self.width);
         let steps = match self.vectors {
             Vectors::Joined(_) => {
-                let block = self.cx.block as i32;
-                let last = self.b.integer(block - 1, self.width);
+                let inner = self.inner as i32;
+                let last = self.b.integer(inner - 1, self.width);
                 let sample = self.b.binary(VectorBinary::IntAnd, lane, last);
-                let log = block.trailing_zeros() as u8;
+                let log = inner.trailing_zeros() as u8;
                 let element = self
                     .b
                     .define(Instruction::ShiftRight(lane, log), self.width);
@@ -145,10 +151,10 @@ impl Lowering<'_> {
 }
 
 /// How a joined vector is loaded at once, where it can be.
-fn whole(block: i64, stride: i64, apart: i64) -> Option<LoadKind> {
+fn whole(inner: i64, stride: i64, apart: i64) -> Option<LoadKind> {
     match (stride, apart) {
         (0, 0) => Some(LoadKind::Splat),
-        (1, apart) if apart == block => Some(LoadKind::Contiguous),
+        (1, apart) if apart == inner => Some(LoadKind::Contiguous),
         _ => None,
     }
 }

@@ -85,6 +85,31 @@ fn joined(
     shape
 }
 
+/// The same without samples in lanes: vectors of whole rows, several of them, where a row alone fills no register.
+pub(super) fn rows(cx: &Context<'_>, group: &Group, base: &Shape) -> Option<(Shape, Vec<usize>)> {
+    let register = cx.target.register_lanes;
+    let rows = base.extents.len().checked_sub(2)?;
+    let row = usize::try_from(base.extents[rows + 1]).ok()?;
+    let fits = (LEAST_BLOCK..register).contains(&row) && register.is_multiple_of(row);
+    let elements = register / row.max(1);
+    let whole = fits && base.extents[rows] % elements as i64 == 0 && rows != base.ranged;
+    let plain = group.coarse.is_empty() && group.place.windows.is_empty();
+    if !whole || !plain || !base.joins(rows) {
+        return None;
+    }
+    let mut shape = base.clone();
+    shape.extents[rows] /= elements as i64;
+    shape.extents[rows + 1] = 1;
+    (shape.joined, shape.elements, shape.along_last) = (Some(rows), elements, false);
+    for operand in (0..2).filter(|&operand| base.vector[operand]) {
+        (shape.pieces[operand], shape.joins[operand]) = match base.moves[operand][rows] {
+            true => (elements, elements - 1),
+            false => (1, elements / 2),
+        };
+    }
+    Some((shape, vec![register]))
+}
+
 /// How far an operand moves along its innermost axis in memory with each element of a domain axis.
 fn step_in_memory(
     cx: &Context<'_>,

@@ -44,6 +44,7 @@ pub use turn::lower_turn;
 
 use super::affine::Affine;
 use super::fuse::{Group, Strategy};
+use super::insets::Inset;
 use super::lanes::Lanes;
 use super::layout::RowsApart;
 use super::outer::{Outer, outer};
@@ -139,6 +140,8 @@ pub struct Context<'a> {
     pub ordered: &'a BTreeMap<BufferId, Vec<usize>>,
     /// Views that are a buffer's own order, as is whatever they are reshaped to.
     pub images: &'a BTreeMap<NodeId, BufferId>,
+    /// Images that are stored with their border.
+    pub insets: &'a BTreeMap<NodeId, Inset>,
     /// Buffers that hold what one round makes.
     pub of_round: &'a BTreeSet<BufferId>,
     /// Which values have a side of a diagonal that is zero, or that nothing reads.
@@ -227,8 +230,12 @@ pub struct Lowering<'a> {
     divided: bool,
     vectors: Vectors,
     width: u8,
-    /// Vectors along an axis hold all samples of each element.
+    /// Vectors along an axis hold all samples of each element, or its whole row.
     joined: bool,
+    /// How many lanes each element has then.
+    inner: usize,
+    /// The pixel of a row: 0, which the lanes of an element count on from.
+    row: Option<Value>,
     /// The first lane of the vector within the block.
     first_lane: Affine<Value>,
     /// The domain's axes in the order of the loops over them.
@@ -272,6 +279,8 @@ impl<'a> Lowering<'a> {
             },
             width,
             joined: false,
+            inner: cx.block,
+            row: None,
             first_lane: Affine::constant(0),
             order: Vec::new(),
             across: None,

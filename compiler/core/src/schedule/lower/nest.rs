@@ -34,6 +34,8 @@ pub(super) struct Axis {
     classes: i64,
     /// Of the whole axis, only so many elements from a loop's counter on.
     panel: Option<(Value, i64)>,
+    /// A vector holds all of it, from that place on.
+    row: Option<Value>,
 }
 
 /// Lowers a group, or the kernel that adds one block's part of the group's anchor to the task's partial.
@@ -67,6 +69,13 @@ pub fn lower_group(
     if let Some(variable) = across(cx, group) {
         let tile = tile::choose(cx, group, Share::default(), Along::Reduction, name);
         match lower_plain(cx, group, name, &tile, Axes::Across(variable)) {
+            Err(LowerError::NotVector) => {}
+            result => return result,
+        }
+    }
+    let rows = tile::choose(cx, group, Share::default(), Along::Rows, name);
+    if rows.joined.is_some() {
+        match lower_plain(cx, group, name, &rows, Axes::Own) {
             Err(LowerError::NotVector) => {}
             result => return result,
         }
@@ -190,6 +199,7 @@ pub(super) fn block_axes(shape: &[Dim], lane: Option<usize>, factors: &[usize]) 
         parts: 1,
         classes: 1,
         panel: None,
+        row: None,
     };
     axes.map(axis).collect()
 }
@@ -231,6 +241,7 @@ fn lower_plain(
                 parts: 1,
                 classes: 1,
                 panel: None,
+                row: None,
             }]
         }
         _ => shape
@@ -246,9 +257,14 @@ fn lower_plain(
                 parts: 1,
                 classes: 1,
                 panel: None,
+                row: None,
             })
             .collect(),
     };
+    let mut axes = axes;
+    if let (Some(rows), Axes::Own) = (tile.joined, how) {
+        lowering.join_rows(&mut axes, rows);
+    }
     let vector = axes.iter().any(|axis| axis.vector);
     if !vector {
         lowering.width = 1;
@@ -259,6 +275,7 @@ fn lower_plain(
     let missing = if flat { shape.len() - 1 } else { 0 };
     let mut places: Vec<Vec<Affine<Value>>> = vec![vec![Affine::constant(0)]; missing];
     lowering.preload()?;
+    let elements = lowering.elements_of_vector();
     let ordered = lowering.plain_order(&axes);
     lowering.nest(&ordered, None, &mut places)?;
     let range = axes
@@ -266,12 +283,11 @@ fn lower_plain(
         .find(|axis| axis.ranged)
         .or(axes.first())
         .map(|axis| {
-            let multiple = if axis.vector {
-                tile.width * axis.tile
-            } else {
-                axis.tile
+            let elements = match axis.vector {
+                true => elements as usize,
+                false => 1,
             };
-            (axis.extent, multiple)
+            (axis.extent, elements * axis.tile)
         });
     lowering.finish(range, tile.reason.clone())
 }
@@ -294,7 +310,7 @@ fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
         if node.ty.rank() == 0 {
             continue;
         }
-        if node.ty.shape != *shape {
+        if node.ty.shape != *shape || cx.insets.contains_key(&id) {
             return false;
         }
         match &node.op {
@@ -311,6 +327,18 @@ fn is_flat(cx: &Context<'_>, group: &Group) -> bool {
 }
 
 impl Lowering<'_> {
+    /// Vectors of whole rows along the last axis, several of them.
+    fn join_rows(&mut self, axes: &mut [Axis], rows: usize) {
+        let pixel = self.b.symbol(0);
+        (self.joined, self.row) = (true, Some(pixel));
+        if let Some(last) = axes.last_mut() {
+            self.inner = last.extent.fixed as usize;
+            (last.vector, last.row) = (false, Some(pixel));
+        }
+        axes[rows].vector = true;
+        axes[rows].tile /= self.elements_of_vector() as usize;
+    }
+
     /// Of an axis only the element of the loop's round.
     fn slice(&mut self, axes: &mut [Axis], number: usize) {
         let round = self.scalar(ScalarArgument::Round);
@@ -657,10 +685,10 @@ impl Lowering<'_> {
             return self.tile(lane, places);
         };
         if let Some((only, 1)) = axis.panel {
-            places.push(vec![Affine::variable(only)]);
-            let result = self.nest(rest, lane, places);
-            places.pop();
-            return result;
+            return self.at_place(Affine::variable(only), rest, lane, places);
+        }
+        if let Some(only) = axis.row {
+            return self.at_place(Affine::variable(only), rest, lane, places);
         }
         let (begin, end) = self.axis_range(axis);
         if axis.vector {
@@ -688,6 +716,20 @@ impl Lowering<'_> {
             result?;
         }
         Ok(())
+    }
+
+    /// The other axes at the only place of one.
+    fn at_place(
+        &mut self,
+        place: Affine<Value>,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+    ) -> Result<(), LowerError> {
+        places.push(vec![place]);
+        let result = self.nest(rest, lane, places);
+        places.pop();
+        result
     }
 
     /// One loop over all parts of an axis side by side.
@@ -896,7 +938,7 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
         bounds: (&Affine<Value>, &Affine<Value>),
     ) -> Result<(), LowerError> {
-        let one = if self.joined { self.cx.block as u8 } else { 1 };
+        let one = if self.joined { self.inner as u8 } else { 1 };
         let width = std::mem::replace(&mut self.width, one);
         let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
         let axis = Axis {

@@ -1,11 +1,12 @@
 //! A copy with zeros around it: the zeros first, then the rows.
 
 use super::{Context, LowerError, Lowered, Lowering, form, ranged_axis};
-use crate::graph::{AxisIndex, Dim, NodeId, Op, View};
+use crate::graph::{Dim, NodeId, Op};
 use crate::loops::{Buffer, Element, IntOp, LoopKind, Value};
 use crate::plan::ScalarArgument;
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::{Group, Strategy, root};
+use crate::schedule::insets::before;
 
 /// A padding of a value in memory.
 struct Padding {
@@ -181,7 +182,8 @@ fn padding(cx: &Context<'_>, group: &Group) -> Option<Padding> {
     let stored = |id| cx.buffer_of.get(&id).copied();
     let element = |id| stored(id).map(|buffer| cx.buffers[buffer].element);
     let floats = [output, source].map(element) == [Some(Element::F32); 2];
-    let same = cx.graph.nodes[source].ty.shape == cx.graph.nodes[node.inputs[0]].ty.shape;
+    let same = cx.graph.nodes[source].ty.shape == cx.graph.nodes[node.inputs[0]].ty.shape
+        && !cx.insets.contains_key(&source);
     if !plain || !floats || !same || view.fill.as_f64() != 0.0 {
         return None;
     }
@@ -210,14 +212,4 @@ fn padding(cx: &Context<'_>, group: &Group) -> Option<Padding> {
         inner,
         before,
     })
-}
-
-/// How far each axis is moved, where each is its own variable and nothing else.
-fn before(view: &View) -> Option<Vec<i64>> {
-    let axes = view.index.iter().enumerate();
-    let moved = axes.map(|(number, axis)| {
-        let own = AxisIndex::affine(&[(number, 1)], axis.offset, 1);
-        (*axis == own).then_some(-axis.offset)
-    });
-    moved.collect()
 }

@@ -36,6 +36,8 @@ pub enum Along {
     Joined,
     /// The domain's last axis; what whole vectors leave of it is done one by one.
     LastAxis,
+    /// The same, or all of it for several elements of the axis before.
+    Rows,
     /// All axes, as one.
     Whole,
     /// What a product sums over.
@@ -71,13 +73,13 @@ pub(super) struct Shape {
     /// Lanes of a block.
     block: usize,
     /// Whether vectors run along the last axis.
-    along_last: bool,
+    pub along_last: bool,
     /// Whether vectors run along what is summed over.
     across: bool,
     /// Whether vectors run along the channels of a turned operand: many sums of a rest are as fast as a whole tile's.
     along_channels: bool,
     /// The axis whose range tasks divide, where they do.
-    ranged: usize,
+    pub ranged: usize,
     /// Vector multiply-adds of a step.
     work: f64,
     /// Whether vectors hold the samples of a block, and how many elements of which axis.
@@ -151,7 +153,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
     match contraction {
         Some((anchor, contraction)) => {
             let mut shape = describe(cx, group, partial, anchor, contraction, extents);
-            shape.along_last = along == Along::LastAxis;
+            shape.along_last = matches!(along, Along::LastAxis | Along::Rows);
             shape.samples = matches!(along, Along::Lanes | Along::Joined) && !partial;
             if along == Along::Reduction {
                 shape.vector = [true; 2];
@@ -167,12 +169,17 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
                 let joined = joined::shapes(cx, group, contraction, &shapes[0].0);
                 shapes.extend(joined);
             }
+            if along == Along::Rows {
+                let rows = joined::rows(cx, group, &shapes[0].0);
+                shapes.extend(rows);
+            }
             best(cx, &shapes, in_blocks, chosen)
         }
         None if along == Along::Joined && !partial => joined::plain(cx, group, anchor, extents),
         None => {
             let last = extents.last().copied().unwrap_or(1) as usize;
-            let fits = |width: &usize| along != Along::LastAxis || *width <= last;
+            let whole = matches!(along, Along::LastAxis | Along::Rows);
+            let fits = |width: &usize| !whole || *width <= last;
             let widest = widths.iter().copied().filter(fits).max();
             let width = widest.unwrap_or(widths[0]);
             let samples = matches!(along, Along::Lanes | Along::Joined);
@@ -189,7 +196,7 @@ pub(super) fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
         Along::Lanes | Along::Joined if cx.block <= register => vec![cx.block],
         Along::Lanes | Along::Joined => vec![register, cx.block],
         Along::Whole => vec![widest],
-        Along::LastAxis => vec![widest, widest / 2, widest / 4],
+        Along::LastAxis | Along::Rows => vec![widest, widest / 2, widest / 4],
         Along::Reduction => vec![register],
         Along::Channels(outer) => vec![outer.width],
         Along::Nothing => vec![1],

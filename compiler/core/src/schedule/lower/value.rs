@@ -161,7 +161,10 @@ impl Lowering<'_> {
     /// A position as i32 in each lane.
     fn position_value(&mut self, place: &Place) -> Value {
         let (at, steps) = match place {
-            Position::At(position) => (position.clone(), (0, self.step_along(position))),
+            Position::At(position) => {
+                let steps = (self.step_in_row(position), self.step_along(position));
+                (position.clone(), steps)
+            }
             Position::Lane => (self.first_sample(), (1, 0)),
         };
         self.counted(&at, steps)
@@ -174,6 +177,10 @@ impl Lowering<'_> {
         input: NodeId,
         places: &[Place],
     ) -> Result<Value, LowerError> {
+        if let Some(inset) = self.cx.insets.get(&input).filter(|inset| inset.view == node) {
+            let buffer = self.cx.buffer_of[&input];
+            return self.load(node, buffer, &inset.outer, places);
+        }
         let shape = self.cx.graph.nodes[input].ty.shape.clone();
         let mut moved = Vec::with_capacity(shape.len());
         let mut condition: Option<Value> = None;
@@ -236,7 +243,7 @@ impl Lowering<'_> {
         let high = self
             .b
             .condition(IntOp::Less, &form(position), &form(&extent));
-        if self.step_along(position) != 0 {
+        if self.step_along(position) != 0 || self.step_in_row(position) != 0 {
             // Conditions are of the first lane alone.
             return match self.whole_vector_within(position, dim) {
                 true => Ok(()),
@@ -249,7 +256,8 @@ impl Lowering<'_> {
 
     /// Whether every lane is on an axis: the first, and the last that counts on from it.
     fn whole_vector_within(&self, position: &Affine<Value>, dim: Dim) -> bool {
-        let ahead = self.step_along(position) * (self.elements_of_vector() - 1);
+        let along = self.step_along(position) * (self.elements_of_vector() - 1);
+        let in_row = self.step_in_row(position) * (self.inner as i64 - 1);
         let separate = position.bounds(&|variable| self.range(variable));
         let together = self.b.range(&form(position));
         let low = [separate.map(|bounds| bounds.0), together.min];
@@ -258,7 +266,9 @@ impl Lowering<'_> {
         let high = high.into_iter().flatten().min();
         match (low.zip(high), dim.known()) {
             (Some((low, high)), Some(extent)) => {
-                low + ahead.min(0) >= 0 && high + ahead.max(0) < extent
+                let before = along.min(0) + in_row.min(0);
+                let after = along.max(0) + in_row.max(0);
+                low + before >= 0 && high + after < extent
             }
             _ => false,
         }
