@@ -16,7 +16,7 @@ pub enum Along {
 }
 
 /// Each stored value that a group reads, with the ways in which it is read along an axis of the group's outputs. None
-/// where a product does not have the axis as it is, as a convolution along rows.
+/// where a product is not batched along the axis: what it reads at one place of it, it reads at others.
 pub fn read_along(
     graph: &Graph,
     stored: &BTreeSet<NodeId>,
@@ -60,8 +60,8 @@ fn inward(graph: &Graph, id: NodeId, number: usize, along: Along) -> Option<Alon
             kept.nth(axis).map_or(Along::Mixed, Along::Axis)
         }
         Op::Contract(contraction) => match through(&contraction.operands[number], axis) {
-            Along::Mixed => return None,
-            along => along,
+            Along::Axis(own) => Along::Axis(own),
+            Along::Nothing | Along::Mixed => return None,
         },
         _ => Along::Mixed,
     })

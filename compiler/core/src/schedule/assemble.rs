@@ -324,7 +324,8 @@ fn ready(
     if attempt.plain {
         kept.extend(under_pools(&graph, target));
         insets = insets::insets(&graph, &kept);
-        for inset in insets.values() {
+        for (image, inset) in &insets {
+            kept.insert(*image);
             kept.remove(&inset.view);
         }
     }

@@ -6,7 +6,8 @@
 //! | with a large matrix along its columns, `sum over i of g[t, b, i] * w[i, j]` | a few columns of every row, again and again | the transposed matrix, along its rows |
 //! | with the weights of a convolution, `sum over c of x[b, c, ..] * w[o, c, ky, kx]`, tap by tap | one of the taps of every channel, and the cache lines of all | each tap's channels lie together |
 //!
-//! A copy costs one pass over the operand, and is made where the product goes over it many times.
+//! A copy costs one pass over the operand, and is made where the product goes over it many times, or where it is so large
+//! that one pass in another order takes as long.
 
 use super::lanes::{ContractionLanes, Lanes};
 use super::outer::outer;
@@ -24,6 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const FAR: i64 = 64;
 /// How many times a copy is gone over at least.
 const PASSES: i64 = 16;
+/// Elements of a matrix that does not stay in the second cache either: a part of every row is from far away, each in another
+/// page, and a copy is worth while for one pass.
+const FAR_AWAY: i64 = 1 << 18;
 /// Elements of a matrix that does not stay in the nearest cache.
 const LARGE: i64 = 1 << 14;
 
@@ -98,7 +102,8 @@ fn order(
         ContractionLanes::Along(lane) if lanes.axis(inputs[operand]).is_none() => {
             let shape = &graph.nodes[inputs[operand]].ty.shape;
             let order = summed_last(contraction, operand, shape);
-            order.filter(|_| passes(contraction, operand, lane) >= PASSES)
+            let far = shape.iter().map(|dim| dim.at(1)).product::<i64>() >= FAR_AWAY;
+            order.filter(|_| far || passes(contraction, operand, lane) >= PASSES)
         }
         _ => None,
     }

@@ -769,9 +769,8 @@ impl<'a> Fuser<'a> {
     fn cut(&self, id: NodeId, anchor: NodeId, not_on: Option<NodeId>) -> NodeId {
         let size = |node: NodeId| self.graph.nodes[node].ty.elements(64);
         let mut best: Option<NodeId> = None;
-        let mut node = id;
-        while let Some(next) = self.only_way_down(node, anchor) {
-            node = root(self.graph, next);
+        for node in self.on_every_way(id, anchor) {
+            let node = root(self.graph, node);
             let allowed =
                 not_on.is_none_or(|home| !self.touches(node, home)) && !self.stored.contains(&node);
             let better = best.is_none_or(|best| size(node) < size(best));
@@ -801,17 +800,21 @@ impl<'a> Fuser<'a> {
         if size(own) <= size(below) { own } else { below }
     }
 
-    /// The one input through which `node` reads `anchor`, if there is one.
-    fn only_way_down(&self, node: NodeId, anchor: NodeId) -> Option<NodeId> {
-        if node == anchor {
-            return None;
+    /// The nodes below `id` that every way from it to `anchor` passes, the nearest first, `anchor` the last.
+    fn on_every_way(&self, id: NodeId, anchor: NodeId) -> Vec<NodeId> {
+        let mut found = Vec::new();
+        let mut pending = BTreeSet::from([id]);
+        while let Some(node) = pending.pop_last() {
+            if pending.is_empty() && node != id {
+                found.push(node);
+            }
+            if node == anchor {
+                break;
+            }
+            let inputs = self.graph.nodes[node].inputs.iter().copied();
+            pending.extend(inputs.filter(|&input| self.touches(input, anchor)));
         }
-        let inputs: BTreeSet<NodeId> = self.graph.nodes[node].inputs.iter().copied().collect();
-        let mut ways = inputs
-            .into_iter()
-            .filter(|&input| self.touches(input, anchor));
-        let way = ways.next();
-        way.filter(|_| ways.next().is_none())
+        found
     }
 
     /// Whether the expression of `node` reads `anchor` with nothing stored or reduced in between.

@@ -571,6 +571,8 @@ fn search(
         () if shape.single[axis] || vector_axis => &[1],
         () if shape.edged[axis] && (extent > LONGEST_EDGE || shape.instances > 1 || ranged) => &[1],
         () if shape.edged[axis] => &edge,
+        // Where borders stay outside of tiles one axis may be all that there is.
+        () if shape.along_channels => &[1, 2, 3, 4, 5, 6, 8, 10, 12, 16],
         () => &[1, 2, 3, 4, 5, 6, 8, 10, 12],
     };
     for &option in options {
