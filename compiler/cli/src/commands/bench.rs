@@ -11,6 +11,7 @@ use clap::Args;
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::plan::cost::Ports;
 use dlm_core::schedule::PersistentLayout;
+use dlm_runtime::program::Way;
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -101,6 +102,10 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let team = shared.team().map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
+    let working = match team.way(step) {
+        Way::Together => team.workers(),
+        Way::Alone => 1,
+    };
     // What follows takes memory of its own, which is not the step's.
     drop(bench);
     let peak = stages.time("measure the peak", || {
@@ -124,7 +129,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         fma_instructions: frontend.machine.target().fma_instructions,
     };
     let prediction = stages.time("predict", || {
-        show::prediction(&step_plan, part.batch, &roof, ports)
+        show::prediction(&step_plan, part.batch, (&roof, working), ports)
     });
     let result = show::BenchResult {
         name: frontend.source.name(),
@@ -132,6 +137,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         batch: part.batch,
         flops,
         roof,
+        working,
         measured,
         ports,
         prediction,

@@ -17,7 +17,7 @@ use super::long_maps::{is_elementwise, is_long, reached, users};
 use crate::graph::{Graph, NodeId, Op, TypeError};
 use crate::passes::Rewrite;
 use cranelift_entity::SecondaryMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Bytes of activations from which on it is worth while not to keep them: less stays in the caches.
 const LARGE: i64 = 16 << 20;
@@ -55,6 +55,26 @@ pub fn anew(graph: &Graph, lanes: &Lanes, batch: usize) -> Result<Option<Graph>,
         }
     }
     rewrite.finish().map(Some)
+}
+
+/// The values of a graph that are computed anew: what is made of the same operands, but for a node that does nothing.
+pub fn twins(graph: &Graph) -> BTreeSet<NodeId> {
+    let known: HashSet<(&Op, &[NodeId])> = graph
+        .nodes
+        .values()
+        .map(|node| (&node.op, &node.inputs[..]))
+        .collect();
+    let is_twin = |id: &NodeId| {
+        let node = &graph.nodes[*id];
+        let marked = node.inputs.first().map(|&input| &graph.nodes[input]);
+        let Some(marked) = marked.filter(|marked| marked.op == Op::StopGradient) else {
+            return false;
+        };
+        let mut inputs = node.inputs.clone();
+        inputs[0] = marked.inputs[0];
+        known.contains(&(&node.op, &inputs[..]))
+    };
+    graph.nodes.keys().filter(is_twin).collect()
 }
 
 /// Activations, with the weight gradients that read them.

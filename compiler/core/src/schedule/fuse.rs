@@ -5,6 +5,7 @@
 //! of the anchor's elements is needed by one element of the result only. All else is computed where it is read.
 
 use super::affine::Affine;
+use super::anew::twins;
 use super::beside::beside;
 use super::coarse::restriction;
 use super::forming::{Forming, Members};
@@ -164,6 +165,8 @@ struct Fuser<'a> {
     lanes: &'a Lanes,
     stored: BTreeSet<NodeId>,
     strategies: BTreeMap<NodeId, Strategy>,
+    /// Values that are computed anew.
+    twins: BTreeSet<NodeId>,
     /// For each node, the anchors it depends on, as bits.
     below: SecondaryMap<NodeId, Vec<u64>>,
     bits: BTreeMap<NodeId, usize>,
@@ -186,6 +189,7 @@ impl<'a> Fuser<'a> {
             lanes,
             stored: BTreeSet::new(),
             strategies: BTreeMap::new(),
+            twins: twins(graph),
             below: SecondaryMap::new(),
             bits: BTreeMap::new(),
         };
@@ -393,7 +397,12 @@ impl<'a> Fuser<'a> {
             }
             return Ok(());
         }
-        let joined = self.home(id, &forming.homed).and_then(|(home, place)| {
+        // What is computed anew waits for what it is beside of.
+        let home = match self.twins.contains(&id) {
+            true => None,
+            false => self.home(id, &forming.homed),
+        };
+        let joined = home.and_then(|(home, place)| {
             let members = self.join(id, place, forming.anchored.get(&home))?;
             Some((home, members))
         });

@@ -21,6 +21,8 @@ pub struct BenchResult {
     pub flops: f64,
     /// What the machine gives at best.
     pub roof: Roofline,
+    /// The threads that did the steps.
+    pub working: usize,
     /// The times.
     pub measured: Measured,
     /// The instruction set of the code.
@@ -35,13 +37,17 @@ fn gigahertz(roof: &Roofline, ports: &Ports) -> f64 {
     roof.gflops / roof.threads as f64 / operations
 }
 
-/// What the model says of a step on a machine whose peak and bandwidth are measured.
-pub fn prediction(plan: &Plan, batch: usize, roof: &Roofline, ports: Ports) -> Prediction {
-    let threads = roof.threads;
-    let bytes_of_cycle = roof.gigabytes / threads as f64 / gigahertz(roof, &ports);
+/// What the model says of a step by so many threads of a machine whose peak and bandwidth are measured.
+pub fn prediction(
+    plan: &Plan,
+    batch: usize,
+    (roof, working): (&Roofline, usize),
+    ports: Ports,
+) -> Prediction {
+    let bytes_of_cycle = roof.gigabytes / roof.threads as f64 / gigahertz(roof, &ports);
     let machine = Machine {
         ports,
-        threads,
+        threads: working,
         memory_cycles: ALIGNMENT as f64 / bytes_of_cycle,
     };
     predict(plan, batch, &machine)
@@ -117,6 +123,7 @@ impl BenchResult {
             "train": self.train,
             "batch": self.batch,
             "threads": self.roof.threads,
+            "working_threads": self.working,
             "ms_min": self.measured.min(),
             "ms_median": self.measured.median(),
             "ms_max": self.measured.max(),
@@ -141,12 +148,20 @@ impl BenchResult {
         })
     }
 
+    fn workers(&self) -> String {
+        let threads = self.roof.threads;
+        match self.working == threads {
+            true => format!("{threads} threads"),
+            false => format!("{} of {threads} threads, which is faster", self.working),
+        }
+    }
+
     /// The text that people read.
     pub fn table(&self, plan: &Plan) -> String {
         let measured = &self.measured;
         let rows = self.rows(plan);
         let mut text = format!(
-            "{} {}: batch {}, {} threads, {} measurements of {} steps\n\
+            "{} {}: batch {}, {}, {} measurements of {} steps\n\
              \x20 step     {:.3} ms median, {:.3} min, {:.3} max\n\
              \x20 predicted step {:.3} ms, {:+.0} %; kernels are {:.0} % off, weighted by their time\n\
              \x20 nominal  {:.1} GFLOP/s, {:.0} % of the peak of {:.1} (fused multiply-adds, all threads)\n\
@@ -155,7 +170,7 @@ impl BenchResult {
             self.name,
             self.train,
             self.batch,
-            self.roof.threads,
+            self.workers(),
             measured.milliseconds.len(),
             measured.steps,
             measured.median(),
