@@ -291,7 +291,10 @@ impl Executable {
 
     /// What is known of its steps' pace.
     pub(crate) fn pace(&self) -> Pace {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.pace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Remembers it for the next run.

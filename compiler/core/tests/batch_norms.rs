@@ -54,6 +54,19 @@ fn a_batch_normalisation_adds_two_phases() {
     assert_eq!(shared(&with), shared(&without) + 2 * NORMS, "{with}");
 }
 
+/// Forward with what follows, back by itself: where the statistics are known, one pass over the value each.
+#[test]
+fn a_batch_normalisation_has_one_map_each_way() {
+    let maps = |plan: &Plan| {
+        let names = plan.kernels.values().map(|kernel| &kernel.name);
+        let own = names.filter(|name| name.starts_with("map") && !name.contains('_'));
+        own.count()
+    };
+    let with = planned(&step(NET), 19);
+    let without = planned(&step(&NET.replace(" |> BatchNorm", "")), 19);
+    assert!(maps(&with) <= maps(&without) + 2 * NORMS, "{with}");
+}
+
 /// Samples that fill no block, and more than one block.
 #[test]
 fn statistics_are_those_of_the_graph() {

@@ -1,4 +1,5 @@
-//! The gradient of an LSTM's state is made in the kernel of its gates' gradients, and is what the graph says.
+//! The gradient of an LSTM's state is made in the kernel of its gates' gradients, and values that take the same long
+//! functions in one kernel; they are what the graph says.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,20 @@ fn a_loop_back_has_one_map() {
                 "{samples}, {}: {plan}",
                 target.name
             );
+        }
+    }
+}
+
+#[test]
+fn two_values_of_one_function_have_one_map() {
+    let body = "concat[axis=2](gelu(x) |> Linear[4], gelu(x) * tanh(x) |> Linear[4])";
+    for samples in [3, 8, 19] {
+        for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
+            let plan = planned(body, samples, &target);
+            let kernels = plan.kernels.values();
+            let erf = kernels.filter(|kernel| kernel.to_string().contains(" = erf "));
+            // Forward, and the gradient of both.
+            assert_eq!(erf.count(), 2, "{samples}, {}: {plan}", target.name);
         }
     }
 }

@@ -23,6 +23,8 @@ const BODIES: &[&str] = &[
     "x[:, :, 1:] * rsqrt(x[:, :, :-1] ^ 2 + 1)",
     "pad[(1, 2)](x) |> transpose[1, 2]",
     "reshape[B, 1, T, D](x) |> Conv2d[4, 3] |> relu |> max_pool2d[2]",
+    "reshape[B, 1, T, D](x) |> Conv2d[4, 3] |> relu |> max_pool2d[2] |> Conv2d[3, (1, 2)]",
+    "reshape[B, 1, T, D](x) |> Conv2d[4, 3] |> relu |> Conv2d[3, 3, pad=2]",
     "reshape[B, 1, T, D](x) |> Conv2d[4, 3] |> gelu |> Conv2d[2, (1, 3)]",
     "reshape[B, 1, T, D](x) |> Conv2d[4, 3, pad=1, stride=2] |> BatchNorm |> relu",
 ];

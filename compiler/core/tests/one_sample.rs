@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dlm_core::elaborate::Callable;
 use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::plan::Plan;
 use dlm_core::schedule::Target;
 
 #[path = "programs/library.rs"]
@@ -14,6 +15,8 @@ mod library;
 const BODIES: &[&str] = &[
     "x |> Conv2d[4, 3, pad=1] |> relu |> Conv2d[2, 3, pad=1]",
     "x |> Conv2d[4, 3] |> relu |> max_pool2d[2]",
+    "x |> Conv2d[4, 3, pad=1] |> relu |> max_pool2d[2] |> Conv2d[3, 3, pad=1]",
+    "(x |> Conv2d[3, 3, pad=1] |> relu) + (x |> Conv2d[3, 1] |> relu |> Conv2d[3, 3, pad=1])",
     "x |> Conv2d[6, 5, pad=2, stride=2]",
     "x |> Conv2d[3, 3, pad=1, groups=3] |> BatchNorm |> relu",
     "x |> Conv2d[2, 3, pad=2, dilation=2] |> avg_pool2d[2]",
@@ -33,13 +36,16 @@ fn callable(body: &str, [rows, width]: [i64; 2]) -> Result<Callable, String> {
     library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]))
 }
 
-fn check(body: &str, [rows, width]: [i64; 2], target: &Target) -> Result<(), String> {
+fn planned(body: &str, [rows, width]: [i64; 2], target: &Target) -> Result<Plan, String> {
     library::planned(
         &callable(body, [rows, width])?,
         &[1, 3, rows, width],
         target,
     )
-    .map(drop)
+}
+
+fn check(body: &str, shape: [i64; 2], target: &Target) -> Result<(), String> {
+    planned(body, shape, target).map(drop)
 }
 
 /// Images of 16 rows and more are divided by rows.
@@ -62,8 +68,8 @@ fn the_rows_of_one_sample_are_divided() {
 fn one_sample_is_planned_along_its_rows() {
     let mut failures = Vec::new();
     for body in BODIES {
-        for width in [6, 8, 12, 16, 18, 34] {
-            for target in [Target::avx2(), Target::vector128()] {
+        for width in [4, 6, 8, 12, 16, 18, 34] {
+            for target in [Target::avx2(), Target::avx512(), Target::vector128()] {
                 if let Err(reason) = check(body, [6, width], &target) {
                     failures.push(format!("{body}, {width} wide, {}: {reason}", target.name));
                 }
@@ -71,4 +77,65 @@ fn one_sample_is_planned_along_its_rows() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The forward pass alone.
+fn forward(body: &str, [rows, width]: [i64; 2], target: &Target) -> Plan {
+    let text = format!("block Case(x: f32[B, 3, {rows}, {width}]) {{ return {body} }}");
+    let shape = [1, 3, rows, width];
+    let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
+    let callable = library::forward(&text, "Case", BTreeMap::from([("x".to_owned(), x)]));
+    let plan = callable.and_then(|callable| library::planned(&callable, &shape, target));
+    plan.unwrap_or_else(|reason| panic!("{body}: {reason}"))
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.kernels
+        .values()
+        .map(|kernel| &kernel.name[..])
+        .collect()
+}
+
+#[test]
+fn images_are_stored_with_their_border() {
+    let body =
+        "x |> Conv2d[4, 3, pad=1] |> relu |> Conv2d[4, 3, pad=1] |> relu |> Conv2d[2, 3, pad=1]";
+    let plan = forward(body, [8, 16], &Target::avx2());
+    let cleared = plan.buffers.values().filter(|buffer| buffer.cleared);
+    let shapes: Vec<_> = cleared.map(|buffer| buffer.shape.clone()).collect();
+    let bordered = [1, 4, 10, 18].map(Dim::fixed).to_vec();
+    assert_eq!(shapes, [bordered.clone(), bordered], "{plan}");
+    let maps = names(&plan)
+        .iter()
+        .filter(|name| name.starts_with("map"))
+        .count();
+    assert_eq!(maps, 1, "the border of what comes from outside: {plan}");
+}
+
+#[test]
+fn products_fill_vectors_before_a_pool_where_its_rows_do_not() {
+    let body = "x |> Conv2d[4, 3, pad=1] |> relu |> max_pool2d[2]";
+    let apart = |width, target: &Target| {
+        let plan = forward(body, [8, width], target);
+        let wide = |name: &&&str| name.starts_with("map") && !name.contains("view");
+        names(&plan).iter().filter(wide).count()
+    };
+    let lone = |width, target: &Target| apart(width, target) > apart(64, target);
+    assert!(lone(8, &Target::avx2()), "rows of 8 before, of 4 after");
+    assert!(!lone(8, &Target::vector128()), "both fill vectors of 4");
+}
+
+#[test]
+fn short_rows_are_joined() {
+    let plan = forward(
+        "x |> Conv2d[4, 3, pad=1] |> relu",
+        [8, 8],
+        &Target::avx512(),
+    );
+    let product = plan
+        .decisions
+        .iter()
+        .find(|line| line.starts_with("product"));
+    let product = product.expect("a product");
+    assert!(product.contains("lanes 16"), "{product}");
 }

@@ -70,6 +70,12 @@ impl Pace {
         }
     }
 
+    /// Whether a trial is under way.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.trial.is_some()
+    }
+
     /// Who does the next step.
     pub(crate) fn way(&self) -> Way {
         self.way

@@ -209,7 +209,9 @@ impl<'a> Region<'a> {
 
     fn fill_parts(&self, worker: &Worker) {
         let (batch, parts) = (worker.batch, self.parts.load(Ordering::Relaxed));
-        self.claim(0, worker.index, parts, |number| self.fill_part(batch, number));
+        self.claim(0, worker.index, parts, |number| {
+            self.fill_part(batch, number)
+        });
     }
 
     /// Fills one part of the inputs, which no other worker does.

@@ -259,7 +259,15 @@ fn run_program(
     count: u64,
     driver: &mut dyn Driver,
 ) -> Result<(f32, Vec<i32>), RunError> {
-    let team = Team::new(workers)?;
+    run_with(&Team::new(workers)?, program, count, driver)
+}
+
+fn run_with(
+    team: &Team,
+    program: &Executable,
+    count: u64,
+    driver: &mut dyn Driver,
+) -> Result<(f32, Vec<i32>), RunError> {
     let (mut persistent, mut arena, mut scratch) =
         (Buffer::zeroed(64)?, arena_of(program)?, Scratch::default());
     let memory = Memory {
@@ -291,6 +299,44 @@ fn all_team_sizes_compute_the_same() {
             "{marks:?}"
         );
     }
+}
+
+/// By turns all workers and one of them do the steps of a trial; then those of the way that was found.
+#[test]
+fn a_team_that_adapts_computes_the_same() {
+    const STEPS: u64 = 300;
+    let expected: Vec<f32> = (0..STEPS).map(Counting::expected_loss).collect();
+    for (workers, serial) in [(2, false), (3, true)] {
+        let team = Team {
+            adapts: true,
+            ..Team::new(workers).expect("threads")
+        };
+        let program = program(serial);
+        let mut driver = Counting::new();
+        let (parameter, _) = run_with(&team, &program, STEPS, &mut driver).expect("runs");
+        assert_eq!(driver.losses, expected, "{workers} workers");
+        assert_eq!(parameter, expected.iter().sum::<f32>());
+        assert!(!program.pace().is_open(), "the trial has ended");
+    }
+}
+
+/// The driver is called by whichever worker does the steps, and may end them in both ways.
+#[test]
+fn a_driver_ends_a_run_by_one_worker() {
+    let team = Team {
+        adapts: true,
+        ..Team::new(2).expect("threads")
+    };
+    let mut ended = 0;
+    let mut driver = |step: u64, _: &mut StepMemory<'_>| {
+        ended = step;
+        match step {
+            12 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(3),
+        }
+    };
+    run_with(&team, &program(false), 100, &mut driver).expect("runs");
+    assert_eq!(ended, 12, "in the second turn, of one worker");
 }
 
 #[test]

@@ -80,6 +80,64 @@ fn through(index: &[AxisIndex], variable: usize) -> Along {
 /// The axis of the same extent behind as many elements.
 fn reshaped(to: &[Dim], from: &[Dim], axis: usize) -> Along {
     let before = |shape: &[Dim]| -> i64 { shape.iter().map(|dim| dim.at(1)).product() };
-    let same = |&other: &usize| from[other] == to[axis] && before(&from[..other]) == before(&to[..axis]);
+    let same =
+        |&other: &usize| from[other] == to[axis] && before(&from[..other]) == before(&to[..axis]);
     (0..from.len()).find(same).map_or(Along::Mixed, Along::Axis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::text::parse;
+    use crate::schedule::fuse::Strategy;
+
+    /// How a value is read along an axis of node 5.
+    fn read(node: &str, axis: usize) -> Option<Vec<Along>> {
+        let text = format!(
+            "graph g {{
+  %0 = input : f32[B, 4, 8] {{kind=data, name=\"x\"}}
+  %1 = input : f32[B, 4, 8] {{kind=data, name=\"y\"}}
+  %2 = input : f32[8, 8] {{kind=parameter, name=\"w\"}}
+  %3 = view %0 : f32[B, 8, 4] {{fill=0.0, index=\"v0, v2, v1\"}}
+  %4 = view %0 : f32[B, 4, 8] {{fill=0.0, index=\"v0, v1+1, v2\"}}
+  %5 = {node}
+  output result \"r\" = %5
+}}
+"
+        );
+        let graph = parse(&text).expect("a graph");
+        let node = graph.outputs[0].node;
+        let group = Group::single(node, Strategy::Lanes);
+        let stored = BTreeSet::from([node]);
+        let found = read_along(&graph, &stored, &group, axis)?;
+        let x = graph.nodes.keys().next().expect("a node");
+        Some(found.get(&x).into_iter().flatten().copied().collect())
+    }
+
+    #[test]
+    fn ways_of_reading() {
+        let axis = Along::Axis;
+        let check = |node: &str, along: usize, wanted: Option<&[Along]>| {
+            assert_eq!(read(node, along).as_deref(), wanted, "{node}, {along}");
+        };
+        let sum = "add %0, %1 : f32[B, 4, 8]";
+        check(sum, 1, Some(&[axis(1)]));
+        check("neg %3 : f32[B, 8, 4]", 1, Some(&[axis(2)]));
+        check(
+            "add %0, %4 : f32[B, 4, 8]",
+            1,
+            Some(&[axis(1), Along::Mixed]),
+        );
+        check("add %0, %4 : f32[B, 4, 8]", 2, Some(&[axis(2)]));
+        check("reduce_sum %0 : f32[B, 8] {axes=[1]}", 1, Some(&[axis(2)]));
+        check("reshape %0 : f32[B, 4, 2, 4]", 1, Some(&[axis(1)]));
+        check("reshape %0 : f32[B, 4, 2, 4]", 2, Some(&[Along::Mixed]));
+        let batched =
+            "contract %0, %1 : f32[B, 4] {index=[\"v0, v1, v2\", \"v0, v1, v2\"], reduced=[8]}";
+        check(batched, 1, Some(&[axis(1)]));
+        let dense =
+            "contract %0, %2 : f32[B, 4, 8] {index=[\"v0, v1, v3\", \"v2, v3\"], reduced=[8]}";
+        check(dense, 1, None);
+        check(dense, 2, None);
+    }
 }

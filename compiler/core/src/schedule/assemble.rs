@@ -126,13 +126,7 @@ fn attempted(
     loop {
         let ready = ready(graph, (target, batch), &attempt)?;
         let lanes = attempt.lanes(&ready.graph);
-        let planned = plan(
-            &ready,
-            &lanes,
-            target,
-            batch,
-            persistent,
-        );
+        let planned = plan(&ready, &lanes, target, batch, persistent);
         match planned
             .as_ref()
             .map_err(|refused| attempt.next(&ready.graph, &refused.error))

@@ -50,12 +50,7 @@ struct Map {
 
 impl Map {
     /// None where there is no function of many operations.
-    fn of(
-        graph: &Graph,
-        stored: &BTreeSet<NodeId>,
-        number: usize,
-        group: &Group,
-    ) -> Option<Map> {
+    fn of(graph: &Graph, stored: &BTreeSet<NodeId>, number: usize, group: &Group) -> Option<Map> {
         let [output] = group.outputs[..] else {
             return None;
         };

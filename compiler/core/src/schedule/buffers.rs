@@ -357,7 +357,9 @@ impl Buffers {
     ) -> BufferId {
         let lane = sources.in_lanes(id);
         let readers = readers.iter().map(|&reader| &sources.units[reader]);
-        let local = readers.clone().all(|unit| unit.in_blocks && unit.phase == maker.phase);
+        let local = readers
+            .clone()
+            .all(|unit| unit.in_blocks && unit.phase == maker.phase);
         let leaves = sources.index.leaving.contains(id);
         let space = if lane.is_some() && local && !leaves {
             Space::Scratch
@@ -373,7 +375,8 @@ impl Buffers {
         let slice = maker.slice.filter(|slice| {
             let together = readers.clone().all(|unit| in_one_run(maker, unit));
             let outermost = lane == Some(0) && slice.axis == 1;
-            let in_order = layouts.channels_inside.contains(&id) || layouts.images.contains_key(&id);
+            let in_order =
+                layouts.channels_inside.contains(&id) || layouts.images.contains_key(&id);
             together && outermost && !in_order && space == Space::Scratch
         });
         let rounds = slice.map_or(1, |slice| slice.rounds as usize);
@@ -587,7 +590,9 @@ fn phase_order(units: &[Unit]) -> Vec<(usize, usize)> {
     let mut place = 0;
     for together in order.chunk_by(|&one, &next| in_one_run(&units[one], &units[next])) {
         let last = place + together.len() - 1;
-        together.iter().for_each(|&unit| moments[unit] = (place, last));
+        together
+            .iter()
+            .for_each(|&unit| moments[unit] = (place, last));
         place = last + 1;
     }
     moments

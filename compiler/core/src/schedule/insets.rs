@@ -42,7 +42,9 @@ pub fn insets(graph: &Graph, copies: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Inse
         .map(|(_, inset)| 4 * graph.nodes[inset.view].ty.elements(1))
         .sum();
     let alone = |image: &NodeId| found.iter().filter(|other| other.0 == *image).count() == 1;
-    let kept = found.iter().filter(|(image, _)| alone(image) && bytes <= MOST);
+    let kept = found
+        .iter()
+        .filter(|(image, _)| alone(image) && bytes <= MOST);
     kept.cloned().collect()
 }
 
@@ -70,10 +72,12 @@ fn inset(graph: &Graph, copy: NodeId) -> Option<(NodeId, Inset)> {
     let inner = &graph.nodes[image].ty;
     let before = before(view)?;
     let mut axes = view.shape.iter().zip(&inner.shape).zip(&before);
-    let within = axes.all(|((outer, inner), before)| match (outer.known(), inner.known()) {
-        (Some(outer), Some(inner)) => *before >= 0 && before + inner <= outer,
-        _ => false,
-    });
+    let within = axes.all(
+        |((outer, inner), before)| match (outer.known(), inner.known()) {
+            (Some(outer), Some(inner)) => *before >= 0 && before + inner <= outer,
+            _ => false,
+        },
+    );
     let zeros = inner.dtype == DType::F32 && view.fill.as_f64() == 0.0;
     (within && zeros).then(|| {
         let inset = Inset {

@@ -276,11 +276,38 @@ pub fn with_gradients(
     entry: &str,
     arguments: BTreeMap<String, TensorType>,
 ) -> Result<Callable, String> {
-    let request = CallRequest {
-        arguments,
-        training: true,
-        gradients: true,
-    };
+    with_request(
+        text,
+        entry,
+        &CallRequest {
+            arguments,
+            training: true,
+            gradients: true,
+        },
+    )
+}
+
+/// A program with arguments of these types and nothing else.
+///
+/// # Errors
+/// What its mistakes are.
+pub fn forward(
+    text: &str,
+    entry: &str,
+    arguments: BTreeMap<String, TensorType>,
+) -> Result<Callable, String> {
+    with_request(
+        text,
+        entry,
+        &CallRequest {
+            arguments,
+            training: false,
+            gradients: false,
+        },
+    )
+}
+
+fn with_request(text: &str, entry: &str, request: &CallRequest) -> Result<Callable, String> {
     let settings = Settings::default();
     let world = World {
         loader: &NoWorld,
@@ -292,7 +319,7 @@ pub fn with_gradients(
         name: "case.dlm",
         text,
     };
-    let elaborated = elaborate::callable(&mut sources, main, world, entry, &request);
+    let elaborated = elaborate::callable(&mut sources, main, world, entry, request);
     let rendered = sources.render_all(&elaborated.diagnostics);
     elaborated.value.ok_or(rendered)
 }

@@ -9,7 +9,10 @@ impl KernelBuilder {
     /// that the kernel only reads, out of loops that run at least once.
     pub fn invariant(&mut self, value: Value) -> Option<Value> {
         let here = self.frames.len() - 1;
-        let inner = self.frames.iter().rposition(|frame| frame.kind == FrameKind::Loop)?;
+        let inner = self
+            .frames
+            .iter()
+            .rposition(|frame| frame.kind == FrameKind::Loop)?;
         let value = self.moved_out(value, here);
         (self.facts[value].depth < inner).then_some(value)
     }
@@ -42,7 +45,9 @@ impl KernelBuilder {
         let mut known = 0;
         load.for_each_operand(|operand| known = known.max(self.facts[operand].depth));
         let here = self.frames.len() - 1;
-        let reached = (known..here).rev().take_while(|&depth| self.frames[depth + 1].runs);
+        let reached = (known..here)
+            .rev()
+            .take_while(|&depth| self.frames[depth + 1].runs);
         match reached.last() {
             Some(depth) => self.number_in(load, self.type_of(value), depth),
             None => value,

@@ -376,3 +376,119 @@ fn threefry_matches_published_vectors() {
         );
     }
 }
+
+/// `a[i] / b` for each `a`, with a `b` that is loaded in the loop, or is a constant.
+fn quotients(a: &[f32], divisor: f32, constant: bool) -> Vec<f32> {
+    let mut b = KernelBuilder::new("quotients");
+    let (from, by) = (
+        b.buffer("a", Element::F32, Access::Read),
+        b.buffer("b", Element::F32, Access::Read),
+    );
+    let to = b.buffer("out", Element::F32, Access::Write);
+    let (zero, end) = (b.index(0), b.index(a.len() as i64));
+    let bounds = (zero, end, 8);
+    b.for_loop(
+        crate::loops::LoopKind::Domain,
+        "i",
+        bounds,
+        &[],
+        |b, i, _| {
+            let dividend = b.load(from, i, 8);
+            let divisor = match constant {
+                true => b.float(divisor, 8),
+                false => b.load_splat(by, zero, 8),
+            };
+            let quotient = b.binary(VectorBinary::Div, dividend, divisor);
+            b.store_at(to, i, quotient);
+            vec![]
+        },
+    );
+    let expanded = expand_math(&b.finish().expect("well built"));
+    let body = expanded.to_string();
+    let inside = body.split_once("for ").expect("a loop").1;
+    assert!(!inside.contains(" = div "), "{expanded}");
+    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_ne_bytes()).collect();
+    let mut buffers: Vec<Vec<u8>> = vec![bytes(a), bytes(&[divisor]), vec![0; 4 * a.len()]];
+    interpret(&expanded, &mut buffers, &[]).expect("in bounds");
+    let words = buffers[2].chunks_exact(4);
+    words
+        .map(|word| f32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
+        .collect()
+}
+
+#[test]
+fn quotients_by_what_does_not_change_are_those_of_division() {
+    let specials = [
+        0.0,
+        1.0,
+        3.0,
+        1e-30,
+        5.656_854_4,
+        f32::MAX,
+        f32::MIN_POSITIVE,
+        2.0,
+    ];
+    let mut state = 9u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f32::from_bits(state ^ state >> 15)
+    };
+    let mut values: Vec<f32> = (0..4_000).map(|_| next()).collect();
+    values.extend(specials.iter().flat_map(|&x| [x, -x]));
+    values.extend([
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        1e38,
+        -1e38,
+        0.1,
+        0.7,
+        1e-3,
+    ]);
+    let divisors = specials.iter().flat_map(|&x| [x, -x]);
+    let divisors = divisors.chain([f32::INFINITY, f32::NAN, 1e-40, 1e38, 0.1, 7.0, 192.0]);
+    for divisor in divisors {
+        for constant in [false, true] {
+            for (a, found) in values.iter().zip(quotients(&values, divisor, constant)) {
+                let wanted = a / divisor;
+                let same = found.to_bits() == wanted.to_bits() || found.is_nan() && wanted.is_nan();
+                // What is left of a smaller quotient is no normal number.
+                let small = wanted.abs() < 2f32.powi(-102);
+                let near = ulps(found, f64::from(*a) / f64::from(divisor)) <= 2.0;
+                assert!(
+                    same || small && near,
+                    "{a:e} / {divisor:e}: {found:e}, not {wanted:e}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_divisor_that_changes_is_divided_by() {
+    let mut b = KernelBuilder::new("quotients");
+    let from = b.buffer("a", Element::F32, Access::Read);
+    let to = b.buffer("out", Element::F32, Access::ReadWrite);
+    let bounds = (b.index(0), b.index(16), 8);
+    b.for_loop(
+        crate::loops::LoopKind::Domain,
+        "i",
+        bounds,
+        &[],
+        |b, i, _| {
+            let (a, own) = (b.load(from, i, 8), b.load(to, i, 8));
+            let quotient = b.binary(VectorBinary::Div, a, own);
+            // Written in the loop: not the same in each round.
+            let first = b.load_splat(to, bounds.0, 8);
+            let other = b.binary(VectorBinary::Div, quotient, first);
+            b.store_at(to, i, other);
+            vec![]
+        },
+    );
+    let kernel = b.finish().expect("well built");
+    let divisions = |kernel: &Kernel| kernel.to_string().matches(" = div ").count();
+    assert_eq!(
+        (divisions(&kernel), divisions(&expand_math(&kernel))),
+        (2, 2)
+    );
+}

@@ -131,22 +131,24 @@ fn buffer() -> impl Strategy<Value = PlanBuffer> {
         row_of,
         any::<bool>(),
     )
-        .prop_map(|(name, element, shape, layout, space, sizes, row_of, cleared)| {
-            let (offset, bytes, block_stride, task_stride) = sizes;
-            PlanBuffer {
-                name,
-                element,
-                shape,
-                layout,
-                space,
-                offset,
-                bytes,
-                block_stride,
-                task_stride,
-                row_of,
-                cleared,
-            }
-        })
+        .prop_map(
+            |(name, element, shape, layout, space, sizes, row_of, cleared)| {
+                let (offset, bytes, block_stride, task_stride) = sizes;
+                PlanBuffer {
+                    name,
+                    element,
+                    shape,
+                    layout,
+                    space,
+                    offset,
+                    bytes,
+                    block_stride,
+                    task_stride,
+                    row_of,
+                    cleared,
+                }
+            },
+        )
 }
 
 fn kernel() -> impl Strategy<Value = Kernel> {

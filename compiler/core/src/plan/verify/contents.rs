@@ -173,7 +173,11 @@ impl<'a> Contents<'a> {
 
     /// What is cleared once has its memory to itself.
     fn cleared(&self, faults: &mut Faults) {
-        let cleared = self.plan.buffers.iter().filter(|(_, buffer)| buffer.cleared);
+        let cleared = self
+            .plan
+            .buffers
+            .iter()
+            .filter(|(_, buffer)| buffer.cleared);
         for (id, _) in cleared {
             if let Some(&other) = self.overlapping[id].first() {
                 let message = format!("lies over {}", named(self.plan, other));

@@ -137,6 +137,11 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         "tasks of 8 most 2, begin, end)",
         "tasks of 8 most 2, begin, begin)",
     ),
+    (
+        Rule::Overwritten,
+        "arena at 0, 256 bytes",
+        "arena at 0, 256 bytes, cleared",
+    ),
     (Rule::CallOverlap, "call k3(m7, m8)", "call k3(m7, m7)"),
     (
         Rule::CallOverlap,

@@ -236,10 +236,11 @@ impl Lowering<'_> {
                 self.bounded_rounds(emission, depth, &level, (begin, end), counters, sums)
             }
             How::Whole => {
-                let some = level
-                    .extent
-                    .known()
-                    .zip(self.filled_rounds(emission, &level, depth == 0));
+                let some =
+                    level
+                        .extent
+                        .known()
+                        .zip(self.filled_rounds(emission, &level, depth == 0));
                 if let Some((extent, rounds)) = some {
                     let level = (&level, extent);
                     return self.some_rounds(emission, depth, level, rounds, counters, sums);

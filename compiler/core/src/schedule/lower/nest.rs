@@ -130,7 +130,10 @@ fn lower_with(
         }
     }
     if let Some(slice) = share.slice {
-        lowering.slice(&mut axes, slice - usize::from(lane.is_some_and(|lane| lane < slice)));
+        lowering.slice(
+            &mut axes,
+            slice - usize::from(lane.is_some_and(|lane| lane < slice)),
+        );
     }
     let range = match divided {
         true => divide(&mut axes, elements as usize),

@@ -177,7 +177,12 @@ impl Lowering<'_> {
         input: NodeId,
         places: &[Place],
     ) -> Result<Value, LowerError> {
-        if let Some(inset) = self.cx.insets.get(&input).filter(|inset| inset.view == node) {
+        if let Some(inset) = self
+            .cx
+            .insets
+            .get(&input)
+            .filter(|inset| inset.view == node)
+        {
             let buffer = self.cx.buffer_of[&input];
             return self.load(node, buffer, &inset.outer, places);
         }

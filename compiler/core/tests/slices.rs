@@ -1,0 +1,56 @@
+//! Attention whose kernels run head by head: they compute what the graph says, and what a head leaves for its next kernel
+//! takes the memory of one head.
+
+use std::collections::BTreeMap;
+
+use dlm_core::elaborate::Callable;
+use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::plan::{Plan, Repeat};
+use dlm_core::schedule::Target;
+
+#[path = "programs/library.rs"]
+mod library;
+
+/// Attention of four heads over `x: f32[B, T, 16]`.
+const ATTENTION: &str = "block Case(x: f32[B, T, D]) {
+  let q, k, v = x |> Linear[48] |> rearrange[\"b t (n h d) -> n b h t d\", n=3, h=4]
+  let a = einsum[\"b h i d, b h j d -> b h i j\"](q, k) / 2 |> causal_mask |> softmax[axis=-1]
+  return einsum[\"b h i j, b h j d -> b i h d\"](a, v) |> rearrange[\"b t h d -> b t (h d)\"] |> Linear[D]
+}";
+
+fn planned(samples: i64, rows: i64) -> Plan {
+    let shape = [samples, rows, 16];
+    let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
+    let callable: Callable =
+        library::with_gradients(ATTENTION, "Case", BTreeMap::from([("x".to_owned(), x)]))
+            .expect("a program");
+    library::planned(&callable, &shape, &Target::avx2()).expect("what the graph says")
+}
+
+fn repeats(plan: &Plan) -> Vec<Repeat> {
+    let groups = plan.phases.iter().flat_map(|phase| &phase.groups);
+    groups.flat_map(|group| group.repeats.clone()).collect()
+}
+
+/// Scores of the eight samples of a block: 2 MB.
+#[test]
+fn large_scores_are_done_head_by_head() {
+    let plan = planned(9, 128);
+    let repeats = repeats(&plan);
+    assert!(!repeats.is_empty(), "{plan}");
+    for repeat in &repeats {
+        assert_eq!(repeat.rounds, 4);
+        assert!(repeat.count >= 3, "{repeat:?}");
+    }
+    let scores = plan.buffers.values().filter(|buffer| {
+        let inner = buffer.shape.get(2..);
+        inner == Some(&[Dim::fixed(128), Dim::fixed(128)])
+    });
+    let heads: Vec<Option<i64>> = scores.map(|buffer| buffer.shape[1].known()).collect();
+    assert!(heads.contains(&Some(1)), "{plan}");
+}
+
+#[test]
+fn small_scores_are_done_all_at_once() {
+    assert_eq!(repeats(&planned(9, 32)), []);
+}
