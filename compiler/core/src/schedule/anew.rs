@@ -17,7 +17,8 @@ use super::long_maps::{is_elementwise, is_long, reached, users};
 use crate::graph::{Graph, NodeId, Op, TypeError};
 use crate::passes::Rewrite;
 use cranelift_entity::{EntitySet, SecondaryMap};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use indexmap::IndexSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of activations from which on it is worth while not to keep them: less stays in the caches.
 const LARGE: i64 = 16 << 20;
@@ -59,7 +60,7 @@ pub fn anew(graph: &Graph, lanes: &Lanes, batch: usize) -> Result<Option<Graph>,
 
 /// The values of a graph that are computed anew: what is made of the same operands, but for a node that does nothing.
 pub fn twins(graph: &Graph) -> BTreeSet<NodeId> {
-    let known: HashSet<(&Op, &[NodeId])> = graph
+    let known: IndexSet<(&Op, &[NodeId])> = graph
         .nodes
         .values()
         .map(|node| (&node.op, &node.inputs[..]))
