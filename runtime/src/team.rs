@@ -181,12 +181,13 @@ impl Team {
         })
     }
 
-    /// Who does the steps of a program, as far as is known.
-    pub fn way(&self, program: &Executable) -> Way {
-        match self.adapts {
-            true => program.pace().way(),
-            false => Way::Together,
-        }
+    /// Who does the steps of a program; none while that is being found out.
+    pub fn way(&self, program: &Executable) -> Option<Way> {
+        let pace = match self.adapts {
+            true => program.pace(),
+            false => Pace::together(),
+        };
+        (!pace.is_open()).then_some(pace.way())
     }
 
     /// The number of workers.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dlm_core::elaborate::Callable;
 use dlm_core::graph::{DType, Dim, TensorType};
 use dlm_core::plan::{Plan, Repeat};
-use dlm_core::schedule::Target;
+use dlm_core::schedule::{Budget, Target};
 
 #[path = "programs/library.rs"]
 mod library;
@@ -19,12 +19,16 @@ const ATTENTION: &str = "block Case(x: f32[B, T, D]) {
 }";
 
 fn planned(samples: i64, rows: i64) -> Plan {
+    planned_for(samples, rows, &Target::avx2())
+}
+
+fn planned_for(samples: i64, rows: i64, target: &Target) -> Plan {
     let shape = [samples, rows, 16];
     let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
     let callable: Callable =
         library::with_gradients(ATTENTION, "Case", BTreeMap::from([("x".to_owned(), x)]))
             .expect("a program");
-    library::planned(&callable, &shape, &Target::avx2()).expect("what the graph says")
+    library::planned(&callable, &shape, target).expect("what the graph says")
 }
 
 fn repeats(plan: &Plan) -> Vec<Repeat> {
@@ -53,4 +57,20 @@ fn large_scores_are_done_head_by_head() {
 #[test]
 fn small_scores_are_done_all_at_once() {
     assert_eq!(repeats(&planned(9, 32)), []);
+}
+
+/// What is computed again may be read in other rounds than what was made first.
+#[test]
+fn scores_that_are_computed_again_are_those_of_all_heads() {
+    let whole = planned(9, 128).memory().total(2);
+    for part in [8, 7, 6, 5] {
+        let target = Target {
+            budget: Some(Budget {
+                bytes: whole / 8 * part,
+                workers: 2,
+            }),
+            ..Target::avx2()
+        };
+        planned_for(9, 128, &target);
+    }
 }

@@ -71,7 +71,6 @@ impl Pace {
     }
 
     /// Whether a trial is under way.
-    #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.trial.is_some()
     }
@@ -96,7 +95,7 @@ impl Pace {
         if let Some(begin) = trial.begin.replace(now) {
             trial.note(self.way, now - begin);
         }
-        if trial.steps > STEPS {
+        if trial.steps > STEPS || trial.is_long() {
             trial.steps = 0;
             match trial.decided() {
                 Some(decision) => {
@@ -148,10 +147,15 @@ impl Trial {
         }
     }
 
+    /// Whether all workers are busy with a step for so long that it is worth sharing.
+    fn is_long(&mut self) -> bool {
+        self.together.usual().is_some_and(|time| time >= LONG)
+    }
+
     /// The faster way, once it is known.
     fn decided(&mut self) -> Option<Decision> {
         let together = self.together.usual()?;
-        if together >= LONG {
+        if self.is_long() {
             let (way, again) = (Way::Together, false);
             return Some(Decision { way, again });
         }
@@ -206,7 +210,7 @@ mod tests {
 
     #[test]
     fn long_steps_are_shared_without_a_trial() {
-        assert_eq!(found(5_000, 1), (Way::Together, STEPS + 1));
+        assert_eq!(found(5_000, 1), (Way::Together, 2));
     }
 
     #[test]

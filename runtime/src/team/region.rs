@@ -184,15 +184,14 @@ impl<'a> Region<'a> {
     /// # Safety
     /// No other worker does anything but wait at the barrier.
     unsafe fn advance(&self, worker: &mut Worker) {
-        // SAFETY: nobody else touches `serial` by this function's contract.
-        let serial = unsafe { &mut *self.serial.get() };
-        while let Some((batch, fills)) = serial.next(self.program) {
+        // SAFETY: nobody else touches `serial` by this function's contract, and each reference ends with its call.
+        let next = || unsafe { (*self.serial.get()).next(self.program) };
+        while let Some((batch, fills, way)) = next() {
             let parts = match fills {
                 true => part_count(self.program, batch),
                 false => 0,
             };
-            serial.pace.step(Instant::now);
-            if serial.pace.way() == Way::Together {
+            if way == Way::Together {
                 self.batch.store(batch, Ordering::Relaxed);
                 self.parts.store(parts, Ordering::Relaxed);
                 self.claims
@@ -303,8 +302,8 @@ impl<'a> Region<'a> {
 }
 
 impl Serial<'_> {
-    /// The next step's batch, and whether the driver fills inputs; none when there is no next step.
-    fn next(&mut self, program: &Executable) -> Option<(u64, bool)> {
+    /// The next step's batch, whether the driver fills inputs, and who does it; none when there is no next step.
+    fn next(&mut self, program: &Executable) -> Option<(u64, bool, Way)> {
         let Serial {
             driver,
             persistent,
@@ -337,7 +336,9 @@ impl Serial<'_> {
             });
             return None;
         }
-        Some((batch, driver.fills()))
+        let fills = driver.fills();
+        self.pace.step(Instant::now);
+        Some((batch, fills, self.pace.way()))
     }
 }
 

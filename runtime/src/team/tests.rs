@@ -320,6 +320,23 @@ fn a_team_that_adapts_computes_the_same() {
     }
 }
 
+#[test]
+fn a_panic_of_the_only_worker_at_work_ends_the_region() {
+    let team = Team {
+        adapts: true,
+        ..Team::new(2).expect("threads")
+    };
+    let program = program(false);
+    let mut driver = Counting::new();
+    driver.panic_after = Some(13);
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        run_with(&team, &program, 100, &mut driver)
+    }));
+    assert!(attempt.is_err(), "in the second turn, of one worker");
+    let mut driver = Counting::new();
+    run_with(&team, &program, 5, &mut driver).expect("the team is as before");
+}
+
 /// The driver is called by whichever worker does the steps, and may end them in both ways.
 #[test]
 fn a_driver_ends_a_run_by_one_worker() {

@@ -103,8 +103,8 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
     let working = match team.way(step) {
-        Way::Together => team.workers(),
-        Way::Alone => 1,
+        Some(Way::Alone) => 1,
+        Some(Way::Together) | None => team.workers(),
     };
     // What follows takes memory of its own, which is not the step's.
     drop(bench);

@@ -175,7 +175,7 @@ fn plan(
         block,
         buffers: &buffers,
         calls: BTreeMap::new(),
-        run: None,
+        series: None,
         plan: Plan::default(),
     };
     assembler.plan.name = graph.name.clone();
@@ -354,8 +354,8 @@ struct Assembler<'a> {
     buffers: &'a Buffers,
     /// The first call of each group, along an axis or whole.
     calls: BTreeMap<(usize, Option<usize>), Call>,
-    /// The run that the last call of blocks belongs to.
-    run: Option<usize>,
+    /// The series of slices that the last call of blocks belongs to.
+    series: Option<usize>,
     plan: Plan,
 }
 
@@ -413,11 +413,11 @@ impl<'a> Assembler<'a> {
         Ok(())
     }
 
-    /// Adds a call to those of each block, to the rounds of its run where it has one.
+    /// Adds a call to those of each block, to the rounds of its series where it has one.
     fn add(&mut self, blocks: &mut TaskGroup, unit: &Unit, call: Call) {
-        let before = std::mem::replace(&mut self.run, unit.slice.map(|slice| slice.run));
+        let before = std::mem::replace(&mut self.series, unit.slice.map(|slice| slice.series));
         if let Some(slice) = unit.slice {
-            match blocks.repeats.last_mut().filter(|_| before == self.run) {
+            match blocks.repeats.last_mut().filter(|_| before == self.series) {
                 Some(repeat) => repeat.count += 1,
                 None => blocks.repeats.push(Repeat {
                     first: blocks.calls.len(),

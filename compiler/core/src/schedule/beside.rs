@@ -12,7 +12,7 @@ use super::lanes::Lanes;
 use super::long_maps::is_long;
 use super::lower::equal_parts_of;
 use crate::graph::{Dim, Graph, NodeId, Op};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The groups, those that compute a part's size of what a wider one computes, or as much, joined to it.
 pub fn beside(
@@ -21,22 +21,76 @@ pub fn beside(
     stored: &BTreeSet<NodeId>,
     mut groups: Vec<Group>,
 ) -> Vec<Group> {
+    let read = groups.iter().map(|group| leaves(graph, stored, group));
+    let read: Vec<BTreeSet<NodeId>> = read.collect();
     let maps = groups.iter().enumerate();
     let mut maps: Vec<Map> = maps
         .filter_map(|(number, group)| Map::of(graph, stored, number, group))
         .collect();
-    let mut joined = BTreeSet::new();
+    let mut joins = Joins::new(&groups);
     while let Some(wide) = maps.pop() {
-        let fits = |narrow: &Map| wide.takes(graph, lanes, stored, narrow, &groups);
+        let fits = |narrow: &Map| {
+            wide.takes(graph, lanes, stored, narrow, &read) && joins.may(&wide, narrow, &read)
+        };
         let narrow = maps.iter().position(fits);
         if let Some(narrow) = narrow.map(|place| maps.remove(place)) {
             groups[wide.number].outputs.push(narrow.output);
-            joined.insert(narrow.number);
+            joins.join(&wide, &narrow);
         }
     }
     let mut number = 0..groups.len();
-    groups.retain(|_| number.next().is_none_or(|number| !joined.contains(&number)));
+    groups.retain(|_| {
+        number
+            .next()
+            .is_none_or(|number| joins.wide[number] == number)
+    });
     groups
+}
+
+/// Which group each has been joined to, itself at first.
+struct Joins {
+    wide: Vec<usize>,
+    makers: BTreeMap<NodeId, usize>,
+}
+
+impl Joins {
+    fn new(groups: &[Group]) -> Joins {
+        let outputs = groups.iter().enumerate().flat_map(|(number, group)| {
+            let outputs = group.outputs.iter();
+            outputs.map(move |&output| (output, number))
+        });
+        Joins {
+            wide: (0..groups.len()).collect(),
+            makers: outputs.collect(),
+        }
+    }
+
+    fn join(&mut self, wide: &Map, narrow: &Map) {
+        self.wide[narrow.number] = wide.number;
+    }
+
+    /// Whether no group that either reads, or that what they read is made from, waits for one of both.
+    fn may(&self, wide: &Map, narrow: &Map, read: &[BTreeSet<NodeId>]) -> bool {
+        let pair = [wide.number, narrow.number];
+        let mut seen: BTreeSet<usize> = BTreeSet::new();
+        let mut pending = pair.to_vec();
+        while let Some(number) = pending.pop() {
+            let together = (0..self.wide.len()).filter(|&other| self.wide[other] == number);
+            for leaf in together.flat_map(|other| &read[other]) {
+                let Some(&maker) = self.makers.get(leaf) else {
+                    continue;
+                };
+                let maker = self.wide[maker];
+                if pair.contains(&maker) {
+                    return false;
+                }
+                if seen.insert(maker) {
+                    pending.push(maker);
+                }
+            }
+        }
+        true
+    }
 }
 
 /// A group that makes one value without a sum.
@@ -73,17 +127,15 @@ impl Map {
         lanes: &Lanes,
         stored: &BTreeSet<NodeId>,
         other: &Map,
-        groups: &[Group],
+        read: &[BTreeSet<NodeId>],
     ) -> bool {
         let shape = |id: NodeId| &graph.nodes[id].ty.shape[..];
         let is_stored = |id| stored.contains(&id);
-        let leaves = |map: &Map| leaves(graph, stored, &groups[map.number]);
         !self.long.is_disjoint(&other.long)
             && lanes.axis(self.output) == lanes.axis(other.output)
             && parts_between(shape(self.output), shape(other.output))
                 == Some(equal_parts_of(graph, lanes, &is_stored, self.output))
-            && leaves(other).is_subset(&leaves(self))
-            && !depends(graph, self.output, other.output)
+            && read[other.number].is_subset(&read[self.number])
     }
 }
 
@@ -105,18 +157,4 @@ fn expression(graph: &Graph, stored: &BTreeSet<NodeId>, output: NodeId) -> BTree
         }
     }
     found
-}
-
-fn depends(graph: &Graph, id: NodeId, other: NodeId) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut pending = vec![id];
-    while let Some(id) = pending.pop() {
-        if id == other {
-            return true;
-        }
-        if id > other && seen.insert(id) {
-            pending.extend(&graph.nodes[id].inputs);
-        }
-    }
-    false
 }

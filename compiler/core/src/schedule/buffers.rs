@@ -372,13 +372,7 @@ impl Buffers {
             run => format!("{name}_again{run}"),
         };
         let mut ty = memory_type(sources, id);
-        let slice = maker.slice.filter(|slice| {
-            let together = readers.clone().all(|unit| in_one_run(maker, unit));
-            let outermost = lane == Some(0) && slice.axis == 1;
-            let in_order =
-                layouts.channels_inside.contains(&id) || layouts.images.contains_key(&id);
-            together && outermost && !in_order && space == Space::Scratch
-        });
+        let slice = maker.slice.filter(|_| layouts.of_round.contains(&id));
         let rounds = slice.map_or(1, |slice| slice.rounds as usize);
         if let Some(slice) = slice {
             ty.shape[slice.axis] = Dim::fixed(1);
@@ -588,7 +582,7 @@ fn phase_order(units: &[Unit]) -> Vec<(usize, usize)> {
     order.sort_by_key(|&number| units[number].phase);
     let mut moments = vec![(0, 0); units.len()];
     let mut place = 0;
-    for together in order.chunk_by(|&one, &next| in_one_run(&units[one], &units[next])) {
+    for together in order.chunk_by(|&one, &next| units[one].runs_with(&units[next])) {
         let last = place + together.len() - 1;
         together
             .iter()
@@ -596,11 +590,6 @@ fn phase_order(units: &[Unit]) -> Vec<(usize, usize)> {
         place = last + 1;
     }
     moments
-}
-
-fn in_one_run(one: &Unit, next: &Unit) -> bool {
-    let run = |unit: &Unit| unit.slice.map(|slice| slice.run);
-    run(one).is_some() && run(one) == run(next)
 }
 
 /// Whether the new value `id` may be written over the old one: every other reader of the old one is in an earlier

@@ -11,6 +11,7 @@
 use super::buffers::Sources;
 use super::fuse::root;
 use super::images::{Image, images};
+use super::slices;
 use super::units::Work;
 use super::widened::memory_type;
 use crate::graph::{AxisIndex, Dim, NodeId, Op};
@@ -24,6 +25,8 @@ pub struct Layouts {
     pub rows_apart: BTreeMap<NodeId, RowsApart>,
     /// Those in the order of a view of them.
     pub images: BTreeMap<NodeId, Image>,
+    /// Those of which a round of slices leaves nothing for the next.
+    pub of_round: BTreeSet<NodeId>,
 }
 
 /// Rows that are longer in memory than their elements are.
@@ -74,10 +77,14 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
             rows_apart.remove(&source);
         }
     }
+    let of_round = slices::of_round(sources, |id| {
+        own.contains(&id) && !channels_inside.contains(&id) && !images.contains_key(&id)
+    });
     Layouts {
         channels_inside,
         rows_apart,
         images,
+        of_round,
     }
 }
 

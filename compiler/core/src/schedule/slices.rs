@@ -13,6 +13,7 @@
 //! does one element of that axis in each.
 
 use super::along::{Along, read_along};
+use super::buffers::Sources;
 use super::fuse::{Group, Strategy};
 use super::order::made_by;
 use super::placing::Step;
@@ -39,7 +40,7 @@ pub fn slice(step: Step<'_>, units: &mut [Unit]) {
         };
         for (unit, &axis) in units[first..].iter_mut().zip(&run.axes) {
             unit.slice = Some(Slice {
-                run: number,
+                series: number,
                 axis,
                 rounds: run.rounds,
             });
@@ -47,6 +48,34 @@ pub fn slice(step: Step<'_>, units: &mut [Unit]) {
         number += 1;
         first += run.axes.len();
     }
+}
+
+/// Values that only the rounds that make them read, each its own part, whenever they are made: memory for one round holds
+/// them. Of those that may lie in rows of their first axis after the samples.
+pub fn of_round(sources: &Sources<'_>, may: impl Fn(NodeId) -> bool) -> BTreeSet<NodeId> {
+    let mut found = BTreeSet::new();
+    let mut others = BTreeSet::new();
+    for unit in sources.units {
+        for &value in made_by(sources.fusion, unit) {
+            let readers = match unit.again {
+                0 => Some(&sources.index.readers[value]),
+                run => sources.index.again.get(&(value, run)),
+            };
+            let mut readers = readers.into_iter().flatten();
+            let outermost = unit.slice.is_some_and(|slice| slice.axis == 1);
+            let fits = outermost
+                && may(value)
+                && sources.lanes.axis(value) == Some(0)
+                && !sources.index.leaving.contains(value)
+                && readers.all(|&reader| unit.runs_with(&sources.units[reader]));
+            match fits {
+                true => found.insert(value),
+                false => others.insert(value),
+            };
+        }
+    }
+    found.retain(|value| !others.contains(value));
+    found
 }
 
 /// Units, with the axis of the outputs of each that the rounds go along.

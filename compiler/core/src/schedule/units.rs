@@ -55,8 +55,8 @@ pub struct Unit {
 /// How a unit runs slice by slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// The same number for all units of a round.
-    pub run: usize,
+    /// The same number for all units of the same rounds.
+    pub series: usize,
     /// The axis of the unit's outputs.
     pub axis: usize,
     /// Its extent.
@@ -80,6 +80,12 @@ impl Unit {
     /// Whether it reads what a maker has left in the same task.
     pub fn shares_task(&self, maker: &Unit) -> bool {
         self.has_block_tasks() && maker.has_block_tasks()
+    }
+
+    /// Whether both do their parts in the same rounds.
+    pub fn runs_with(&self, other: &Unit) -> bool {
+        let series = |unit: &Unit| unit.slice.map(|slice| slice.series);
+        series(self).is_some() && series(self) == series(other)
     }
 
     /// Whether each task runs it for blocks of its own.

@@ -24,6 +24,8 @@ const PEAK_REPETITIONS: usize = 20;
 const MEASUREMENT: Duration = Duration::from_millis(150);
 /// Steps before the first measurement.
 const WARM_UP: u64 = 3;
+/// How many times so many steps are done at most, until it is known who does them.
+const TRIALS: usize = 60;
 
 /// A step's times.
 pub struct Measured {
@@ -139,7 +141,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// Where the program cannot run.
     pub fn measure(&mut self, steps: Option<u64>) -> Result<Measured, Failure> {
-        self.steps(WARM_UP, None)?;
+        self.warm_up()?;
         let estimate = self.steps(WARM_UP, None)?.as_secs_f64() / WARM_UP as f64;
         let enough = (MEASUREMENT.as_secs_f64() / estimate.max(1e-9)).ceil() as u64;
         let count = steps.unwrap_or(enough.max(1));
@@ -157,6 +159,20 @@ impl<'a> Bench<'a> {
             timing,
             timed_steps: count,
         })
+    }
+
+    /// Steps that are not measured, until it is known who does them.
+    ///
+    /// # Errors
+    /// Where the program cannot run.
+    pub fn warm_up(&mut self) -> Result<(), Failure> {
+        for _ in 0..TRIALS {
+            self.steps(WARM_UP, None)?;
+            if self.team.way(self.program).is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Milliseconds of a step, as the mean of so many.

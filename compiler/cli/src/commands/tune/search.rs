@@ -85,7 +85,7 @@ impl<'a> Tuner<'a> {
             layout,
             graph,
             init: init.ok_or_else(|| Failure::internal("one plan gave no program"))?,
-            team: Team::new(shared.workers()).map_err(Failure::run)?,
+            team: shared.team().map_err(Failure::run)?,
             seed: train.settings.seed,
         })
     }
@@ -187,8 +187,9 @@ impl<'a> Tuner<'a> {
     /// Both in turn, in milliseconds.
     fn rounds(&self, first: &Contestant, second: &Contestant) -> Result<Vec<(f64, f64)>, Failure> {
         let (mut first, mut second) = (self.bench(first)?, self.bench(second)?);
+        first.warm_up()?;
+        second.warm_up()?;
         let estimate = first.milliseconds(2)?.min(first.milliseconds(2)?);
-        second.milliseconds(2)?;
         let count = (MEASUREMENT * 1e3 / estimate.max(1e-6)).ceil().max(1.0) as u64;
         let mut round = || Ok((first.milliseconds(count)?, second.milliseconds(count)?));
         (0..ROUNDS).map(|_| round()).collect()

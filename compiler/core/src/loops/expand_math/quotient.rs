@@ -3,7 +3,7 @@
 //! With `b` scaled to 1/2 ..= 1 and `a` by as much, `q = a * (1 / b)` is off by at most two of its last places. What is left,
 //! `q * b - a`, is exact in a fused multiply-add, and so taking it off gives the quotient as division rounds it (Markstein,
 //! 1990, "Computation of elementary functions on the IBM RISC System/6000 processor"). A quotient below 2^-102 is off by
-//! two of its last places at most, as what is left is then too small for a float.
+//! two of its last places at most, as what is left is then too small for a float: two kernels that make it may differ there.
 //!
 //! Six operations take a fifth of the time of a division of the widest vectors, and do not wait for one another's.
 

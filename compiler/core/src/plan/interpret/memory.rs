@@ -14,7 +14,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// All undefined.
+    /// All undefined but for what is cleared.
     pub(super) fn new(plan: &Plan) -> Result<Memory, PlanError> {
         let refused = |bytes| move |_| PlanError::Memory(bytes);
         let bytes = |bytes: usize| {
@@ -24,9 +24,14 @@ impl Memory {
             Ok(memory)
         };
         let touched = |bytes: usize| Touched::new(bytes).map_err(refused(bytes));
+        let mut arena = bytes(plan.arena_bytes)?;
+        for buffer in plan.buffers.values().filter(|buffer| buffer.cleared) {
+            let place = arena.get_mut(buffer.offset..buffer.end());
+            place.into_iter().for_each(|bytes| bytes.fill(0));
+        }
         Ok(Memory {
             persistent: bytes(plan.persistent_bytes)?,
-            arena: bytes(plan.arena_bytes)?,
+            arena,
             scratch: bytes(plan.scratch_bytes)?,
             persistent_touched: touched(plan.persistent_bytes)?,
             arena_touched: touched(plan.arena_bytes)?,
@@ -58,11 +63,16 @@ impl Memory {
         self.arena_touched.forget();
     }
 
-    /// Makes undefined what is neither kept, fed nor cleared.
+    /// Makes undefined what is neither kept nor fed. What was cleared at the start has what kernels have left in it.
     pub(super) fn forget(&mut self, plan: &Plan) {
         let mut arena = vec![u8::MAX; self.arena.len()];
-        let cleared = plan.buffers.values().filter(|buffer| buffer.cleared);
-        cleared.for_each(|buffer| arena[buffer.offset..buffer.end()].fill(0));
+        for buffer in plan.buffers.values().filter(|buffer| buffer.cleared) {
+            let place = buffer.offset..buffer.end();
+            let kept = (arena.get_mut(place.clone()), self.arena.get(place));
+            if let (Some(new), Some(old)) = kept {
+                new.copy_from_slice(old);
+            }
+        }
         for port in &plan.inputs {
             let buffer = &plan.buffers[port.buffer];
             if buffer.space == Space::Arena {

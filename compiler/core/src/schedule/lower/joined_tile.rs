@@ -2,9 +2,11 @@
 
 use super::tile::{Shape, Tile, plain_tile, variable_axes, widths};
 use super::{Along, Context, classes, parts};
-use crate::graph::{AxisIndex, Contraction, NodeId};
+use crate::graph::{AxisIndex, Contraction, NodeId, Op};
+use crate::plan::Layout;
 use crate::schedule::fuse::{Group, Strategy, root};
 use crate::schedule::position::Position;
+use std::collections::BTreeSet;
 
 /// A block with fewer samples is not joined.
 const LEAST_BLOCK: usize = 4;
@@ -94,7 +96,10 @@ pub(super) fn rows(cx: &Context<'_>, group: &Group, base: &Shape) -> Option<(Sha
     let elements = register / row.max(1);
     let whole = fits && base.extents[rows] % elements as i64 == 0 && rows != base.ranged;
     let plain = group.coarse.is_empty() && group.place.windows.is_empty();
-    if !whole || !plain || !base.joins(rows) {
+    if !whole || !plain || !base.joins(rows) || base.is_bordered(rows + 1) {
+        return None;
+    }
+    if !keeps_rows(cx, group) {
         return None;
     }
     let mut shape = base.clone();
@@ -108,6 +113,49 @@ pub(super) fn rows(cx: &Context<'_>, group: &Group, base: &Shape) -> Option<(Sha
         };
     }
     Some((shape, vec![register]))
+}
+
+/// Whether all that a group reads it reads row by row: the pixels of a row are lanes that no loop counts, so that nothing may be
+/// divided, counted, drawn or looked up by them, nor bounded along them.
+fn keeps_rows(cx: &Context<'_>, group: &Group) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut pending = group.outputs.clone();
+    while let Some(id) = pending.pop() {
+        let own = group.outputs.contains(&id) || group.anchor == Some(id);
+        if !seen.insert(id) {
+            continue;
+        }
+        if let Some(&buffer) = cx.buffer_of.get(&id).filter(|_| !own) {
+            match cx.buffers[buffer].layout {
+                Layout::Plain => continue,
+                Layout::Lanes { .. } | Layout::Partials => return false,
+            }
+        }
+        let node = &cx.graph.nodes[id];
+        let bordered = cx.insets.values().any(|inset| inset.view == id);
+        let keeps = match &node.op {
+            Op::Constant(_) | Op::Unary(_) | Op::Binary(_) | Op::Select | Op::StopGradient => true,
+            Op::View(view) => {
+                let variable = |axis: &AxisIndex| axis.as_variable().is_some();
+                bordered || view.index.iter().all(variable)
+            }
+            Op::Contract(contraction) => {
+                let triangles = &cx.triangles;
+                let mut axes = contraction.operands.iter().flatten();
+                let mut inputs = node.inputs.iter();
+                group.anchor == Some(id)
+                    && axes.all(|axis| axis.divisor == 1)
+                    && triangles.unread(id).is_none()
+                    && inputs.all(|&input| triangles.zero(input).is_none())
+            }
+            _ => false,
+        };
+        if !keeps {
+            return false;
+        }
+        pending.extend(&node.inputs);
+    }
+    true
 }
 
 /// How far an operand moves along its innermost axis in memory with each element of a domain axis.

@@ -34,8 +34,8 @@ pub(super) struct Axis {
     classes: i64,
     /// Of the whole axis, only so many elements from a loop's counter on.
     panel: Option<(Value, i64)>,
-    /// A vector holds all of it, from that place on.
-    row: Option<Value>,
+    /// Of the whole axis, only that place: of a loop's round, or the first of a row that vectors hold all of.
+    at: Option<Value>,
 }
 
 /// Lowers a group, or the kernel that adds one block's part of the group's anchor to the task's partial.
@@ -202,7 +202,7 @@ pub(super) fn block_axes(shape: &[Dim], lane: Option<usize>, factors: &[usize]) 
         parts: 1,
         classes: 1,
         panel: None,
-        row: None,
+        at: None,
     };
     axes.map(axis).collect()
 }
@@ -244,7 +244,7 @@ fn lower_plain(
                 parts: 1,
                 classes: 1,
                 panel: None,
-                row: None,
+                at: None,
             }]
         }
         _ => shape
@@ -260,7 +260,7 @@ fn lower_plain(
                 parts: 1,
                 classes: 1,
                 panel: None,
-                row: None,
+                at: None,
             })
             .collect(),
     };
@@ -336,7 +336,7 @@ impl Lowering<'_> {
         (self.joined, self.row) = (true, Some(pixel));
         if let Some(last) = axes.last_mut() {
             self.inner = last.extent.fixed as usize;
-            (last.vector, last.row) = (false, Some(pixel));
+            (last.vector, last.at) = (false, Some(pixel));
         }
         axes[rows].vector = true;
         axes[rows].tile /= self.elements_of_vector() as usize;
@@ -348,7 +348,7 @@ impl Lowering<'_> {
         let axis = &mut axes[number];
         let last = axis.extent.known().map_or(0, |extent| extent - 1);
         self.b.assume(round, crate::loops::Range::new(0, last));
-        axis.panel = Some((round, 1));
+        axis.at = Some(round);
     }
 
     /// The order of the loops over a block's output, where the channels lie beside the lanes: an elementwise kernel runs
@@ -687,10 +687,7 @@ impl Lowering<'_> {
         let Some((axis, rest)) = axes.split_first() else {
             return self.tile(lane, places);
         };
-        if let Some((only, 1)) = axis.panel {
-            return self.at_place(Affine::variable(only), rest, lane, places);
-        }
-        if let Some(only) = axis.row {
+        if let Some(only) = axis.at {
             return self.at_place(Affine::variable(only), rest, lane, places);
         }
         let (begin, end) = self.axis_range(axis);
@@ -1028,8 +1025,12 @@ impl Lowering<'_> {
         Ok(self.part_places(output, element))
     }
 
-    /// The element of an output as large as one part: it is made with the first part.
+    /// The element of an output as large as the first, or as one part of it: it is made with the first part.
     fn place_beside(&self, output: NodeId, element: &[Place]) -> Option<Vec<Place>> {
+        let shape = |id: NodeId| &self.cx.graph.nodes[id].ty.shape;
+        if shape(output) == shape(self.group.outputs[0]) {
+            return Some(element.to_vec());
+        }
         let part = self.cx.graph.nodes[output].ty.shape.last()?.known()?;
         match element.last()? {
             Position::At(form) if form.offset < part => Some(element.to_vec()),

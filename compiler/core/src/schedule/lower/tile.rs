@@ -95,9 +95,14 @@ pub(super) struct Shape {
 impl Shape {
     /// Whether vectors can hold several elements of an axis: what is one element for all samples stays the same.
     pub fn joins(&self, axis: usize) -> bool {
-        let bordered = self.whole[axis] || self.single[axis] || self.edged[axis];
+        let bordered = self.whole[axis] || self.is_bordered(axis);
         let splat = (0..2).any(|operand| !self.vector[operand] && self.moves[operand][axis]);
         !bordered && !splat
+    }
+
+    /// Whether what is read along an axis ends at borders.
+    pub fn is_bordered(&self, axis: usize) -> bool {
+        self.single[axis] || self.edged[axis]
     }
 
     /// With vectors along the channels of one operand, each with one element of the other. Borders stay outside of
