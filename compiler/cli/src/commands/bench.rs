@@ -9,9 +9,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dlm_core::elaborate::TrainProgram;
+use dlm_core::plan::Plan;
 use dlm_core::plan::cost::Ports;
 use dlm_core::schedule::PersistentLayout;
-use dlm_runtime::program::Way;
+use dlm_runtime::program::{Executable, Way};
+use dlm_runtime::team::Team;
+use serde_json::Value;
 
 use crate::arguments::Shared;
 use crate::failure::Failure;
@@ -102,10 +105,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let team = shared.team().map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
-    let working = match team.way(step) {
-        Some(Way::Alone) => 1,
-        Some(Way::Together) | None => team.workers(),
-    };
+    let working = working(&team, step);
     // What follows takes memory of its own, which is not the step's.
     drop(bench);
     let peak = stages.time("measure the peak", || {
@@ -143,16 +143,34 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         prediction,
     };
     stages.show();
-    let json = result.json(&step_plan);
+    told(&result, &step_plan, arguments, earlier)
+}
+
+/// The threads that do the steps.
+fn working(team: &Team, step: &Executable) -> usize {
+    match team.way(step) {
+        Some(Way::Alone) => 1,
+        Some(Way::Together) | None => team.workers(),
+    }
+}
+
+/// Writes the picture, and prints the object or the text.
+fn told(
+    result: &show::BenchResult,
+    plan: &Plan,
+    arguments: &BenchArguments,
+    earlier: Option<Value>,
+) -> Result<(), Failure> {
+    let json = result.json(plan);
     if let Some(path) = &arguments.roofline {
-        crate::files::replace(path, result.picture(&step_plan).as_bytes())?;
+        crate::files::replace(path, result.picture(plan).as_bytes())?;
     }
     match (arguments.json, earlier) {
         (true, _) => terminal::print(&format!("{json}\n")),
-        (false, None) => terminal::print(&result.table(&step_plan)),
+        (false, None) => terminal::print(&result.table(plan)),
         (false, Some(earlier)) => {
             let compared = compare::text(&earlier, &json);
-            terminal::print(&(result.table(&step_plan) + &compared))
+            terminal::print(&(result.table(plan) + &compared))
         }
     }
 }

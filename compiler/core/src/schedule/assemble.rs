@@ -8,12 +8,12 @@ use super::copies;
 use super::fuse::{Fusion, Group, Strategy, fuse};
 use super::insets::{self, Inset};
 use super::lanes::Lanes;
-use super::layout::RowsApart;
 use super::long_maps::under_long_maps;
 use super::long_sums::long_sums;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
 use super::moments::moments;
+use super::orders::Orders;
 use super::padded::{Around, padded};
 use super::placing::Step;
 use super::target::Target;
@@ -182,28 +182,13 @@ fn plan(
     assembler.plan.batch = batch;
     assembler.plan.decisions.extend(placed.decision);
     let buffer_of = |id: &NodeId| buffers.of.get(id).copied();
-    let inside: BTreeSet<BufferId> = layouts
-        .channels_inside
-        .iter()
-        .filter_map(buffer_of)
-        .collect();
-    let apart: BTreeMap<BufferId, RowsApart> = layouts
-        .rows_apart
-        .iter()
-        .filter_map(|(id, apart)| Some((buffer_of(id)?, *apart)))
-        .collect();
-    let ordered: BTreeMap<BufferId, Vec<usize>> = layouts
-        .images
-        .iter()
-        .filter_map(|(id, image)| Some((buffer_of(id)?, image.order.clone())))
-        .collect();
+    let orders = Orders::of(&buffers, &layouts);
+    assembler.plan.decisions.extend(orders.decisions(&buffers));
     let images: BTreeMap<NodeId, BufferId> = layouts
         .images
         .iter()
         .filter_map(|(id, image)| Some((image.view, buffer_of(id)?)))
         .collect();
-    let decisions = on_layouts(&buffers, (&inside, &ordered), &apart);
-    assembler.plan.decisions.extend(decisions);
     let context = Context {
         graph,
         lanes,
@@ -215,12 +200,9 @@ fn plan(
         relayout_of: &buffers.relayouts,
         turned_of: &buffers.turned,
         buffers: &buffers.all,
-        channels_inside: &inside,
-        rows_apart: &apart,
-        ordered: &ordered,
+        orders: &orders,
         images: &images,
         insets,
-        of_round: &buffers.of_round,
         triangles: &Triangles::of(graph),
         plan: &graph.name,
         target,
@@ -239,25 +221,6 @@ fn plan(
     (plan.arena_bytes, plan.scratch_bytes) = (placed.arena_bytes, placed.scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
     as_chosen(plan, target)
-}
-
-/// What was decided of the order of values in memory.
-fn on_layouts(
-    buffers: &Buffers,
-    (inside, ordered): (&BTreeSet<BufferId>, &BTreeMap<BufferId, Vec<usize>>),
-    apart: &BTreeMap<BufferId, RowsApart>,
-) -> Vec<String> {
-    let name = |id: &BufferId| &buffers.all[*id].name;
-    let beside = inside.iter().map(|id| {
-        let apart = apart.contains_key(id);
-        let more = if apart { ", rows apart" } else { "" };
-        format!("{}: channels beside the lanes{more}", name(id))
-    });
-    let others = apart.keys().filter(|id| !inside.contains(id));
-    let others = others.map(|id| format!("{}: rows apart", name(id)));
-    let images = ordered.keys();
-    let images = images.map(|id| format!("{}: windows in the order of their image", name(id)));
-    beside.chain(others).chain(images).collect()
 }
 
 /// The largest batch, and the samples of a block.

@@ -26,6 +26,7 @@ mod lower;
 mod memory;
 mod moments;
 mod order;
+mod orders;
 mod outer;
 mod padded;
 mod placing;

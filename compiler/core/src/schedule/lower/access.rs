@@ -87,10 +87,10 @@ impl Lowering<'_> {
         match self.cx.buffers[buffer].layout {
             Layout::Lanes { lanes, .. } => {
                 let order = self.order_in_block(node, buffer, shape)?;
-                let apart = self.cx.rows_apart.get(&buffer).copied();
+                let apart = self.cx.orders.rows_apart.get(&buffer).copied();
                 let mut located =
                     self.locate_in_lanes(node, (lanes as i64, apart), shape, &order, places)?;
-                if self.cx.of_round.contains(&buffer) {
+                if self.cx.orders.of_round.contains(&buffer) {
                     let round = self.scalar(ScalarArgument::Round);
                     located.at.terms.retain(|term| term.0 != round);
                 }
@@ -157,11 +157,11 @@ impl Lowering<'_> {
             return self.unsupported(node, "this change of shape of a batch");
         };
         let own = self.cx.buffer_of.get(&root(self.cx.graph, node)) == Some(&buffer);
-        if let Some(order) = self.cx.ordered.get(&buffer).filter(|_| own) {
+        if let Some(order) = self.cx.orders.ordered.get(&buffer).filter(|_| own) {
             return Ok((lane, order.clone()));
         }
         let axes = (0..shape.len()).filter(|&axis| axis != lane);
-        let inside = self.cx.channels_inside.contains(&buffer);
+        let inside = self.cx.orders.channels_inside.contains(&buffer);
         Ok((lane, order_in_memory(axes, inside)))
     }
 

@@ -173,7 +173,7 @@ fn step_in_memory(
     let lane = cx.lanes.axis(input)?;
     let axes = &contraction.operands[operand];
     let mut inner = (0..axes.len()).filter(|&number| number != lane);
-    let innermost = match cx.channels_inside.contains(buffer) {
+    let innermost = match cx.orders.channels_inside.contains(buffer) {
         true => inner.next()?,
         false => inner.next_back()?,
     };

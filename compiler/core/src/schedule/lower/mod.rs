@@ -46,7 +46,7 @@ use super::affine::Affine;
 use super::fuse::{Group, Strategy};
 use super::insets::Inset;
 use super::lanes::Lanes;
-use super::layout::RowsApart;
+use super::orders::Orders;
 use super::outer::{Outer, outer};
 use super::position::Position;
 use super::target::Target;
@@ -131,19 +131,12 @@ pub struct Context<'a> {
     pub turned_of: &'a IndexMap<NodeId, BufferId>,
     /// Their descriptions.
     pub buffers: &'a PrimaryMap<BufferId, PlanBuffer>,
-    /// Buffers in lanes whose channels lie beside the lanes. They go by buffer, as the body of a loop has a graph of its
-    /// own, whose nodes share their numbers with the step's.
-    pub channels_inside: &'a BTreeSet<BufferId>,
-    /// Buffers in lanes whose rows are kept apart.
-    pub rows_apart: &'a BTreeMap<BufferId, RowsApart>,
-    /// Buffers in lanes whose axes, the lane axis left out, are in an order of their own in memory.
-    pub ordered: &'a BTreeMap<BufferId, Vec<usize>>,
+    /// How buffers lie in memory.
+    pub orders: &'a Orders,
     /// Views that are a buffer's own order, as is whatever they are reshaped to.
     pub images: &'a BTreeMap<NodeId, BufferId>,
     /// Images that are stored with their border.
     pub insets: &'a BTreeMap<NodeId, Inset>,
-    /// Buffers that hold what one round makes.
-    pub of_round: &'a BTreeSet<BufferId>,
     /// Which values have a side of a diagonal that is zero, or that nothing reads.
     pub triangles: &'a Triangles,
     /// The name of the plan that is made.

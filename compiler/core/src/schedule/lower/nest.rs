@@ -356,7 +356,7 @@ impl Lowering<'_> {
     /// cache holds. Else what a product is batched along comes first.
     fn block_order(&mut self, mut axes: Vec<Axis>, domain: NodeId) -> Vec<Axis> {
         let buffer = self.cx.buffer_of.get(&domain).filter(|_| !self.partial);
-        let inside = buffer.is_some_and(|buffer| self.cx.channels_inside.contains(buffer));
+        let inside = buffer.is_some_and(|buffer| self.cx.orders.channels_inside.contains(buffer));
         if inside && axes.len() > 1 {
             let channels = axes.remove(0);
             let product = self.is_product();

@@ -250,7 +250,7 @@ pub(super) fn plain_tile(
 fn reads_channels_inside(cx: &Context<'_>, group: &Group) -> bool {
     let inside = |id: &NodeId| {
         let buffer = cx.buffer_of.get(id);
-        buffer.is_some_and(|buffer| cx.channels_inside.contains(buffer))
+        buffer.is_some_and(|buffer| cx.orders.channels_inside.contains(buffer))
     };
     leaves(cx.graph, cx.stored, group).iter().any(inside)
 }
