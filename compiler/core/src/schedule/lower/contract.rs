@@ -1,14 +1,16 @@
 //! Contractions: one nest of reduction loops for all accumulators of a tile.
 
 use super::classes::{stride, strided};
+use super::tile::splits;
 use super::{LowerError, Lowering, Place, form};
 use crate::graph::{Contraction, Dim, NodeId};
-use crate::loops::{IntOp, LoopKind, Value};
+use crate::loops::{IntOp, LoopKind, Value, VectorBinary};
 use crate::plan::Layout;
 use crate::schedule::affine::Affine;
 use crate::schedule::borders::borders;
 use crate::schedule::fuse::root;
 use crate::schedule::position::{Indexed, Position, index};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// One level of the reduction.
@@ -55,6 +57,8 @@ pub(super) struct Emission<'c> {
     pub varied: bool,
     /// Where that is found out when the kernel runs: 1 if anything reads the sums, else 0.
     pub read: Option<Value>,
+    /// Bodies written so far.
+    bodies: Cell<usize>,
 }
 
 impl Emission<'_> {
@@ -91,25 +95,53 @@ impl Lowering<'_> {
             borders,
             varied,
             read: None,
+            bodies: Cell::new(0),
         };
         if let Some(across) = self.across {
             return self.contract_across(&mut emission, across);
         }
-        let zeros: Vec<Value> = instances
-            .iter()
-            .map(|_| self.b.float(0.0, self.width))
-            .collect();
-        let mut counters = vec![Position::constant(0); contraction.reduced.len()];
-        let Some(read) = self.is_read(node, instances) else {
-            return self.contract_level(&emission, 0, &mut counters, zeros);
+        let sets = self.sets_of_sums(&emission);
+        let zero = self.b.float(0.0, self.width);
+        let zeros = vec![zero; sets * instances.len()];
+        let sums = self.contract_where_read(&mut emission, zeros)?;
+        let (first, others) = sums.split_at(instances.len());
+        let mut sums = first.to_vec();
+        for (number, &other) in others.iter().enumerate() {
+            let sum = &mut sums[number % instances.len()];
+            *sum = self.b.binary(VectorBinary::Add, *sum, other);
+        }
+        Ok(sums)
+    }
+
+    /// Where a tile has so few sums that each would wait for itself, those of every other body are by themselves, and are
+    /// added at the end.
+    fn sets_of_sums(&self, emission: &Emission<'_>) -> usize {
+        let parts = (usize::from(self.width) / self.cx.target.register_lanes).max(1);
+        let sums = emission.instances.len() * parts;
+        let inner = emission.levels.last();
+        let unrolled = inner.is_some_and(|level| level.how == How::Whole && level.unroll > 1);
+        let splits = !self.partial && unrolled && splits(sums, self.cx.target);
+        1 + usize::from(splits)
+    }
+
+    /// The sums, or zeros where nothing reads them.
+    fn contract_where_read(
+        &mut self,
+        emission: &mut Emission<'_>,
+        zeros: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let (node, reduced) = (emission.node, emission.contraction.reduced.len());
+        let mut counters = vec![Position::constant(0); reduced];
+        let Some(read) = self.is_read(node, &emission.instances) else {
+            return self.contract_level(emission, 0, &mut counters, zeros);
         };
         if emission.begins_whole() && self.rows.is_none() {
             emission.read = Some(read);
-            return self.contract_level(&emission, 0, &mut counters, zeros);
+            return self.contract_level(emission, 0, &mut counters, zeros);
         }
         self.b.begin_if(read);
         self.push_scope();
-        let sums = self.contract_level(&emission, 0, &mut counters, zeros.clone());
+        let sums = self.contract_level(emission, 0, &mut counters, zeros.clone());
         self.pop_scope();
         let pairs: Vec<_> = sums?.into_iter().zip(zeros).collect();
         Ok(self.b.end_if(&pairs))
@@ -617,7 +649,10 @@ impl Lowering<'_> {
         counters: &[Place],
         mut sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
+        let set = emission.bodies.get() % (sums.len() / emission.instances.len()).max(1);
+        emission.bodies.set(emission.bodies.get() + 1);
         for &number in &emission.order {
+            let own = set * emission.instances.len() + number;
             let mut places = emission.instances[number].clone();
             places.extend(counters.iter().cloned());
             if emission.varied && !self.is_inside(emission, &places) {
@@ -627,11 +662,11 @@ impl Lowering<'_> {
             for operand in 0..emission.contraction.operands.len() {
                 factors.push(self.factor(emission, operand, &places)?);
             }
-            sums[number] = match factors.as_slice() {
+            sums[own] = match factors.as_slice() {
                 [one] => self
                     .b
-                    .binary(crate::loops::VectorBinary::Add, sums[number], *one),
-                [a, b] => self.b.fma(*a, *b, sums[number]),
+                    .binary(crate::loops::VectorBinary::Add, sums[own], *one),
+                [a, b] => self.b.fma(*a, *b, sums[own]),
                 _ => return self.unsupported(emission.node, "a product of more than two tensors"),
             };
         }

@@ -12,6 +12,7 @@ use crate::schedule::choices::Choice;
 use crate::schedule::fuse::{Group, Strategy, leaves, root};
 use crate::schedule::outer::Outer;
 use crate::schedule::position::Position;
+use crate::schedule::target::Target;
 use std::collections::BTreeSet;
 
 /// Lanes of a vector, and elements of each domain axis in one tile.
@@ -78,6 +79,8 @@ pub(super) struct Shape {
     across: bool,
     /// Whether vectors run along the channels of a turned operand: many sums of a rest are as fast as a whole tile's.
     along_channels: bool,
+    /// Whether few sums are split into those of every other round.
+    splits: bool,
     /// The axis whose range tasks divide, where they do.
     pub ranged: usize,
     /// Vector multiply-adds of a step.
@@ -162,7 +165,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
             shape.samples = matches!(along, Along::Lanes | Along::Joined) && !partial;
             if along == Along::Reduction {
                 shape.vector = [true; 2];
-                shape.across = true;
+                (shape.across, shape.splits) = (true, false);
             }
             if let Along::Channels(outer) = along {
                 shape.along_channels(outer, cx.target.register_lanes);
@@ -309,6 +312,7 @@ fn describe(
         along_last: false,
         across: false,
         along_channels: false,
+        splits: !partial && contraction.reduced.iter().any(|dim| dim.known() != Some(1)),
         ranged: 0,
         work: work(cx, contraction),
         samples: false,
@@ -617,6 +621,11 @@ fn stream_cycles(cx: &Context<'_>, shape: &Shape, parts: usize, loads: &[usize])
 /// Cycles until a sum can be added to again.
 const LATENCY: usize = 4;
 
+/// Whether so many sums are fewer than two multipliers can add to without waiting, and registers hold as many again.
+pub(super) fn splits(sums: usize, target: &Target) -> bool {
+    sums < 2 * LATENCY && 2 * sums <= target.accumulators
+}
+
 /// Bytes a cycle that the second cache gives.
 const SECOND_CACHE: f64 = 20.0;
 
@@ -680,10 +689,14 @@ fn cost(
     let joins: usize = (0..2)
         .map(|operand| loads[operand] * shape.joins[operand])
         .sum();
+    let latency = match shape.splits && splits(sums, cx.target) {
+        true => LATENCY / 2,
+        false => LATENCY,
+    };
     let cycles = [
         (sums + joins) as f64 / 2.0,
         load as f64 / 2.0,
-        LATENCY as f64,
+        latency as f64,
         (cx.target.fma_instructions * sums + load + joins + 3) as f64 / 6.0,
         stream_cycles(cx, shape, parts, &loads),
     ];
