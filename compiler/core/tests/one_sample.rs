@@ -90,7 +90,7 @@ fn forward(body: &str, [rows, width]: [i64; 2], target: &Target) -> Plan {
     let text = format!("block Case(x: f32[B, 3, {rows}, {width}]) {{ return {body} }}");
     let shape = [1, 3, rows, width];
     let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
-    let callable = library::forward(&text, "Case", BTreeMap::from([("x".to_owned(), x)]));
+    let callable = library::compiled(&text, "Case", BTreeMap::from([("x".to_owned(), x)]), false);
     let plan = callable.and_then(|callable| library::planned(&callable, &shape, target));
     plan.unwrap_or_else(|reason| panic!("{body}: {reason}"))
 }

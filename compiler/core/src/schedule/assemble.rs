@@ -181,14 +181,9 @@ fn plan(
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
     assembler.plan.decisions.extend(placed.decision);
-    let buffer_of = |id: &NodeId| buffers.of.get(id).copied();
     let orders = Orders::of(&buffers, &layouts);
+    let images = Orders::images(&buffers, &layouts);
     assembler.plan.decisions.extend(orders.decisions(&buffers));
-    let images: BTreeMap<NodeId, BufferId> = layouts
-        .images
-        .iter()
-        .filter_map(|(id, image)| Some((image.view, buffer_of(id)?)))
-        .collect();
     let context = Context {
         graph,
         lanes,

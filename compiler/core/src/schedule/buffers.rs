@@ -101,8 +101,6 @@ pub struct Buffers {
     pub inputs: Vec<Port<InputKind>>,
     /// What leaves.
     pub outputs: Vec<Port<OutputKind>>,
-    /// Of which one round of a run leaves nothing for the next: they hold what one round makes.
-    pub of_round: BTreeSet<BufferId>,
     /// New states that could not be written in place.
     pub commits: Vec<Commit>,
     /// The memory of each loop, by its group's number.
@@ -385,9 +383,6 @@ impl Buffers {
         if let Some(apart) = layouts.rows_apart.get(&id) {
             let elements = apart.rows / rounds * apart.elements * sources.block;
             self.lengthen(buffer, elements, sources.blocks());
-        }
-        if slice.is_some() {
-            self.of_round.insert(buffer);
         }
         self.all[buffer].cleared = inset.is_some();
         buffer

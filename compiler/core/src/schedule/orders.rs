@@ -34,8 +34,15 @@ impl Orders {
             ordered: images
                 .filter_map(|(id, image)| Some((buffer_of(id)?, image.order.clone())))
                 .collect(),
-            of_round: buffers.of_round.clone(),
+            of_round: layouts.of_round.iter().filter_map(buffer_of).collect(),
         }
+    }
+
+    /// The views that are a buffer's own order.
+    pub fn images(buffers: &Buffers, layouts: &Layouts) -> BTreeMap<NodeId, BufferId> {
+        let images = layouts.images.iter();
+        let own = images.filter_map(|(id, image)| Some((image.view, *buffers.of.get(id)?)));
+        own.collect()
     }
 
     /// What was decided, for a plan's text.

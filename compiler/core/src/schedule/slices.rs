@@ -8,9 +8,9 @@
 //! …
 //! ```
 //!
-//! Attention's scores are many times what it makes them from and what it makes of them. All kernels of a run have an axis
-//! along which each element depends on what the others of the run have made at the same place only; a round of the run
-//! does one element of that axis in each.
+//! Attention's scores are many times what it makes them from and what it makes of them. All kernels of a series have an axis
+//! along which each element depends on what the others of the series have made at the same place only; a round of the
+//! series does one element of that axis in each.
 
 use super::along::{Along, read_along};
 use super::buffers::Sources;
@@ -24,29 +24,29 @@ use std::ops::RangeInclusive;
 
 /// Bytes of a block's value: as many or more do not stay in the second cache, fewer do.
 const LARGE: i64 = 1 << 20;
-/// Rounds of a run. More would leave kernels too little to do in each.
+/// Rounds of a series. More would leave kernels too little to do in each.
 const ROUNDS: RangeInclusive<i64> = 2..=16;
 
-/// Marks the units that run slice by slice, and says which they are.
+/// Marks the units that run slice by slice.
 pub fn slice(step: Step<'_>, units: &mut [Unit]) {
     units.iter_mut().for_each(|unit| unit.slice = None);
     let (mut first, mut number) = (0, 0);
     while first < units.len() {
-        let run = longest(step, &units[first..]);
-        let worth = run.filter(|run| run.is_worth_it(step, &units[first..]));
-        let Some(run) = worth else {
+        let series = longest(step, &units[first..]);
+        let worth = series.filter(|series| series.is_worth_it(step, &units[first..]));
+        let Some(series) = worth else {
             first += 1;
             continue;
         };
-        for (unit, &axis) in units[first..].iter_mut().zip(&run.axes) {
+        for (unit, &axis) in units[first..].iter_mut().zip(&series.axes) {
             unit.slice = Some(Slice {
                 series: number,
                 axis,
-                rounds: run.rounds,
+                rounds: series.rounds,
             });
         }
         number += 1;
-        first += run.axes.len();
+        first += series.axes.len();
     }
 }
 
@@ -79,12 +79,12 @@ pub fn of_round(sources: &Sources<'_>, may: impl Fn(NodeId) -> bool) -> BTreeSet
 }
 
 /// Units, with the axis of the outputs of each that the rounds go along.
-struct Run {
+struct Series {
     rounds: i64,
     axes: Vec<usize>,
 }
 
-impl Run {
+impl Series {
     /// Whether what its units leave for one another is too large for the second cache, and what a round leaves is not.
     fn is_worth_it(&self, step: Step<'_>, units: &[Unit]) -> bool {
         let units = &units[..self.axes.len()];
@@ -103,7 +103,7 @@ impl Run {
 }
 
 /// As many of these units from the first on as have an axis in common.
-fn longest(step: Step<'_>, units: &[Unit]) -> Option<Run> {
+fn longest(step: Step<'_>, units: &[Unit]) -> Option<Series> {
     let group = group_of(step, units.first()?)?;
     let output = group.outputs[0];
     let shape = &step.graph.nodes[output].ty.shape;
@@ -111,13 +111,13 @@ fn longest(step: Step<'_>, units: &[Unit]) -> Option<Run> {
     let axes = (0..shape.len()).filter(|&axis| Some(axis) != lane);
     let rounds = axes.filter_map(|axis| shape[axis].known());
     let rounds: BTreeSet<i64> = rounds.filter(|rounds| ROUNDS.contains(rounds)).collect();
-    let runs = rounds.into_iter().map(|rounds| run(step, units, rounds));
+    let series = rounds.into_iter().map(|rounds| series(step, units, rounds));
     // Of two as long, the one of fewer rounds: its kernels do more in each.
-    runs.rev().max_by_key(|run| run.axes.len())
+    series.rev().max_by_key(|series| series.axes.len())
 }
 
 /// The units from the first on that have an axis of so many elements in common.
-fn run(step: Step<'_>, units: &[Unit], rounds: i64) -> Run {
+fn series(step: Step<'_>, units: &[Unit], rounds: i64) -> Series {
     let mut made: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut axes = Vec::new();
     let phase = units[0].phase;
@@ -129,7 +129,7 @@ fn run(step: Step<'_>, units: &[Unit], rounds: i64) -> Run {
         made.extend(outputs.map(|&output| (output, axis)));
         axes.push(axis);
     }
-    Run { rounds, axes }
+    Series { rounds, axes }
 }
 
 /// The group of a unit that can run slice by slice.
@@ -149,7 +149,7 @@ fn group_of<'a>(step: Step<'a>, unit: &Unit) -> Option<&'a Group> {
     can.then_some(group)
 }
 
-/// The first axis of so many elements along which a unit reads what the run has made at the same place only.
+/// The first axis of so many elements along which a unit reads what the series has made at the same place only.
 fn axis_of(
     step: Step<'_>,
     unit: &Unit,

@@ -276,38 +276,24 @@ pub fn with_gradients(
     entry: &str,
     arguments: BTreeMap<String, TensorType>,
 ) -> Result<Callable, String> {
-    with_request(
-        text,
-        entry,
-        &CallRequest {
-            arguments,
-            training: true,
-            gradients: true,
-        },
-    )
+    compiled(text, entry, arguments, true)
 }
 
-/// A program with arguments of these types and nothing else.
+/// A program with arguments of these types, in training with the gradients of everything, or forward alone.
 ///
 /// # Errors
 /// What its mistakes are.
-pub fn forward(
+pub fn compiled(
     text: &str,
     entry: &str,
     arguments: BTreeMap<String, TensorType>,
+    training: bool,
 ) -> Result<Callable, String> {
-    with_request(
-        text,
-        entry,
-        &CallRequest {
-            arguments,
-            training: false,
-            gradients: false,
-        },
-    )
-}
-
-fn with_request(text: &str, entry: &str, request: &CallRequest) -> Result<Callable, String> {
+    let request = CallRequest {
+        arguments,
+        training,
+        gradients: training,
+    };
     let settings = Settings::default();
     let world = World {
         loader: &NoWorld,
@@ -319,7 +305,7 @@ fn with_request(text: &str, entry: &str, request: &CallRequest) -> Result<Callab
         name: "case.dlm",
         text,
     };
-    let elaborated = elaborate::callable(&mut sources, main, world, entry, request);
+    let elaborated = elaborate::callable(&mut sources, main, world, entry, &request);
     let rendered = sources.render_all(&elaborated.diagnostics);
     elaborated.value.ok_or(rendered)
 }

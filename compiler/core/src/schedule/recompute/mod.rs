@@ -14,7 +14,7 @@
 //! A walk through the units in their order keeps count of what lives. Where that is more than the limit, it lets go of
 //! the value that costs least to have again, for the bytes that it frees and the time until it is read. Where a value is
 //! read that is gone, the units that make it run again right before, in the same phase and task, as the same kernels on the same
-//! operands: the bits are the same, of random values too. Only what runs for sample blocks and leaves nothing but
+//! operands, or one slice after the other: the bits are the same, of random values too. Only what runs for sample blocks and leaves nothing but
 //! activations runs again, so that statistics and updates happen once.
 
 mod facts;
