@@ -5,7 +5,7 @@
 //! 1990, "Computation of elementary functions on the IBM RISC System/6000 processor"). A quotient below 2^-102 is off by
 //! two of its last places at most, as what is left is then too small for a float: two kernels that make it may differ there.
 //!
-//! Six operations take a fifth of the time of a division of the widest vectors, and do not wait for one another's.
+//! Six operations take half the time of a division of the widest vectors (docs/performance.md).
 
 use super::super::{Comparison, Value, VectorBinary as B};
 use super::lane_math::LaneMath;
