@@ -2,7 +2,7 @@
 //!
 //! A value needs its storage from where it is defined to where it is last used, to the end of a loop where it is
 //! defined outside and used inside. Values whose needs do not overlap may share. Tried are, in this order: what a
-//! carried value is before a loop and in its rounds, the three of a condition's result, and a multiply-add with its addend or a factor.
+//! carried value is before a loop, in its rounds and in a loop that goes on with it, the three of a condition's result, and a multiply-add with its addend or a factor.
 
 use cranelift_entity::{EntityRef, EntitySet, SecondaryMap};
 use dlm_core::loops::{Block, Conditional, Instruction, Kernel, LoopStatement, Statement, Value};
@@ -45,6 +45,12 @@ impl Storage {
         // outer loops let others share it.
         for carry in &walk.carries {
             merge.carry(carry);
+            // A sum that goes on in the next loop, and never waits, stays where it is. With registers of its own there, the
+            // old ones would be kept for the enclosing loop's next round.
+            let uses = merge.storage.uses(carry.result);
+            if uses > 0 && walk.passed[carry.result] == uses {
+                merge.join(carry.argument, carry.result);
+            }
         }
         for give in &walk.gives {
             merge.give(give);
@@ -79,6 +85,7 @@ struct CarryAt {
     initial: Value,
     argument: Value,
     next: Value,
+    result: Value,
     end: i64,
 }
 
@@ -95,6 +102,8 @@ struct Walk {
     home: SecondaryMap<Value, usize>,
     defined: SecondaryMap<Value, Option<i64>>,
     uses: Vec<(Value, i64, usize)>,
+    /// How many of a value's uses are as what a loop begins or goes on with.
+    passed: SecondaryMap<Value, u32>,
     /// Parent and end of each loop; 0 is none.
     loops: Vec<(usize, i64)>,
     current: usize,
@@ -111,6 +120,7 @@ impl Walk {
             home: SecondaryMap::with_capacity(values),
             defined: SecondaryMap::with_capacity(values),
             uses: Vec::with_capacity(values * 2),
+            passed: SecondaryMap::with_capacity(values),
             loops: vec![(0, i64::MAX)],
             current: 0,
             constant: SecondaryMap::with_capacity(values),
@@ -127,6 +137,11 @@ impl Walk {
 
     fn uses(&mut self, value: Value) {
         self.uses.push((value, self.position, self.current));
+    }
+
+    fn passes(&mut self, value: Value) {
+        self.uses(value);
+        self.passed[value] += 1;
     }
 
     fn step(&mut self) {
@@ -166,7 +181,10 @@ impl Walk {
 
     fn loop_statement(&mut self, statement: &LoopStatement) {
         self.uses(statement.begin);
-        statement.carried.iter().for_each(|c| self.uses(c.initial));
+        statement
+            .carried
+            .iter()
+            .for_each(|c| self.passes(c.initial));
         let outer = self.current;
         let start = self.position;
         self.current = self.loops.len();
@@ -181,7 +199,7 @@ impl Walk {
         let end = self.position;
         self.uses(statement.end);
         self.uses(statement.variable);
-        statement.carried.iter().for_each(|c| self.uses(c.next));
+        statement.carried.iter().for_each(|c| self.passes(c.next));
         self.loops[self.current].1 = end;
         self.current = outer;
         for carried in &statement.carried {
@@ -190,6 +208,7 @@ impl Walk {
                 initial: carried.initial,
                 argument: carried.argument,
                 next: carried.next,
+                result: carried.result,
                 end,
             });
         }
