@@ -196,6 +196,104 @@ fn an_element_of_two_bytes_is_widened_once_for_all_lanes() {
     }
 }
 
+/// Rows of an image whose ends have rounds of their own: `sums` go through three loops, the first and the last of which
+/// leave some of them as they are, within a loop over rows.
+#[test]
+fn sums_that_go_on_in_the_next_loop_stay_in_their_registers() {
+    const ROWS: i64 = 3;
+    const CHANNELS: i64 = 8;
+    for (features, sums, lanes) in [(Features::AVX2, 12, 8), (Features::AVX512, 24, 16)] {
+        let mut b = KernelBuilder::new("rows");
+        let w = b.buffer("w", Element::F32, Access::Read);
+        let x = b.buffer("x", Element::F32, Access::Read);
+        let y = b.buffer("y", Element::F32, Access::Write);
+        let [zero, rows, channels] = [0, ROWS, CHANNELS].map(|number| b.index(number));
+        let start = vec![b.float(0.0, lanes); sums];
+        let ends = [1..sums, 0..sums, 0..sums - 1];
+        let results = b.for_loop(
+            LoopKind::Reduction,
+            "row",
+            (zero, rows, 1),
+            &start,
+            |b, row, sums| {
+                let mut sums = sums.to_vec();
+                for own in &ends {
+                    let bounds = (zero, channels, 1);
+                    sums = b.for_loop(LoopKind::Reduction, "c", bounds, &sums, |b, c, sums| {
+                        let place = Affine::term(c, 1).add(&Affine::term(row, CHANNELS));
+                        let data = b.load(x, place.scale(i64::from(lanes)), lanes);
+                        let mut sums = sums.to_vec();
+                        for number in own.clone() {
+                            let place = place.add_constant(number as i64 * ROWS * CHANNELS);
+                            let weight = b.load_splat(w, place, lanes);
+                            sums[number] = b.fma(weight, data, sums[number]);
+                        }
+                        sums
+                    });
+                }
+                sums
+            },
+        );
+        for (number, &sum) in results.iter().enumerate() {
+            b.store_at(y, number as i64 * i64::from(lanes), sum);
+        }
+        let code = assemble(&b.finish().expect("well built"), features).expect("has code");
+        let text = disassemble(&code);
+        assert_eq!(code.spills, [0_u32; 0], "{text}");
+        let moves = text.lines().filter(|line| is_register_move(line)).count();
+        assert_eq!(moves, 0, "{text}");
+    }
+}
+
+/// A weight gradient whose tile ends in an update: what the update reads is asked for before the sums, to be written; what
+/// the next pixel reads for all lanes, before this one's samples.
+#[test]
+fn what_stands_behind_sums_and_the_next_pixel_are_asked_for_ahead() {
+    let kernel = parse(
+        r#"kernel "gradient" {
+  buffer b0 "g": f32 read
+  buffer b1 "x": f32 read
+  buffer b2 "w": f32 read_write
+  buffer b3 "m": f32 read
+  v0: index = const 0
+  v1: index = const 4
+  v2: index = const 16
+  v3: f32x16 = const 0
+  for v4 "i" in v0..v1 step 1 domain {
+    for v5 "pixel" in v0..v1 step 1 reduction carry v6: f32x16 = v3 {
+      for v7 "sample" in v0..v2 step 1 reduction carry v8: f32x16 = v6 {
+        v9: f32x16 = load b0[v5 * 256 + v7 * 16]
+        v10: f32x16 = load_splat b1[v5 * 64 + v4 * 16 + v7]
+        v11: f32x16 = fma v9, v10, v8
+        next v11
+      } give v12
+      next v12
+    } give v13
+    v14: f32x16 = load b2[v4 * 16]
+    v15: f32x16 = load b3[v4 * 16]
+    v16: f32x16 = fma v13, v15, v14
+    store b2[v4 * 16], v16
+  }
+}
+"#,
+    );
+    let code = assemble(&kernel, Features::AVX512).expect("has code");
+    let text = disassemble(&code);
+    let at = |name: &str| {
+        let lines = text.lines().enumerate();
+        let found = lines.filter(|(_, line)| line.contains(name));
+        found.map(|(number, _)| number).collect::<Vec<_>>()
+    };
+    let (written, read, sums) = (at("prefetchw"), at("prefetcht0"), at("vfmadd231ps"));
+    assert_eq!((written.len(), read.len()), (1, 2), "{text}");
+    assert!(written[0] < sums[0] && read[1] < sums[0], "{text}");
+    assert!(
+        text.lines()
+            .any(|line| line.contains("prefetcht0") && line.contains("+100h")),
+        "{text}"
+    );
+}
+
 /// From the target of the last backward jump to the jump.
 fn loop_body(text: &str) -> String {
     let jump = text

@@ -1,13 +1,21 @@
-//! What a long round loads is asked for some rounds ahead.
+//! What is loaded later is asked for ahead.
 //!
-//! A processor looks a few hundred instructions ahead. Behind a round of a hundred, as the derivative of gelu is, that is
-//! three or four rounds, less than memory takes; and its own prefetchers stop at the end of each page.
+//! A processor looks a few hundred instructions ahead, and its own prefetchers follow streams that move on by a line or
+//! two and stop at the end of each page. Three kinds of loads are not among what it finds by itself in time:
+//!
+//! - those of a long round: behind a hundred instructions, as the derivative of gelu is, it sees three or four rounds, less
+//!   than memory takes;
+//! - what stands behind a tile's sums, as the weights and momenta that an update reads: it is asked for before the sums;
+//! - what a loop's next round reads with one element for all lanes, as the channels of the next pixel are in a weight
+//!   gradient: it lies a row of channels further.
 
-use dlm_core::loops::{Address, Instruction, LoadKind, LoopKind, LoopStatement, Statement};
+use dlm_core::loops::{
+    Access, Address, Instruction, LoadKind, LoopKind, LoopStatement, Statement, Value,
+};
 use iced_x86::Code;
 
 use super::super::machine::{First, Inst, Op, Operand};
-use super::{Lower, Lowered, Place};
+use super::{Constant, Lower, Lowered, Place};
 
 /// Instructions of a round that is long.
 const LONG: usize = 40;
@@ -18,27 +26,47 @@ const LINE: i64 = 64;
 /// What a round loads of one buffer lies at most so far from the last round's, in bytes: further ones are rows that
 /// other loops come to.
 const NEAR: i64 = 256;
+/// Lines of the next round at most.
+const MOST: usize = 24;
 
 impl Lower<'_> {
-    /// Prefetches for the innermost loop over outputs whose body is next.
+    /// Prefetches for the loop whose body is next.
     ///
     /// # Errors
     /// For an address that is too far.
     pub(super) fn prefetch(&mut self, statement: &LoopStatement) -> Lowered<()> {
-        if statement.kind != LoopKind::Domain || statement.body.statements.len() < LONG {
-            return Ok(());
-        }
+        let body = &statement.body.statements;
         let nested =
             |statement: &Statement| matches!(statement, Statement::Loop(_) | Statement::If(_));
-        if statement.body.statements.iter().any(nested) {
-            return Ok(());
-        }
-        let mut lines: Vec<Address> = Vec::new();
-        for own in &statement.body.statements {
-            let Some(address) = self.later(own, statement) else {
-                continue;
+        let lines = match (statement.kind, body.iter().rposition(nested)) {
+            (LoopKind::Reduction, _) => self.of_next_round(statement),
+            (LoopKind::Domain, None) if body.len() >= LONG => {
+                self.lines(body.iter().filter_map(|own| self.later(own, statement)))
+            }
+            (LoopKind::Domain, Some(last)) if is_sum(&body[last]) => {
+                self.lines(body[last + 1..].iter().filter_map(|own| self.behind(own)))
+            }
+            _ => Vec::new(),
+        };
+        // What an address takes is computed again for the loads themselves.
+        self.addresses.open();
+        for address in lines {
+            let memory = Operand::Memory(self.memory(&address, 0)?);
+            let code = match self.kernel.buffers[address.buffer].access {
+                Access::ReadWrite => Code::Prefetchw_m8,
+                _ => Code::Prefetcht0_m8,
             };
-            let line = LINE / self.kernel.buffers[address.buffer].element.bytes() as i64;
+            self.push(Inst::new(Op::General(code), First::Reads, &[memory]));
+        }
+        self.addresses.close();
+        Ok(())
+    }
+
+    /// One address of each cache line.
+    fn lines(&self, addresses: impl Iterator<Item = Address>) -> Vec<Address> {
+        let mut lines: Vec<Address> = Vec::new();
+        for address in addresses {
+            let line = LINE / self.bytes(&address);
             let known = lines.iter().any(|other| {
                 let same = other.buffer == address.buffer && other.terms == address.terms;
                 same && (other.offset - address.offset).abs() < line
@@ -47,32 +75,17 @@ impl Lower<'_> {
                 lines.push(address);
             }
         }
-        // What an address takes is computed again for the loads themselves.
-        self.addresses.open();
-        for address in lines {
-            let memory = Operand::Memory(self.memory(&address, 0)?);
-            let op = Op::General(Code::Prefetcht0_m8);
-            self.push(Inst::new(op, First::Reads, &[memory]));
-        }
-        self.addresses.close();
-        Ok(())
+        lines
     }
 
     /// Where a load of a loop's round is some rounds later, if it moves on by about a line, and all else that its address
     /// is made of is there when a round begins.
     fn later(&self, own: &Statement, statement: &LoopStatement) -> Option<Address> {
-        let Statement::Define(_, Instruction::Load { address, kind }) = own else {
-            return None;
-        };
+        let address = self.vector_address(own)?;
         let mut terms = address.terms.iter();
         let &(_, factor) = terms.find(|term| term.0 == statement.variable)?;
-        let there = |value| !matches!(self.places[value], Place::Nowhere);
-        let splat = matches!(kind, LoadKind::Splat | LoadKind::SplatPair);
-        if splat || !address.terms.iter().all(|term| there(term.0)) {
-            return None;
-        }
         let step = factor.checked_mul(statement.step)?;
-        let bytes = step.checked_mul(self.kernel.buffers[address.buffer].element.bytes() as i64)?;
+        let bytes = step.checked_mul(self.bytes(address))?;
         if !(LINE / 2..=NEAR).contains(&bytes.abs()) {
             return None;
         }
@@ -82,4 +95,88 @@ impl Lower<'_> {
             ..address.clone()
         })
     }
+
+    /// What a round loads behind its sums.
+    fn behind(&self, own: &Statement) -> Option<Address> {
+        self.vector_address(own).cloned()
+    }
+
+    /// The address of a vector that is loaded, where all that it is made of is there when the round begins.
+    fn vector_address<'s>(&self, own: &'s Statement) -> Option<&'s Address> {
+        let Statement::Define(_, Instruction::Load { address, kind }) = own else {
+            return None;
+        };
+        let splat = matches!(kind, LoadKind::Splat | LoadKind::SplatPair);
+        (!splat && address.terms.iter().all(|term| self.is_there(term.0))).then_some(address)
+    }
+
+    /// What the loops within a sum's loop read first in its next round, of elements for all lanes that lie in one line for
+    /// the whole inner loop.
+    fn of_next_round(&self, statement: &LoopStatement) -> Vec<Address> {
+        let loops = statement
+            .body
+            .statements
+            .iter()
+            .filter_map(|own| match own {
+                Statement::Loop(inner) if self.sums_from_zero(inner) => Some(inner),
+                _ => None,
+            });
+        let loads = loops.flat_map(|inner| {
+            let own = inner.body.statements.iter();
+            own.filter_map(move |own| self.next(own, inner, statement))
+        });
+        let lines = self.lines(loads);
+        match lines.len() <= MOST {
+            true => lines,
+            false => Vec::new(),
+        }
+    }
+
+    fn sums_from_zero(&self, inner: &LoopStatement) -> bool {
+        let zero = matches!(
+            self.places[inner.begin],
+            Place::Constant(Constant::Index(0))
+        );
+        inner.kind == LoopKind::Reduction && zero
+    }
+
+    fn next(
+        &self,
+        own: &Statement,
+        inner: &LoopStatement,
+        outer: &LoopStatement,
+    ) -> Option<Address> {
+        let Statement::Define(_, Instruction::Load { address, kind }) = own else {
+            return None;
+        };
+        let step = |of: &LoopStatement| {
+            let mut terms = address.terms.iter();
+            let factor = terms.find(|term| term.0 == of.variable)?.1;
+            factor.checked_mul(of.step)
+        };
+        let (within, on) = (step(inner)?, step(outer)?);
+        let mut others = address.terms.iter().filter(|term| term.0 != inner.variable);
+        let element = *kind == LoadKind::Splat && within == 1;
+        if !element || !others.all(|term| self.is_there(term.0)) {
+            return None;
+        }
+        let far = on.checked_mul(self.bytes(address))?.abs() >= LINE;
+        let mut address = address.clone();
+        address.terms.retain(|term| term.0 != inner.variable);
+        address.offset = address.offset.checked_add(on)?;
+        far.then_some(address)
+    }
+
+    fn is_there(&self, value: Value) -> bool {
+        !matches!(self.places[value], Place::Nowhere)
+    }
+
+    fn bytes(&self, address: &Address) -> i64 {
+        self.kernel.buffers[address.buffer].element.bytes() as i64
+    }
+}
+
+/// Whether a statement is a loop that sums.
+fn is_sum(statement: &Statement) -> bool {
+    matches!(statement, Statement::Loop(own) if own.kind == LoopKind::Reduction)
 }
