@@ -30,8 +30,13 @@ const BODIES: &[(&str, bool)] = &[
 ];
 
 fn callable(body: &str, samples: i64) -> Result<Callable, String> {
-    let text = format!("block Case(x: f32[B, 16, 8, 9]) {{ return {body} }}");
-    let dims = [samples, 16, 8, 9].map(Dim::fixed);
+    callable_of(body, [samples, 16, 8, 9])
+}
+
+fn callable_of(body: &str, shape: [i64; 4]) -> Result<Callable, String> {
+    let [_, channels, height, width] = shape;
+    let text = format!("block Case(x: f32[B, {channels}, {height}, {width}]) {{ return {body} }}");
+    let dims = shape.map(Dim::fixed);
     let x = TensorType::new(DType::F32, dims.to_vec());
     library::with_gradients(&text, "Case", BTreeMap::from([("x".to_owned(), x)]))
 }
@@ -61,6 +66,42 @@ fn gradients_of_convolutions_are_those_of_the_graph() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Bodies over `x: f32[B, 16, 6, 12]`, whose rows hold several tiles: those at both ends have code of their own, and the
+/// weight gradients' images slide from tap to tap.
+const ROWS: &[&str] = &[
+    "x |> Conv2d[16, 3, pad=1]",
+    "x |> Conv2d[48, 3, pad=1] |> relu",
+    "x |> Conv2d[16, 5]",
+    "x |> Conv2d[16, 5, pad=2] |> Conv2d[16, 3, pad=1]",
+    "x |> Conv2d[16, 3, pad=1] |> relu |> max_pool2d[2]",
+    "x |> Conv2d[16, 3, pad=2]",
+    "x |> Conv2d[16, 3, pad=2, dilation=2]",
+];
+
+#[test]
+fn rows_of_several_tiles_are_those_of_the_graph() {
+    let targets = [Target::avx512(), Target::avx2(), Target::vector128()];
+    let mut failures = Vec::new();
+    let (mut tiled, mut sliding) = (false, false);
+    for body in ROWS {
+        for target in &targets {
+            let shape = [19, 16, 6, 12];
+            let plan =
+                callable_of(body, shape).and_then(|own| library::planned(&own, &shape, target));
+            match plan {
+                Ok(plan) => {
+                    let text = plan.to_string();
+                    tiled |= text.contains(", 1, 2]: ") || text.contains(", 1, 4]: ");
+                    sliding |= text.contains(", 1, 3]: ") && text.contains("turned");
+                }
+                Err(reason) => failures.push(format!("{body}, {}: {reason}", target.name)),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(tiled && sliding, "no such tile is chosen");
 }
 
 #[test]

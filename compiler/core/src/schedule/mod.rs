@@ -34,6 +34,7 @@ mod position;
 mod recompute;
 mod serial;
 mod slices;
+mod sliding;
 mod symbols;
 mod target;
 mod triangles;

@@ -7,6 +7,7 @@
 
 use super::fuse::{is_given, leaves, root};
 use super::lanes::{ContractionLanes, Lanes};
+use super::sliding::sliding;
 use super::target::Target;
 use crate::graph::{AxisIndex, Contraction, DType, Graph, NodeId, Op};
 use crate::schedule::fuse::{Group, Strategy};
@@ -108,28 +109,31 @@ fn turned(
         let width = [(2 * register).min(16), register]
             .into_iter()
             .find(|&width| extent % width as i64 == 0)?;
-        let fits = shape[channels].known() == Some(extent)
-            && !reads(&contraction.operands[1 - operand], axis)
-            && served(contraction, operand, axis, target.turn_reuse);
-        fits.then_some(Outer {
+        let outer = Outer {
             operand,
             axis,
             channels,
             width,
-        })
+        };
+        let fits = shape[channels].known() == Some(extent)
+            && !reads(&contraction.operands[1 - operand], axis)
+            && served(contraction, outer, target.turn_reuse);
+        fits.then_some(outer)
     });
     along.max_by_key(|outer| (outer.width, contraction.shape[outer.axis].known()))
 }
 
 /// Whether each vector of the operand serves enough accumulators.
-fn served(contraction: &Contraction, operand: usize, axis: usize, least: i64) -> bool {
+fn served(contraction: &Contraction, outer: Outer, least: i64) -> bool {
+    let Outer { operand, axis, .. } = outer;
     let extent = |&other: &usize| contraction.shape[other].known().unwrap_or(1);
     let others = (0..contraction.shape.len()).filter(|&other| other != axis);
     let other = &contraction.operands[1 - operand];
     let apart = others.clone().filter(|&axis| {
         alone(other, axis).is_some() && !reads(&contraction.operands[operand], axis)
     });
-    let side_by_side: i64 = apart.map(|other| extent(&other)).product();
+    let taps = sliding(contraction, outer).map_or(1, |row| extent(&row.taps));
+    let side_by_side: i64 = taps * apart.map(|other| extent(&other)).product::<i64>();
     let reuse: i64 = others.map(|other| extent(&other)).product();
     side_by_side >= SIDE_BY_SIDE && reuse >= least
 }

@@ -10,6 +10,7 @@ use crate::schedule::affine::Affine;
 use crate::schedule::borders::borders;
 use crate::schedule::fuse::root;
 use crate::schedule::position::{Indexed, Position, index};
+use crate::schedule::sliding;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
@@ -21,6 +22,8 @@ pub(super) struct Level {
     pub extent: Dim,
     /// Rounds written out in one body.
     pub unroll: i64,
+    /// Its rounds written out are within the loop over the samples of the block, which is the next level.
+    pub slides: bool,
     pub how: How,
 }
 
@@ -83,7 +86,7 @@ impl Lowering<'_> {
         instances: &[Vec<Place>],
     ) -> Result<Vec<Value>, LowerError> {
         let borders = borders(self.cx.graph, node, contraction);
-        let levels = self.levels(node, contraction, &borders, instances.len());
+        let levels = self.levels(node, contraction, &borders, instances);
         let order = stream_order(contraction, instances);
         let varied = varied(contraction, &borders, instances);
         let mut emission = Emission {
@@ -153,10 +156,12 @@ impl Lowering<'_> {
         node: NodeId,
         contraction: &Contraction,
         borders: &[Vec<bool>],
-        tile: usize,
+        instances: &[Vec<Place>],
     ) -> Vec<Level> {
+        let tile = instances.len();
         let lane = self.reduced_lane(node, contraction);
         let rank = contraction.shape.len();
+        let pixels = self.sliding_pixels(contraction, instances);
         let mut levels: Vec<Level> = Vec::new();
         for (variable, &extent) in contraction.reduced.iter().enumerate() {
             let how = if lane == Some(variable) {
@@ -178,12 +183,14 @@ impl Lowering<'_> {
                 variable,
                 extent,
                 unroll: 1,
+                slides: pixels == Some(variable),
                 how,
             });
         }
         levels.sort_by_key(|level| match level.how {
             // Put in the place of another afterwards.
             How::Vectors(_) | How::Rest(_) => (4, 0),
+            _ if level.slides => (3, 0),
             How::InLanes => (0, 0),
             How::Bounded | How::Class(_) => (1, level.variable),
             // Channels, then a window's axes with its rows innermost: the order of the sum, which rounding shows.
@@ -195,7 +202,7 @@ impl Lowering<'_> {
                     usize::MAX - level.variable
                 },
             ),
-            How::Samples | How::OwnSamples => (3, 0),
+            How::Samples | How::OwnSamples => (3, 1),
         });
         if let Some(inner) = levels.last_mut() {
             let body = self.cx.target.unrolled_body as i64;
@@ -209,7 +216,18 @@ impl Lowering<'_> {
                 _ => 1,
             };
         }
+        if let Some(row) = levels.iter_mut().find(|level| level.slides) {
+            row.unroll = sliding::pixels(self.cx.target, tile) as i64;
+        }
         levels
+    }
+
+    /// The reduced variable along which the elements of one operand go from tap to tap.
+    fn sliding_pixels(&self, contraction: &Contraction, instances: &[Vec<Place>]) -> Option<usize> {
+        let row = sliding::sliding(contraction, self.turned?.outer)?;
+        let first = &instances[0][row.taps];
+        let several = instances.iter().any(|own| own[row.taps] != *first);
+        several.then_some(row.pixels)
     }
 
     fn reduced_lane(&self, node: NodeId, contraction: &Contraction) -> Option<usize> {
@@ -261,7 +279,11 @@ impl Lowering<'_> {
             How::Class(stride) => {
                 self.class_rounds(emission, depth, (&level, stride), counters, sums)
             }
-            How::OwnSamples => self.over_own_samples(emission, depth, &level, counters, sums),
+            How::OwnSamples => {
+                self.over_own_samples(&level, counters, &sums, |own, counters, sums| {
+                    own.contract_level(emission, depth + 1, counters, sums)
+                })
+            }
             How::Bounded => {
                 let (begin, end) = self.bounds(emission, &level, counters)?;
                 let (begin, end) = self.in_rows(&level, begin, end);
@@ -364,13 +386,15 @@ impl Lowering<'_> {
         sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
         let unroll = level.unroll;
-        let (main_end, rest) = match end.as_constant() {
-            Some(extent) if unroll > 1 => {
-                (Affine::constant(extent - extent % unroll), extent % unroll)
+        let known = begin.as_constant().zip(end.as_constant());
+        let (main_end, rest) = match known {
+            Some((begin, end)) if unroll > 1 => {
+                let rest = (end - begin) % unroll;
+                (Affine::constant(end - rest), rest)
             }
             _ => (end.clone(), 0),
         };
-        if unroll > 1 && end.as_constant().is_none() {
+        if unroll > 1 && known.is_none() {
             return self.rounds(
                 emission,
                 depth,
@@ -385,21 +409,28 @@ impl Lowering<'_> {
         }
         let name = format!("r{}", level.variable);
         let mut sums = sums;
-        if main_end.as_constant() != Some(0) || unroll == 1 {
+        if main_end != begin || unroll == 1 {
             // An unrolled loop counts bodies, so that positions divide by what the body's length divides by.
-            let bodies = match (unroll, main_end.as_constant()) {
-                (2.., Some(extent)) => Affine::constant(extent / unroll),
-                _ => main_end.clone(),
+            let (from, to) = match known.filter(|_| unroll > 1) {
+                Some((begin, end)) => (
+                    Affine::constant(0),
+                    Affine::constant((end - begin) / unroll),
+                ),
+                None => (begin.clone(), main_end.clone()),
             };
-            let first = self.b.materialise(&form(&begin));
-            let last = self.b.materialise(&form(&bodies));
+            let first = self.b.materialise(&form(&from));
+            let last = self.b.materialise(&form(&to));
             let (counter, carried) =
                 self.b
                     .begin_loop(LoopKind::Reduction, name, first, last, 1, &sums);
             self.push_scope();
-            let mut at = Affine::constant(0);
+            let mut at = if unroll > 1 {
+                begin
+            } else {
+                Affine::constant(0)
+            };
             match self.b.index_constant(counter) {
-                Some(constant) => at.offset = constant * unroll,
+                Some(constant) => at.offset += constant * unroll,
                 None => at.add_scaled(&Affine::variable(counter), unroll),
             }
             let next = self.unrolled(emission, depth, level, &at, unroll, counters, carried);
@@ -426,6 +457,16 @@ impl Lowering<'_> {
         counters: &mut Vec<Place>,
         mut sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
+        if level.slides && count > 0 {
+            let samples = &emission.levels[depth + 1];
+            return self.over_own_samples(samples, counters, &sums, |own, counters, mut sums| {
+                for round in 0..count {
+                    counters[level.variable] = Position::At(first.clone().plus(round));
+                    sums = own.contract_level(emission, depth + 2, counters, sums)?;
+                }
+                Ok(sums)
+            });
+        }
         let mut round = 0;
         while round < count {
             let at = first.clone().plus(round);

@@ -17,6 +17,9 @@ use std::collections::BTreeSet;
 /// Of the first cache, what an operand that stays there may take.
 const RESIDENT_BYTES: i64 = 16 << 10;
 
+/// Lanes of the narrowest vectors that take what wider ones leave of an axis.
+pub(super) const NARROWEST: i64 = 4;
+
 /// One axis of the domain.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
@@ -32,6 +35,8 @@ pub(super) struct Axis {
     parts: i64,
     /// Its elements are gone through class by class, of so many.
     classes: i64,
+    /// Its first and last tile, which are at borders, are by themselves.
+    edged: bool,
     /// Of the whole axis, only so many elements from a loop's counter on.
     panel: Option<(Value, i64)>,
     /// Of the whole axis, only that place: of a loop's round, or the first of a row that vectors hold all of.
@@ -115,6 +120,9 @@ fn lower_with(
     let domain = lowering.domain_node();
     let lane = if partial { None } else { cx.lanes.axis(domain) };
     let mut axes = block_axes(&cx.graph.nodes[domain].ty.shape, lane, &tile.factors);
+    for (axis, &edged) in axes.iter_mut().zip(&tile.edged) {
+        axis.edged = edged && axis.tile > 1;
+    }
     let elements = lowering.elements_of_vector();
     if let Some(axis) = tile.joined.and_then(|number| axes.get_mut(number)) {
         axis.vector = true;
@@ -201,6 +209,7 @@ pub(super) fn block_axes(shape: &[Dim], lane: Option<usize>, factors: &[usize]) 
         ranged: false,
         parts: 1,
         classes: 1,
+        edged: false,
         panel: None,
         at: None,
     };
@@ -243,6 +252,7 @@ fn lower_plain(
                 ranged: !cx.whole,
                 parts: 1,
                 classes: 1,
+                edged: false,
                 panel: None,
                 at: None,
             }]
@@ -259,6 +269,7 @@ fn lower_plain(
                 ranged: axis == ranged && !cx.whole,
                 parts: 1,
                 classes: 1,
+                edged: false,
                 panel: None,
                 at: None,
             })
@@ -702,6 +713,16 @@ impl Lowering<'_> {
                 .try_for_each(|class| self.class_loop(axis, class, rest, lane, places));
         }
         let tile = axis.tile as i64;
+        if let Some(extent) = axis
+            .extent
+            .known()
+            .filter(|&extent| axis.edged && extent > tile)
+        {
+            let ends = [0, tile, extent - tile, extent].map(Affine::constant);
+            return ends.windows(2).try_for_each(|pair| {
+                self.axis_loop(axis, rest, lane, places, (&pair[0], &pair[1]), tile)
+            });
+        }
         let whole = self.whole_tiles(&begin, &end, tile);
         self.axis_loop(axis, rest, lane, places, (&begin, &whole), tile)?;
         if tile > 1 && axis.ranged {
@@ -845,8 +866,10 @@ impl Lowering<'_> {
         if let Some(extent) = axis.extent.known()
             && self.b.index_constant(counter).is_none()
         {
+            let first = begin.as_constant().unwrap_or(0);
+            let last = end.as_constant().unwrap_or(extent) - step;
             self.b
-                .assume(counter, crate::loops::Range::new(0, (extent - step).max(0)));
+                .assume(counter, crate::loops::Range::new(first, last.max(first)));
         }
         self.push_scope();
         let base = self.counter(counter);
@@ -858,7 +881,7 @@ impl Lowering<'_> {
         result
     }
 
-    /// Tiles of whole vectors, then single ones, then the rest element by element.
+    /// Tiles of whole vectors, then single ones, then narrower ones, then the rest element by element.
     fn vector_axis(
         &mut self,
         axis: &Axis,
@@ -879,10 +902,32 @@ impl Lowering<'_> {
         if ranged || (extent % step >= width) {
             self.vector_loop(axis, rest, lane, places, (&tiled, &whole), width)?;
         }
-        if extent % width == 0 {
+        let mut from = whole;
+        for narrower in self.narrower_widths(extent) {
+            let until = self.whole_tiles(&from, &end, narrower);
+            self.with_width(narrower as u8, |own| {
+                own.vector_loop(axis, rest, lane, places, (&from, &until), narrower)
+            })?;
+            from = until;
+        }
+        let narrowest = match self.joined {
+            true => width,
+            false => width.min(NARROWEST),
+        };
+        if extent % narrowest == 0 {
             return Ok(());
         }
-        self.scalar_rest(axis, rest, lane, places, (&whole, &end))
+        self.scalar_rest(axis, rest, lane, places, (&from, &end))
+    }
+
+    /// The widths of vectors for what those of the kernel's width leave of an axis.
+    fn narrower_widths(&self, extent: i64) -> Vec<i64> {
+        let width = self.elements_of_vector();
+        let halves = std::iter::successors(Some(width / 2), |width| Some(width / 2));
+        let narrower = halves.take_while(|&width| width >= NARROWEST && !self.joined);
+        narrower
+            .filter(|&narrower| extent % (2 * narrower) >= narrower)
+            .collect()
     }
 
     /// A loop over an axis whose vectors lie along it, so many of its elements at a time.
@@ -939,17 +984,26 @@ impl Lowering<'_> {
         bounds: (&Affine<Value>, &Affine<Value>),
     ) -> Result<(), LowerError> {
         let one = if self.joined { self.inner as u8 } else { 1 };
-        let width = std::mem::replace(&mut self.width, one);
-        let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
         let axis = Axis {
             vector: false,
             ranged: false,
             tile: 1,
             ..axis.clone()
         };
-        let result = self
-            .preload()
-            .and_then(|()| self.axis_loop(&axis, rest, lane, places, bounds, 1));
+        self.with_width(one, |own| {
+            own.axis_loop(&axis, rest, lane, places, bounds, 1)
+        })
+    }
+
+    /// Does something in vectors of another width than the kernel's.
+    fn with_width(
+        &mut self,
+        width: u8,
+        then: impl FnOnce(&mut Self) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError> {
+        let width = std::mem::replace(&mut self.width, width);
+        let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
+        let result = self.preload().and_then(|()| then(self));
         self.width = width;
         self.memo = memo;
         result

@@ -11,7 +11,7 @@ use crate::schedule::fuse::Group;
 use crate::schedule::outer::Outer;
 use crate::schedule::position::Position;
 
-use super::contract::{Emission, Level};
+use super::contract::Level;
 
 /// The turned operand of a kernel's product.
 #[derive(Clone, Copy, Debug)]
@@ -50,25 +50,24 @@ pub fn lower_outer(
 }
 
 impl Lowering<'_> {
-    /// The samples of the block, those that are there, one by one.
+    /// The samples of the block, those that are there, one by one; within each, what is summed of it.
     pub(super) fn over_own_samples(
         &mut self,
-        emission: &Emission<'_>,
-        depth: usize,
         level: &Level,
         counters: &mut Vec<Place>,
-        sums: Vec<Value>,
+        sums: &[Value],
+        of_sample: impl FnOnce(&mut Self, &mut Vec<Place>, Vec<Value>) -> Result<Vec<Value>, LowerError>,
     ) -> Result<Vec<Value>, LowerError> {
         let first = self.b.index(0);
         let valid = self.scalar(ScalarArgument::ValidLanes);
         let (sample, carried) =
             self.b
-                .begin_loop(LoopKind::Reduction, "sample", first, valid, 1, &sums);
+                .begin_loop(LoopKind::Reduction, "sample", first, valid, 1, sums);
         let last = self.cx.block as i64 - 1;
         self.b.assume(sample, Range::new(0, last));
         self.push_scope();
         counters[level.variable] = Position::At(Affine::variable(sample));
-        let next = self.contract_level(emission, depth + 1, counters, carried);
+        let next = of_sample(self, counters, carried);
         self.pop_scope();
         Ok(self.b.end_loop(&next?))
     }

@@ -5,13 +5,15 @@
 
 use super::candidate::Candidate;
 use super::joined_tile as joined;
+use super::nest::NARROWEST;
 use super::{Context, Share, ranged_axis};
-use crate::graph::{Contraction, NodeId, Op};
+use crate::graph::{AxisIndex, Contraction, Dim, NodeId, Op};
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
 use crate::schedule::fuse::{Group, Strategy, leaves, root};
 use crate::schedule::outer::Outer;
 use crate::schedule::position::Position;
+use crate::schedule::sliding::{self, Sliding, sliding};
 use crate::schedule::target::Target;
 use std::collections::BTreeSet;
 
@@ -24,6 +26,8 @@ pub struct Tile {
     pub factors: Vec<usize>,
     /// The domain axis of which a vector holds several elements, each with the samples of the block.
     pub joined: Option<usize>,
+    /// The domain axes along whose ends borders are: their first and last tiles have code of their own.
+    pub edged: Vec<bool>,
     /// The decision in words.
     pub reason: String,
 }
@@ -62,8 +66,13 @@ pub(super) struct Shape {
     /// Axes that must be whole in a tile, and axes that may not be tiled.
     whole: Vec<bool>,
     single: Vec<bool>,
-    /// Axes along a border that are in a tile whole or not at all.
+    /// Axes along a border.
     edged: Vec<bool>,
+    /// How many elements at either end of such an axis read beyond the border.
+    reach: Vec<usize>,
+    /// Whether the tiles at both ends of such an axis may have code of their own; else the axis is in a tile whole or not
+    /// at all.
+    peels: bool,
     /// Whether an operand is read a vector at a time (else one element for all lanes).
     pub vector: [bool; 2],
     /// The axis along which an operand's elements lie side by side.
@@ -79,6 +88,8 @@ pub(super) struct Shape {
     across: bool,
     /// Whether vectors run along the channels of a turned operand: many sums of a rest are as fast as a whole tile's.
     along_channels: bool,
+    /// The row along which elements of the other operand go from tap to tap.
+    sliding: Option<Sliding>,
     /// Whether few sums are split into those of every other round.
     splits: bool,
     /// The axis whose range tasks divide, where they do.
@@ -111,8 +122,9 @@ impl Shape {
     /// With vectors along the channels of one operand, each with one element of the other. Borders stay outside of
     /// tiles: a round is one vector for each sample, too little for each accumulator to have rounds of its own.
     fn along_channels(&mut self, outer: Outer, register: usize) {
-        for (single, &edged) in self.single.iter_mut().zip(&self.edged) {
-            *single |= edged;
+        let sliding = self.sliding.map(|row| row.taps);
+        for (axis, single) in self.single.iter_mut().enumerate() {
+            *single = (*single || self.edged[axis]) && Some(axis) != sliding;
         }
         self.along_channels = true;
         self.extents[outer.axis] /= outer.width as i64;
@@ -162,12 +174,14 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
         Some((anchor, contraction)) => {
             let mut shape = describe(cx, group, partial, anchor, contraction, extents);
             shape.along_last = matches!(along, Along::LastAxis | Along::Rows);
+            shape.peels &= in_blocks;
             shape.samples = matches!(along, Along::Lanes | Along::Joined) && !partial;
             if along == Along::Reduction {
                 shape.vector = [true; 2];
                 (shape.across, shape.splits) = (true, false);
             }
             if let Along::Channels(outer) = along {
+                shape.sliding = sliding(contraction, outer);
                 shape.along_channels(outer, cx.target.register_lanes);
             }
             shape.ranged = ranged_axis(cx, &cx.graph.nodes[node].ty.shape);
@@ -245,6 +259,7 @@ pub(super) fn plain_tile(
         width,
         factors,
         joined: None,
+        edged: Vec::new(),
         reason: format!("lanes {width}; no product"),
     }
 }
@@ -304,6 +319,8 @@ fn describe(
         whole: vec![true; rank],
         single: vec![false; rank],
         edged: vec![false; rank],
+        reach: vec![0; rank],
+        peels: !partial,
         vector: [0, 1]
             .map(|operand| reads_vectors(cx, group, partial, anchor, contraction, operand)),
         beside: [0, 1].map(|operand| beside(contraction, operand, &forms, rank)),
@@ -312,6 +329,7 @@ fn describe(
         along_last: false,
         across: false,
         along_channels: false,
+        sliding: None,
         splits: !partial && contraction.reduced.iter().any(|dim| dim.known() != Some(1)),
         ranged: 0,
         work: work(cx, contraction),
@@ -323,6 +341,7 @@ fn describe(
     };
     let mut windows: BTreeSet<usize> = BTreeSet::new();
     for (operand, bordered) in borders.iter().enumerate() {
+        let input = cx.graph.nodes[anchor].inputs[operand];
         let mut own: BTreeSet<usize> = BTreeSet::new();
         for variable in used(operand) {
             for &symbol in &forms[variable] {
@@ -336,10 +355,11 @@ fn describe(
         }
         shape.windows[operand] = own.iter().map(|&symbol| window(symbol - rank)).product();
         windows.extend(own);
-        for (axis, _) in contraction.operands[operand]
+        for (number, (axis, _)) in contraction.operands[operand]
             .iter()
             .zip(bordered)
-            .filter(|pair| *pair.1)
+            .enumerate()
+            .filter(|(_, pair)| *pair.1)
         {
             for &(variable, _) in axis
                 .terms
@@ -353,7 +373,12 @@ fn describe(
                 let followed = alone && axis.divisor == 1 && matches!(reduced.as_slice(), [1 | -1]);
                 for &symbol in forms[variable].iter().filter(|&&symbol| symbol < rank) {
                     match followed {
-                        true => shape.edged[symbol] = true,
+                        true => {
+                            shape.edged[symbol] = true;
+                            let beyond =
+                                reach(contraction, axis, cx.graph.nodes[input].ty.shape[number]);
+                            shape.reach[symbol] = shape.reach[symbol].max(beyond);
+                        }
                         false => shape.single[symbol] = true,
                     }
                 }
@@ -487,6 +512,7 @@ fn best(
         width: taken.width,
         factors: taken.factors,
         joined: taken.joined,
+        edged: shape.edged.clone(),
         reason,
     }
 }
@@ -534,7 +560,10 @@ fn lanes_used(cx: &Context<'_>, shape: &Shape, width: usize) -> f64 {
         return 1.0;
     };
     let (extent, register) = (extent.max(1) as usize, cx.target.register_lanes);
-    let registers = extent / width * (width / register).max(1) + extent % width;
+    let rest = extent % width;
+    let narrower = (rest / NARROWEST as usize).count_ones() as usize;
+    let left = narrower + rest % NARROWEST as usize;
+    let registers = extent / width * (width / register).max(1) + left;
     extent as f64 / (registers * register) as f64
 }
 
@@ -546,12 +575,62 @@ fn fallback(shape: &Shape, width: usize) -> Tile {
             .map(|(&extent, &whole)| if whole { extent as usize } else { 1 })
             .collect(),
         joined: None,
+        edged: Vec::new(),
         reason: "no tile fits the registers".into(),
     }
 }
 
 /// The longest axis along a border that a tile holds whole: the rounds at the border are written out.
 const LONGEST_EDGE: usize = 5;
+
+/// How many elements at either end of an output's axis read beyond an operand's axis in some round.
+fn reach(contraction: &Contraction, axis: &AxisIndex, extent: Dim) -> usize {
+    let ends = axis.terms.iter().map(|&(variable, factor)| {
+        let rank = contraction.shape.len();
+        let dims = contraction.shape.iter().chain(&contraction.reduced);
+        let last = dims
+            .clone()
+            .nth(variable)
+            .and_then(|dim| dim.known())
+            .unwrap_or(1)
+            - 1;
+        (
+            variable < rank,
+            (factor * last).min(0),
+            (factor * last).max(0),
+        )
+    });
+    let (mut low, mut high) = (axis.offset, axis.offset);
+    for (_, least, most) in ends {
+        low += least;
+        high += most;
+    }
+    let beyond = high - (extent.known().unwrap_or(i64::MAX) - 1);
+    (-low).max(beyond).max(0) as usize
+}
+
+/// Elements side by side along an axis along a border: all, or so many that only its first and last tile are at the
+/// border, with tiles between them.
+fn edge_tiles(shape: &Shape, axis: usize, ranged: bool) -> Vec<usize> {
+    let extent = shape.extents[axis].max(1) as usize;
+    if shape.instances > 1 || ranged {
+        return vec![1];
+    }
+    if extent <= LONGEST_EDGE {
+        return vec![1, extent];
+    }
+    let last = shape.whole.iter().rposition(|&whole| !whole) == Some(axis);
+    let peeled = |&tile: &usize| {
+        shape.peels
+            && last
+            && extent.is_multiple_of(tile)
+            && extent >= 3 * tile
+            && shape.reach[axis] <= tile
+    };
+    [1].into_iter()
+        .chain([2, 4].into_iter().filter(peeled))
+        .collect()
+}
 
 type Found<'f> = &'f mut dyn FnMut(Cost, &[usize], (usize, usize));
 
@@ -572,13 +651,12 @@ fn search(
     }
     let extent = shape.extents[axis].max(1) as usize;
     let vector_axis = !in_blocks && !shape.across && axis + 1 == factors.len();
-    let edge = [1, extent];
     // A task's range may begin and end anywhere along the first axis, and the borders with it.
     let ranged = !in_blocks && axis == shape.ranged;
+    let edge = edge_tiles(shape, axis, ranged);
     let options: &[usize] = match () {
         () if shape.whole[axis] => &[0],
         () if shape.single[axis] || vector_axis => &[1],
-        () if shape.edged[axis] && (extent > LONGEST_EDGE || shape.instances > 1 || ranged) => &[1],
         () if shape.edged[axis] => &edge,
         // Where borders stay outside of tiles one axis may be all that there is.
         () if shape.along_channels => &[1, 2, 3, 4, 5, 6, 8, 10, 12, 16],
@@ -657,7 +735,7 @@ fn cost(
         .product();
     let instances = factors.iter().product::<usize>() / repeats.max(1) * shape.instances;
     let sums = instances * parts;
-    let loads: Vec<usize> = (0..2)
+    let mut loads: Vec<usize> = (0..2)
         .map(|operand| {
             let axes = factors
                 .iter()
@@ -679,7 +757,14 @@ fn cost(
         true => loads[operand],
         false => loads[operand] * parts,
     });
-    let live = sums + held.min().unwrap_or(0) + cx.target.spare + kept;
+    let mut held = held.min().unwrap_or(0);
+    let slides = shape.sliding.filter(|row| factors[row.taps] > 1);
+    if let Some(row) = slides {
+        held = loads[row.operand];
+        let (taps, pixels) = (factors[row.taps], sliding::pixels(cx.target, instances));
+        loads[row.operand] = (held / taps * row.elements(taps, pixels)).div_ceil(pixels);
+    }
+    let live = sums + held + cx.target.spare + kept;
     let fits = live <= cx.target.registers && sums <= cx.target.accumulators;
     if instances > 1 && !fits {
         return None;
