@@ -6,6 +6,7 @@ mod elementwise;
 mod linear_sums;
 mod maxima;
 mod scalars;
+mod spread;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ const RULES: &[Rule] = &[
     contractions::constant,
     contractions::unary,
     contractions::absorb,
+    spread::spread,
 ];
 
 /// The pass.

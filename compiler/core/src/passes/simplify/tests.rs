@@ -243,3 +243,15 @@ check!(
   %9 = reduce_sum %8 : f32[3] {axes=[0]}
   output result "sum" = %9"#
 );
+
+// The gradient of a convolution of stride 2 with windows of one element; of one whose windows have three, it stays.
+check!(
+    products_at_every_other_place_are_spread,
+    r#"  %0 = input : f32[B, 4, 3, 4] {kind=data, name="g"}
+  %1 = input : f32[4, 2, 1, 1] {kind=parameter, name="w"}
+  %2 = contract %0, %1 : f32[B, 2, 5, 8] {index=["v0, v4, (v2)/2, (v3)/2", "v4, v1, 0, 0"], reduced=[4]}
+  %3 = input : f32[4, 2, 3, 3] {kind=parameter, name="v"}
+  %4 = contract %0, %3 : f32[B, 2, 6, 8] {index=["v0, v4, (v2-v5+1)/2, (v3-v6+1)/2", "v4, v1, v5, v6"], reduced=[4, 3, 3]}
+  output result "one" = %2
+  output result "three" = %4"#
+);
