@@ -99,6 +99,8 @@ pub enum ScalarArg {
     Task,
     /// This block's number in the batch, from 0. Only in [`Tasks::Blocks`].
     Block,
+    /// 0 in the first block of a task, 1 in those that follow. Only in [`Tasks::Blocks`].
+    Follows,
     /// How many of this block's lanes hold samples: `min(L, B - block * L)`. Only in [`Tasks::Blocks`].
     LanesValid,
     /// Where this task's range begins. Only in [`Tasks::Ranges`] and [`Tasks::BatchRanges`].

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dlm_core::elaborate::Callable;
 use dlm_core::graph::{DType, Dim, TensorType};
-use dlm_core::plan::Plan;
+use dlm_core::plan::{Plan, PlanBuffer};
 use dlm_core::schedule::Target;
 
 #[path = "programs/library.rs"]
@@ -104,13 +104,35 @@ fn rows_of_several_tiles_are_those_of_the_graph() {
     assert!(tiled && sliding, "no such tile is chosen");
 }
 
+/// More blocks than tasks: the first block of a task stores its sums, those that follow add to them. Rows of a kilobyte lie
+/// apart.
+#[test]
+fn blocks_that_follow_add_to_the_first_ones_sums() {
+    let shape = [300, 16, 6, 8];
+    let body = "x |> Conv2d[16, 4, pad=1]";
+    for target in [Target::avx512(), Target::avx2()] {
+        let own = callable_of(body, shape).expect("a program");
+        let plan = library::planned(&own, &shape, &target).expect("the graph's values");
+        let text = plan.to_string();
+        assert!(
+            text.contains("; follows") || text.contains(", follows"),
+            "{text}"
+        );
+        let apart = 16 * (16 * 4 * 4 + 16) * 4;
+        let mut buffers = plan.buffers.values();
+        let partial =
+            |own: &PlanBuffer| own.name.starts_with("partial") && own.task_stride == apart;
+        assert!(buffers.any(partial), "{text}");
+    }
+}
+
 #[test]
 fn a_gradient_of_stride_two_tests_no_tap() {
     let plan = planned("x |> Conv2d[8, 3, pad=1, stride=2]", 19, &Target::avx2()).expect("a plan");
     for kernel in plan
         .kernels
         .values()
-        .filter(|kernel| kernel.name.starts_with("product"))
+        .filter(|kernel| kernel.name.starts_with("product") && !kernel.name.ends_with("_part"))
     {
         assert!(!kernel.to_string().contains("if v"), "{kernel}");
     }

@@ -5,7 +5,7 @@
 //! - a call's kernel exists;
 //! - `lanes`, `max_tasks` and `chunk` are not 0;
 //! - a loop's calls exist, in order, none twice, with a round or more; `Round` and rows stand only in loops;
-//! - `Block` and `LanesValid` stand only in groups of blocks, `RangeBegin` and `RangeEnd` only in groups of ranges;
+//! - `Block`, `Follows` and `LanesValid` stand only in groups of blocks, `RangeBegin` and `RangeEnd` only in groups of ranges;
 //! - every address that a pointer argument or row can take, for every task, block and round of the largest batch, lies in
 //!   its buffer;
 //! - what a prologue clears lies in its buffer;
@@ -410,7 +410,9 @@ fn check_scalar_argument(
             return zero("lanes");
         }
         ScalarArg::BlockTasks { max_tasks: 0, .. } => return zero("max_tasks"),
-        ScalarArg::Block | ScalarArg::LanesValid => matches!(tasks, Tasks::Blocks { .. }),
+        ScalarArg::Block | ScalarArg::Follows | ScalarArg::LanesValid => {
+            matches!(tasks, Tasks::Blocks { .. })
+        }
         ScalarArg::RangeBegin | ScalarArg::RangeEnd => {
             matches!(tasks, Tasks::Ranges { .. } | Tasks::BatchRanges { .. })
         }

@@ -197,7 +197,9 @@ impl GroupTable {
             ScalarArg::Task | ScalarArg::RangeBegin | ScalarArg::RangeEnd => {
                 Some(&mut self.per_task)
             }
-            ScalarArg::Block | ScalarArg::LanesValid => Some(&mut self.per_block),
+            ScalarArg::Block | ScalarArg::Follows | ScalarArg::LanesValid => {
+                Some(&mut self.per_block)
+            }
         }
     }
 
@@ -257,6 +259,7 @@ fn scalar_of(scalar: ScalarArg, tasks: Tasks, now: Now) -> u64 {
         ScalarArg::RangeBegin => now.begin,
         ScalarArg::RangeEnd => now.end,
         ScalarArg::Round => now.round,
+        ScalarArg::Follows => u64::from(now.block != now.begin),
         ScalarArg::LanesValid => match tasks {
             Tasks::Blocks { lanes, .. } => {
                 u64::from(lanes).min(now.batch.saturating_sub(now.block * u64::from(lanes)))

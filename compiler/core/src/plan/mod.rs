@@ -126,6 +126,8 @@ pub enum ScalarArgument {
     },
     /// The sample block's number.
     Block,
+    /// 0 in the first block of a task, 1 in those that follow.
+    Follows,
     /// How many samples of the block are real: `min(lanes, B - block * lanes)`.
     ValidLanes,
     /// The task's range.

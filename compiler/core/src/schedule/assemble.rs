@@ -388,7 +388,7 @@ impl<'a> Assembler<'a> {
         blocks.calls.push(call);
     }
 
-    /// The partials that a unit adds to.
+    /// The partials that a unit adds to. A turned operand's are stored by the first block.
     fn zeroed(&self, unit: &Unit) -> Option<BufferId> {
         let Work::Partial(number) = unit.work else {
             return None;
@@ -396,7 +396,8 @@ impl<'a> Assembler<'a> {
         let anchor = self.fusion.groups[number]
             .anchor
             .filter(|_| unit.in_blocks)?;
-        Some(self.buffers.partials[&anchor])
+        let stored = self.buffers.turned.contains_key(&anchor);
+        (!stored).then(|| self.buffers.partials[&anchor])
     }
 
     /// Adds a loop to the calls of each block, or as a task of its own.

@@ -6,7 +6,7 @@ use super::lanes::Lanes;
 use super::layout::Layouts;
 use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
-use super::outer::outer;
+use super::outer::{outer, rows_of_partial};
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
@@ -432,7 +432,8 @@ impl Buffers {
                     Space::Arena,
                     None,
                 );
-                let stride = aligned(self.all[id].bytes);
+                let gaps = self.gaps_of_partial(sources, anchor);
+                let stride = aligned(self.all[id].bytes + gaps);
                 let tasks = sources.blocks().min(sources.target.block_tasks);
                 let buffer = &mut self.all[id];
                 buffer.layout = Layout::Partials;
@@ -472,6 +473,23 @@ impl Buffers {
             }
             Work::Group(_) => {}
         }
+    }
+
+    /// Bytes between the rows of a partial.
+    fn gaps_of_partial(&self, sources: &Sources<'_>, anchor: NodeId) -> usize {
+        let shape = &sources.graph.nodes[anchor].ty.shape;
+        let own = self.turned.contains_key(&anchor).then(|| {
+            outer(
+                sources.graph,
+                sources.lanes,
+                sources.target,
+                sources.block,
+                anchor,
+            )
+            .and_then(|outer| rows_of_partial(shape, outer))
+        });
+        let rows = shape.first().and_then(|dim| dim.known()).unwrap_or(0);
+        own.flatten().map_or(0, |own| (own.gap * rows * 4) as usize)
     }
 
     /// The memory of an anchor's turned operand: that of a block, which only the next kernel reads.

@@ -9,7 +9,7 @@ use super::fuse::{is_given, leaves, root};
 use super::lanes::{ContractionLanes, Lanes};
 use super::sliding::sliding;
 use super::target::Target;
-use crate::graph::{AxisIndex, Contraction, DType, Graph, NodeId, Op};
+use crate::graph::{AxisIndex, Contraction, DType, Dim, Graph, NodeId, Op};
 use crate::schedule::fuse::{Group, Strategy};
 use std::collections::BTreeSet;
 
@@ -62,6 +62,30 @@ pub fn outer(
         (narrow, graph.nodes[input].ty.elements(block as i64))
     })
 }
+
+/// Rows of a partial, of so many elements, that lie further apart than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsOfPartial {
+    /// Elements of a row.
+    pub length: i64,
+    /// Elements between one row's end and the next row.
+    pub gap: i64,
+}
+
+/// A vector's channels are stored one by one, each in a row of its own. Rows of a multiple of a kilobyte would begin in the
+/// same sets of the first cache.
+pub fn rows_of_partial(shape: &[Dim], outer: Outer) -> Option<RowsOfPartial> {
+    let rest = shape.get(1..).filter(|_| outer.axis == 0)?;
+    let length = rest
+        .iter()
+        .map(|dim| dim.known())
+        .product::<Option<i64>>()?;
+    (length % KILOBYTE == 0).then_some(RowsOfPartial { length, gap: LINE })
+}
+
+/// Elements of a kilobyte, and of a cache line.
+const KILOBYTE: i64 = 256;
+const LINE: i64 = 16;
 
 /// What a value reads in memory.
 pub fn sources(graph: &Graph, stored: &BTreeSet<NodeId>, value: NodeId) -> BTreeSet<NodeId> {

@@ -266,6 +266,7 @@ fn scalar(argument: ScalarArgument) -> program::Arg {
             max_tasks: most as u32,
         },
         ScalarArgument::Block => program::ScalarArg::Block,
+        ScalarArgument::Follows => program::ScalarArg::Follows,
         ScalarArgument::ValidLanes => program::ScalarArg::LanesValid,
         ScalarArgument::RangeBegin => program::ScalarArg::RangeBegin,
         ScalarArgument::RangeEnd => program::ScalarArg::RangeEnd,

@@ -259,6 +259,7 @@ impl Now {
             ScalarArgument::BlockTasks { lanes, most } => batch.div_ceil(lanes.max(1)).min(most),
             // No loop is as long as its block's number.
             ScalarArgument::Block | ScalarArgument::Round => 0,
+            ScalarArgument::Follows => usize::from(self.block != range.start),
             ScalarArgument::ValidLanes => match self.tasks {
                 Tasks::Blocks { lanes, .. } => lanes.min(batch - self.block * lanes),
                 _ => 0,

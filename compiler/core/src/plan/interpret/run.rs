@@ -158,6 +158,7 @@ impl Runner<'_> {
                 Tasks::Blocks { lanes, most }.count(self.batch)
             }
             (ScalarArgument::Block, _) => block,
+            (ScalarArgument::Follows, _) => usize::from(block != self.unit.range.start),
             (ScalarArgument::ValidLanes, Tasks::Blocks { lanes, .. }) => {
                 lanes.min(self.batch - block * lanes)
             }

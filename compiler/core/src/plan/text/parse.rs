@@ -416,6 +416,7 @@ impl Parser {
         self.read("a scalar", |word| match word {
             "batch" => Some(ScalarArgument::Batch),
             "block" => Some(ScalarArgument::Block),
+            "follows" => Some(ScalarArgument::Follows),
             "valid" => Some(ScalarArgument::ValidLanes),
             "begin" => Some(ScalarArgument::RangeBegin),
             "end" => Some(ScalarArgument::RangeEnd),

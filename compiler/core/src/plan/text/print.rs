@@ -206,6 +206,7 @@ impl Display for ScalarArgument {
             ScalarArgument::Batch => f.write_str("batch"),
             ScalarArgument::BlockTasks { lanes, most } => write!(f, "tasks of {lanes} most {most}"),
             ScalarArgument::Block => f.write_str("block"),
+            ScalarArgument::Follows => f.write_str("follows"),
             ScalarArgument::ValidLanes => f.write_str("valid"),
             ScalarArgument::RangeBegin => f.write_str("begin"),
             ScalarArgument::RangeEnd => f.write_str("end"),

@@ -203,6 +203,7 @@ fn group() -> impl Strategy<Value = TaskGroup> {
     let scalar = prop_oneof![
         Just(ScalarArgument::Batch),
         Just(ScalarArgument::Block),
+        Just(ScalarArgument::Follows),
         Just(ScalarArgument::ValidLanes),
         Just(ScalarArgument::RangeBegin),
         Just(ScalarArgument::RangeEnd),

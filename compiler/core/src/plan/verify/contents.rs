@@ -106,8 +106,11 @@ impl<'a> Contents<'a> {
     fn call(&mut self, place: &str, group: &TaskGroup, call: &Call, faults: &mut Faults) {
         let own = |(id, access): (BufferId, Access)| (self.plan.base(id), access);
         let bound: Vec<(BufferId, Access)> = bindings(self.plan, call).map(own).collect();
+        let stored = call.scalars.contains(&ScalarArgument::Follows);
         for &(id, access) in &bound {
-            if reads(access) {
+            // What the first block stores, only those that follow read.
+            let own = stored && writes(access) && self.plan.buffers[id].layout == Layout::Partials;
+            if reads(access) && !own {
                 self.read(id, &place, faults);
                 self.partial_count(place, group, call, id, faults);
             }

@@ -62,7 +62,8 @@ rules! {
     CallOverlap,
     /// Blocks of a buffer are as many samples as the blocks of the group that goes through them.
     BlockSize,
-    /// Partials are zeroed by the group of blocks that adds to them; nothing else is zeroed.
+    /// Partials are zeroed by the group of blocks that adds to them, unless the call that does is told whether a block
+    /// came before; nothing else is zeroed.
     Zeroed,
     /// What reads partials after the phase is told the number of tasks that wrote them.
     PartialCount,

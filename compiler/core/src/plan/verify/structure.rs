@@ -229,7 +229,7 @@ fn check_call(plan: &Plan, place: Place<'_>, group: &TaskGroup, call: &Call, fau
                 wanted.name()
             )
         });
-        check_blocks(plan, place, group, id, faults);
+        check_blocks(plan, place, group, (call, id), faults);
     }
     for (number, &a) in call.buffers.iter().enumerate() {
         for &b in &call.buffers[number + 1..] {
@@ -245,7 +245,7 @@ fn check_blocks(
     plan: &Plan,
     place: Place<'_>,
     group: &TaskGroup,
-    id: BufferId,
+    (call, id): (&Call, BufferId),
     faults: &mut Faults,
 ) {
     let Tasks::Blocks { lanes, .. } = group.tasks else {
@@ -253,7 +253,9 @@ fn check_blocks(
     };
     let buffer = &plan.buffers[id];
     if buffer.layout == Layout::Partials {
-        faults.unless(group.zeroed.contains(&id), Rule::Zeroed, place, || {
+        let stored = call.scalars.contains(&ScalarArgument::Follows);
+        let begun = group.zeroed.contains(&id) || stored;
+        faults.unless(begun, Rule::Zeroed, place, || {
             format!("{} is not zeroed by this group", named(plan, id))
         });
         let needed = buffer
@@ -295,7 +297,9 @@ fn check_scalars(
     call: &Call,
     faults: &mut Faults,
 ) {
-    use ScalarArgument::{Batch, Block, BlockTasks, RangeBegin, RangeEnd, Round, ValidLanes};
+    use ScalarArgument::{
+        Batch, Block, BlockTasks, Follows, RangeBegin, RangeEnd, Round, ValidLanes,
+    };
     let in_blocks = matches!(group.tasks, Tasks::Blocks { .. });
     let in_ranges = matches!(
         group.tasks,
@@ -307,7 +311,7 @@ fn check_scalars(
             BlockTasks { lanes, most } => {
                 lanes > 0 && most > 0 && fits_32_bits(Tasks::Blocks { lanes, most })
             }
-            Block | ValidLanes => in_blocks,
+            Block | Follows | ValidLanes => in_blocks,
             RangeBegin | RangeEnd => in_ranges,
             // The rule of loops looks at these.
             Round => true,

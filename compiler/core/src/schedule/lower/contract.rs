@@ -349,6 +349,11 @@ impl Lowering<'_> {
         }
         let (first, last) = (first.min(extent), last.max(first).min(extent));
         let start = Affine::constant(0);
+        let body = self.cx.target.unrolled_body as i64;
+        if level.slides && extent * emission.instances.len() as i64 <= body {
+            // One loop over samples for the whole row.
+            return self.unrolled(emission, depth, level, &start, extent, counters, sums);
+        }
         let sums = self.unrolled(emission, depth, level, &start, first, counters, sums)?;
         let sums = match first < last {
             true => self.rounds(emission, depth, level, (begin, end), counters, sums)?,

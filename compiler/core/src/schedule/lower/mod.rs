@@ -315,6 +315,7 @@ impl<'a> Lowering<'a> {
             ScalarArgument::RangeBegin => ("begin", Range::at_least(0)),
             ScalarArgument::RangeEnd => ("end", Range::at_least(0)),
             ScalarArgument::Round => ("round", Range::at_least(0)),
+            ScalarArgument::Follows => ("follows", Range::new(0, 1)),
         };
         let value = self.b.scalar_in(name, range);
         self.scalars.insert(argument, value);

@@ -1162,19 +1162,10 @@ impl Lowering<'_> {
         values: &[Value],
     ) -> Result<(), LowerError> {
         let buffer = self.cx.partial_of[&anchor];
-        let shape = self.cx.graph.nodes[anchor].ty.shape.clone();
         let mask = self.valid_mask();
         let zero = self.b.float(0.0, self.width);
         for (instance, &value) in instances.iter().zip(values) {
-            let mut at = Affine::constant(0);
-            for (dim, place) in shape.iter().zip(instance) {
-                let mut next = Affine::constant(0);
-                next.add_scaled(&at, dim.fixed);
-                if let Position::At(position) = place {
-                    next.add_scaled(position, 1);
-                }
-                at = next;
-            }
+            let at = self.place_in_partial(anchor, instance);
             if self.turned.is_some() {
                 self.add_channels(buffer, &at, value);
                 continue;

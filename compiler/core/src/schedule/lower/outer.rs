@@ -8,7 +8,7 @@ use crate::loops::{LoadKind, LoopKind, Range, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::Group;
-use crate::schedule::outer::Outer;
+use crate::schedule::outer::{Outer, RowsOfPartial, rows_of_partial};
 use crate::schedule::position::Position;
 
 use super::contract::Level;
@@ -89,7 +89,23 @@ impl Lowering<'_> {
         Ok(self.b.load_as(handle, form(&at), kind, self.width))
     }
 
-    /// Adds the sums of several channels at `at` of the task's partial.
+    /// How the rows of an anchor's partial lie, where they lie apart.
+    pub(super) fn rows_of_partial(&self, anchor: NodeId) -> Option<RowsOfPartial> {
+        let (outer, _) = self.cx.turned(anchor)?;
+        rows_of_partial(&self.cx.graph.nodes[anchor].ty.shape, outer)
+    }
+
+    /// Other than 0 where a block before this one, or rows before these, have left sums in the partial.
+    fn adds_to_others(&mut self) -> Value {
+        let follows = self.scalar(ScalarArgument::Follows);
+        let mut again = Affine::variable(follows);
+        if let Some(rows) = &self.rows {
+            again.add_scaled(&rows.first, 1);
+        }
+        self.b.materialise(&form(&again))
+    }
+
+    /// Adds the sums of several channels at `at` of the task's partial, or stores them where they are the first.
     pub(super) fn add_channels(&mut self, buffer: BufferId, at: &Affine<Value>, sums: Value) {
         let stride = match self.vectors {
             Vectors::Feature(counter) => at.coefficient(counter),
@@ -100,8 +116,11 @@ impl Lowering<'_> {
             stride => LoadKind::Strided(stride),
         };
         let handle = self.handle(buffer);
+        let again = self.adds_to_others();
+        self.b.begin_if(again);
         let before = self.b.load_as(handle, form(at), kind, self.width);
-        let after = self.b.binary(VectorBinary::Add, before, sums);
+        let added = self.b.binary(VectorBinary::Add, before, sums);
+        let after = self.b.end_if(&[(added, sums)])[0];
         let address = form(at).address(handle);
         self.b.store_strided(address, after, stride);
     }

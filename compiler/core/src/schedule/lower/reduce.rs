@@ -257,26 +257,22 @@ impl Lowering<'_> {
         instances: &[Vec<Place>],
     ) -> Result<Vec<Value>, LowerError> {
         let buffer = self.cx.partial_of[&node];
-        let shape = self.cx.graph.nodes[node].ty.shape.clone();
+        let stride = (self.cx.buffers[buffer].task_stride / 4) as i64;
         let tasks = self.scalar(ScalarArgument::BlockTasks {
             lanes: self.cx.block,
             most: self.cx.target.block_tasks,
         });
+        let places = instances.iter();
+        let places: Vec<_> = places.map(|own| self.place_in_partial(node, own)).collect();
         let begin = self.b.index(0);
-        let initials: Vec<Value> = instances
-            .iter()
-            .map(|_| self.b.float(0.0, self.width))
-            .collect();
+        let initials = vec![self.b.float(0.0, self.width); instances.len()];
         let (task, carried) =
             self.b
                 .begin_loop(LoopKind::Reduction, "task", begin, tasks, 1, &initials);
         self.push_scope();
-        let mut with_tasks = vec![crate::graph::Dim::fixed(0)];
-        with_tasks.extend(shape.iter().copied());
-        let next = instances.iter().zip(carried).map(|(instance, sum)| {
-            let mut places = vec![Position::At(Affine::variable(task))];
-            places.extend(instance.iter().cloned());
-            let part = self.load_partial(buffer, &with_tasks, &places)?;
+        let next = places.into_iter().zip(carried).map(|(mut at, sum)| {
+            at.add_scaled(&Affine::variable(task), stride);
+            let part = self.load_at(buffer, &at)?;
             Ok(self.b.binary(VectorBinary::Add, sum, part))
         });
         let next: Result<Vec<Value>, LowerError> = next.collect();
@@ -284,26 +280,24 @@ impl Lowering<'_> {
         Ok(self.b.end_loop(&next?))
     }
 
-    fn load_partial(
-        &mut self,
-        buffer: crate::plan::BufferId,
-        shape: &[crate::graph::Dim],
-        places: &[Place],
-    ) -> Result<Value, LowerError> {
-        let stride = (self.cx.buffers[buffer].task_stride / 4) as i64;
-        let mut at = Affine::constant(0);
-        for (dim, place) in shape.iter().zip(places).skip(1) {
-            let mut next = Affine::constant(0);
-            next.add_scaled(&at, dim.fixed);
-            if let Position::At(position) = place {
-                next.add_scaled(position, 1);
+    /// Where an element of an anchor lies in each task's partial.
+    pub(super) fn place_in_partial(&mut self, node: NodeId, places: &[Place]) -> Affine<Value> {
+        let shape = &self.cx.graph.nodes[node].ty.shape;
+        let (mut at, mut elements) = (Affine::constant(0), 1);
+        let rows = self.rows_of_partial(node);
+        for (axis, (dim, place)) in shape.iter().zip(places).enumerate().rev() {
+            if let (0, Some(rows)) = (axis, rows) {
+                // Where all axes are one, that of the last, a vector is in one row.
+                let row = self.b.div_floor(&form(&at), rows.length);
+                at.add_scaled(&super::affine(&row), rows.gap);
+                elements += rows.gap;
             }
-            at = next;
+            if let Position::At(position) = place {
+                at.add_scaled(position, elements);
+            }
+            elements *= dim.fixed;
         }
-        if let Position::At(task) = &places[0] {
-            at.add_scaled(task, stride);
-        }
-        self.load_at(buffer, &at)
+        at
     }
 }
 
