@@ -10,7 +10,6 @@ use crate::schedule::borders::borders;
 use crate::schedule::fuse::{Group, Strategy};
 use crate::schedule::lanes::ContractionLanes;
 use crate::schedule::position::Position;
-use indexmap::IndexMap;
 
 /// The reduced variable along which a group's product is best read a vector at a time, if there is one.
 pub fn across(cx: &Context<'_>, group: &Group) -> Option<usize> {
@@ -98,7 +97,7 @@ impl Lowering<'_> {
         let whole = extent - extent % self.elements_of_vector();
         (level.unroll, level.how) = (1, How::Vectors(whole));
         emission.levels.push(level);
-        let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
+        let memo = std::mem::replace(&mut self.memo, vec![super::Memo::default()]);
         let instances = emission.instances.iter();
         let zeros = instances.map(|_| self.b.float(0.0, width)).collect();
         let mut counters = vec![Position::constant(0); emission.contraction.reduced.len()];

@@ -557,6 +557,7 @@ impl Lowering<'_> {
             true => emission.instances.as_slice(),
             false => &emission.instances[..1],
         };
+        let mut known = Vec::new();
         for instance in instances {
             let mut places = instance.clone();
             places.extend(counters.iter().cloned());
@@ -574,6 +575,12 @@ impl Lowering<'_> {
                 if self.step_along(&numerator) != 0 {
                     return Err(LowerError::NotVector);
                 }
+                // Most accumulators of a tile are bounded as others are.
+                let bound = (operand, number, numerator.clone());
+                if known.contains(&bound) {
+                    continue;
+                }
+                known.push(bound);
                 let extent = form(&self.extent(self.cx.graph.nodes[input].ty.shape[number]));
                 let rest = form(&numerator);
                 let (low, high) = self.rounds_within(coefficient, &rest, &extent);

@@ -56,6 +56,7 @@ use crate::loops::{self, Buffer, BuildError, Element, Kernel, KernelBuilder, Ran
 use crate::plan::{BufferId, PlanBuffer, ScalarArgument, taken};
 use cranelift_entity::{EntitySet, PrimaryMap};
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A place in a tensor as kernels address it.
@@ -212,6 +213,9 @@ struct Rows {
     count: i64,
 }
 
+/// Values of nodes at places, of one scope.
+type Memo = IndexMap<(NodeId, Vec<Place>), Value, FxBuildHasher>;
+
 /// The state of one kernel's generation.
 pub struct Lowering<'a> {
     pub(super) cx: &'a Context<'a>,
@@ -241,9 +245,9 @@ pub struct Lowering<'a> {
     turned: Option<Turned>,
     /// The loops over the domain go class by class.
     classes: bool,
-    bound: IndexMap<BufferId, Buffer>,
-    scalars: IndexMap<ScalarArgument, Value>,
-    memo: Vec<IndexMap<(NodeId, Vec<Place>), Value>>,
+    bound: IndexMap<BufferId, Buffer, FxBuildHasher>,
+    scalars: IndexMap<ScalarArgument, Value, FxBuildHasher>,
+    memo: Vec<Memo>,
 }
 
 impl<'a> Lowering<'a> {
@@ -280,9 +284,9 @@ impl<'a> Lowering<'a> {
             rows: None,
             turned: None,
             classes: false,
-            bound: IndexMap::new(),
-            scalars: IndexMap::new(),
-            memo: vec![IndexMap::new()],
+            bound: IndexMap::default(),
+            scalars: IndexMap::default(),
+            memo: vec![Memo::default()],
         }
     }
 
@@ -339,7 +343,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn push_scope(&mut self) {
-        self.memo.push(IndexMap::new());
+        self.memo.push(Memo::default());
     }
 
     fn pop_scope(&mut self) {

@@ -1002,7 +1002,7 @@ impl Lowering<'_> {
         then: impl FnOnce(&mut Self) -> Result<(), LowerError>,
     ) -> Result<(), LowerError> {
         let width = std::mem::replace(&mut self.width, width);
-        let memo = std::mem::replace(&mut self.memo, vec![IndexMap::new()]);
+        let memo = std::mem::replace(&mut self.memo, vec![super::Memo::default()]);
         let result = self.preload().and_then(|()| then(self));
         self.width = width;
         self.memo = memo;

@@ -8,6 +8,7 @@ use cranelift_entity::SecondaryMap;
 use dlm_core::loops::{Address, Block, Buffer, Instruction, LoopStatement, Statement, Value};
 use iced_x86::Code;
 use indexmap::{IndexMap, IndexSet};
+use rustc_hash::FxBuildHasher;
 
 use super::super::Unsupported;
 use super::super::machine::{Base, First, Inst, Memory, Op, Operand, Program, Reg};
@@ -20,9 +21,9 @@ type Key = (Buffer, Vec<(Value, i64)>);
 /// Pointers known in a block.
 #[derive(Default)]
 struct Scope {
-    pointers: IndexMap<Key, Reg>,
+    pointers: IndexMap<Key, Reg, FxBuildHasher>,
     /// Values times bytes.
-    products: IndexMap<(Value, i64), Reg>,
+    products: IndexMap<(Value, i64), Reg, FxBuildHasher>,
 }
 
 pub(super) struct Addresses {
@@ -220,7 +221,7 @@ impl Lower<'_> {
     /// Makes, before a loop, the pointers that it needs; call [`Addresses::open`] before and [`Addresses::close`]
     /// after the body. Those of an innermost loop step with it.
     pub(super) fn prepare_pointers(&mut self, statement: &LoopStatement) -> Vec<Stepping> {
-        let mut keys = IndexSet::new();
+        let mut keys = IndexSet::default();
         self.collect_keys(&statement.body, &mut keys);
         let innermost = !statement.has_inner_loop();
         let mut steppings = Vec::new();
@@ -264,7 +265,7 @@ impl Lower<'_> {
     }
 
     /// The addresses of a block and of what is in it.
-    fn collect_keys(&self, block: &Block, keys: &mut IndexSet<Key>) {
+    fn collect_keys(&self, block: &Block, keys: &mut IndexSet<Key, FxBuildHasher>) {
         block.for_each_statement(&mut |statement| {
             let address = match statement {
                 Statement::Define(_, Instruction::Load { address, .. })

@@ -23,6 +23,7 @@ mod store;
 use cranelift_entity::SecondaryMap;
 use dlm_core::loops::{Instruction, Kernel, Statement, Type, Value};
 use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use smallvec::{SmallVec, smallvec};
 
 use self::address::Addresses;
@@ -80,7 +81,7 @@ struct Lower<'a> {
     places: SecondaryMap<Value, Place>,
     /// By the leader of the storage.
     registers: SecondaryMap<Value, Parts>,
-    constants: IndexMap<(Constant, Width), Reg>,
+    constants: IndexMap<(Constant, Width), Reg, FxBuildHasher>,
     addresses: Addresses,
     program: Program,
     /// What runs before all else.
@@ -95,7 +96,7 @@ impl<'a> Lower<'a> {
             storage: Storage::new(kernel),
             places: SecondaryMap::with_capacity(kernel.values.len()),
             registers: SecondaryMap::with_capacity(kernel.values.len()),
-            constants: IndexMap::new(),
+            constants: IndexMap::default(),
             addresses: Addresses::new(),
             program: Program::default(),
             entry: Vec::new(),
