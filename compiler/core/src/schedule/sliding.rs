@@ -32,7 +32,7 @@ impl Sliding {
 /// taps further apart than its pixels.
 pub fn sliding(contraction: &Contraction, outer: Outer) -> Option<Sliding> {
     let operand = 1 - outer.operand;
-    let rows = contraction.operands[operand].iter().filter_map(|axis| {
+    let mut rows = contraction.operands[operand].iter().filter_map(|axis| {
         let (taps, pixels, stride) = tap_and_pixel(contraction, axis)?;
         contraction.reduced[pixels].known()?;
         let several = contraction.shape[taps].known()? > stride;
@@ -43,7 +43,7 @@ pub fn sliding(contraction: &Contraction, outer: Outer) -> Option<Sliding> {
             stride: stride as usize,
         })
     });
-    rows.last()
+    rows.next_back()
 }
 
 /// Pixels that one body sums with so many accumulators. Three divide what 3 x 3 windows leave between the ends of rows of

@@ -6,11 +6,14 @@
 
 mod access;
 mod across;
+mod axes;
 mod batched;
+mod binding;
 mod candidate;
 mod classes;
 mod contract;
 mod demand;
+mod elements;
 mod elementwise;
 mod gather;
 mod half;

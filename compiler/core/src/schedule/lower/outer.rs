@@ -1,6 +1,6 @@
 //! A block's part of a weight gradient as a sum of outer products: vectors along channels, samples one after the other.
 
-use super::nest::block_axes;
+use super::axes::block_axes;
 use super::tile::{self, Along};
 use super::{Context, LowerError, Lowered, Lowering, Place, Share, Vectors, form};
 use crate::graph::NodeId;

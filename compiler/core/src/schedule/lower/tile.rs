@@ -3,9 +3,9 @@
 //! A tile of accumulators stays in registers while the reduction streams operands past it. More accumulators on both
 //! operands' axes mean fewer loads for each multiply-add, until the registers are full.
 
+use super::axes::NARROWEST;
 use super::candidate::Candidate;
 use super::joined_tile as joined;
-use super::nest::NARROWEST;
 use super::{Context, Share, ranged_axis};
 use crate::graph::{AxisIndex, Contraction, Dim, NodeId, Op};
 use crate::schedule::borders::borders;
