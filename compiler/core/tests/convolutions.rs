@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use dlm_core::elaborate::Callable;
 use dlm_core::graph::{DType, Dim, TensorType};
+use dlm_core::loops::Kernel;
 use dlm_core::plan::{Plan, PlanBuffer};
 use dlm_core::schedule::Target;
 
@@ -79,6 +80,61 @@ const ROWS: &[&str] = &[
     "x |> Conv2d[16, 3, pad=2]",
     "x |> Conv2d[16, 3, pad=2, dilation=2]",
 ];
+
+/// Images, bodies and batches whose weight gradients slide along taps of a stride, while another axis ends at borders at
+/// constant places; and axes of two elements that are spread over vectors of several.
+const STRIDED: &[([i64; 4], &str)] = &[
+    (
+        [16, 64, 9, 10],
+        "x |> Conv2d[16, (3, 2), stride=(1, 2), pad=4]",
+    ),
+    ([40, 64, 3, 10], "x |> Conv2d[16, 3, stride=(3, 2), pad=3]"),
+    ([19, 16, 7, 9], "x |> Conv2d[16, 5, stride=2, pad=2]"),
+    (
+        [19, 3, 3, 2],
+        "x |> Conv2d[3, 3, pad=1] |> tanh |> Conv2d[63, 1, stride=2]",
+    ),
+    (
+        [5, 16, 2, 2],
+        "x |> Conv2d[32, 3, pad=1] |> relu |> Conv2d[16, 1, stride=2]",
+    ),
+];
+
+#[test]
+fn strides_with_borders_are_those_of_the_graph() {
+    let targets = [Target::avx512(), Target::avx2(), Target::vector128()];
+    let mut failures = Vec::new();
+    for (shape, body) in STRIDED {
+        for target in &targets {
+            let plan =
+                callable_of(body, *shape).and_then(|own| library::planned(&own, shape, target));
+            if let Err(reason) = plan {
+                failures.push(format!("{body}, {}: {reason}", target.name));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A batch of one block: tasks share a product's elements, and each kernel does those that it is told.
+#[test]
+fn tasks_do_the_elements_of_their_range_only() {
+    let shape = [8, 16, 6, 48];
+    let body = "x |> Conv2d[16, 3, pad=1] |> Conv2d[16, 3, pad=1]";
+    for target in [Target::avx512(), Target::avx2()] {
+        let own = callable_of(body, shape).expect("a program");
+        let plan = library::planned(&own, &shape, &target).expect("the graph's values");
+        let told = |kernel: &&Kernel| kernel.scalars.iter().any(|own| own.1 == "begin");
+        for kernel in plan.kernels.values().filter(told) {
+            let begin = kernel.scalars.iter().find(|own| own.1 == "begin");
+            let value = begin.map_or_else(String::new, |own| own.0.to_string());
+            let text = kernel.to_string();
+            let words = text.split(|c: char| !c.is_alphanumeric());
+            let uses = words.filter(|word| *word == value).count();
+            assert!(uses > 1, "{} is told its range: {text}", kernel.name);
+        }
+    }
+}
 
 #[test]
 fn rows_of_several_tiles_are_those_of_the_graph() {

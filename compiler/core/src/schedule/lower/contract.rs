@@ -344,7 +344,7 @@ impl Lowering<'_> {
             }
             return self.rounds(emission, depth, level, (begin, end), counters, sums);
         };
-        if !emission.varied {
+        if !varies_at(emission, level) {
             return self.rounds(emission, depth, level, (begin, end), counters, sums);
         }
         let (first, last) = (first.min(extent), last.max(first).min(extent));

@@ -124,7 +124,9 @@ impl Shape {
     fn along_channels(&mut self, outer: Outer, register: usize) {
         let sliding = self.sliding.map(|row| row.taps);
         for (axis, single) in self.single.iter_mut().enumerate() {
-            *single = (*single || self.edged[axis]) && Some(axis) != sliding;
+            let bordered = *single || self.edged[axis];
+            self.edged[axis] = bordered;
+            *single = bordered && Some(axis) != sliding;
         }
         self.along_channels = true;
         self.extents[outer.axis] /= outer.width as i64;
@@ -174,7 +176,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
         Some((anchor, contraction)) => {
             let mut shape = describe(cx, group, partial, anchor, contraction, extents);
             shape.along_last = matches!(along, Along::LastAxis | Along::Rows);
-            shape.peels &= in_blocks;
+            shape.peels &= in_blocks && !share.divided;
             shape.samples = matches!(along, Along::Lanes | Along::Joined) && !partial;
             if along == Along::Reduction {
                 shape.vector = [true; 2];

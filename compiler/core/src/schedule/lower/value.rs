@@ -225,6 +225,10 @@ impl Lowering<'_> {
             return self.not_affine(node);
         };
         if remainder.as_constant() != Some(0) {
+            if self.step_along(&remainder) != 0 || self.step_in_row(&remainder) != 0 {
+                // The condition would be of the first lane alone.
+                return Err(LowerError::NotVector);
+            }
             let whole = self.b.condition(IntOp::Equal, &form(&remainder), &0.into());
             self.require(whole, condition)?;
         }
