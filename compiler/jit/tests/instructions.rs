@@ -11,6 +11,35 @@ use support::{Words, check};
 
 const COUNT: usize = 16 * 24;
 
+/// Rounds that are unrolled, and a rest that is not: in neither anything is loaded behind a condition that does not hold. The
+/// buffers lie beside pages that cannot be read.
+#[test]
+fn nothing_is_loaded_behind_a_condition_that_does_not_hold() {
+    let kernel = support::parse(
+        r#"kernel "guarded" {
+  buffer b0 "x": f32 read
+  buffer b1 "w": f32 read
+  buffer b2 "y": f32 write
+  scalar v0 "rounds"
+  scalar v1 "holds"
+  v2: index = const 0
+  v3: f32x8 = const 0
+  for v4 "i" in v2..v0 step 1 reduction carry v5: f32x8 = v3 {
+    if v1 {
+      v6: f32x8 = load b0[v4 * 8 + -65536]
+      v7: f32x8 = load_splat b1[v4 + -65536]
+      v8: f32x8 = fma v7, v6, v5
+    } give v9: f32x8 = v8 else v5
+    next v9
+  } give v10
+  store b2[0], v10
+}
+"#,
+    );
+    let buffers = [vec![0; 7 * 32], vec![0; 7 * 4], vec![0; 32]];
+    check(&kernel, &buffers, &[7, 0]);
+}
+
 /// A kernel that applies `body` to vectors of `inputs` and stores what it gives.
 fn mapped(
     lanes: u8,

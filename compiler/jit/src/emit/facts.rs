@@ -1,6 +1,6 @@
 //! What is known of a kernel before emission.
 
-use cranelift_entity::SecondaryMap;
+use cranelift_entity::{EntitySet, SecondaryMap};
 use dlm_core::loops::{Block, Kernel, LoopStatement, Statement, Value};
 
 /// Uses and levels of values.
@@ -92,6 +92,17 @@ fn for_each_use(statement: &Statement, visit: &mut dyn FnMut(Value)) {
             }
         }
     }
+}
+
+/// The values that instructions of `block` or below define.
+pub(super) fn defined_in(block: &Block) -> EntitySet<Value> {
+    let mut defined = EntitySet::new();
+    block.for_each_statement(&mut |statement| {
+        if let Statement::Define(value, _) = statement {
+            defined.insert(*value);
+        }
+    });
+    defined
 }
 
 /// Appends every value used in `block` or below.

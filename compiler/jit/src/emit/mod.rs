@@ -191,7 +191,10 @@ impl<'a> Emitter<'a, '_> {
     fn settle(&mut self, nested: &Block) -> Result<(), JitError> {
         let mut used = Vec::new();
         facts::used_in(nested, &mut used);
-        for value in used {
+        // Where a body is written twice, its own loads may be left from the first time: they stay within it, as what is
+        // behind a condition may be loaded behind it only.
+        let own = facts::defined_in(nested);
+        for value in used.into_iter().filter(|&value| !own.contains(value)) {
             if let Slot::Pending(_) = self.slots[value] {
                 self.parts(value)?;
             }
