@@ -587,25 +587,12 @@ const LONGEST_EDGE: usize = 5;
 
 /// How many elements at either end of an output's axis read beyond an operand's axis in some round.
 fn reach(contraction: &Contraction, axis: &AxisIndex, extent: Dim) -> usize {
-    let ends = axis.terms.iter().map(|&(variable, factor)| {
-        let rank = contraction.shape.len();
-        let dims = contraction.shape.iter().chain(&contraction.reduced);
-        let last = dims
-            .clone()
-            .nth(variable)
-            .and_then(|dim| dim.known())
-            .unwrap_or(1)
-            - 1;
-        (
-            variable < rank,
-            (factor * last).min(0),
-            (factor * last).max(0),
-        )
-    });
+    let dims = contraction.shape.iter().chain(&contraction.reduced);
+    let lasts: Vec<i64> = dims.map(|dim| dim.known().unwrap_or(1) - 1).collect();
     let (mut low, mut high) = (axis.offset, axis.offset);
-    for (_, least, most) in ends {
-        low += least;
-        high += most;
+    for &(variable, factor) in &axis.terms {
+        low += (factor * lasts[variable]).min(0);
+        high += (factor * lasts[variable]).max(0);
     }
     let beyond = high - (extent.known().unwrap_or(i64::MAX) - 1);
     (-low).max(beyond).max(0) as usize

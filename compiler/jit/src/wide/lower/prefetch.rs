@@ -44,7 +44,8 @@ impl Lower<'_> {
                 self.lines(body.iter().filter_map(|own| self.later(own, statement)))
             }
             (LoopKind::Domain, Some(last)) if is_sum(&body[last]) => {
-                self.lines(body[last + 1..].iter().filter_map(|own| self.behind(own)))
+                let behind = body[last + 1..].iter();
+                self.lines(behind.filter_map(|own| self.vector_address(own).cloned()))
             }
             _ => Vec::new(),
         };
@@ -94,11 +95,6 @@ impl Lower<'_> {
             offset,
             ..address.clone()
         })
-    }
-
-    /// What a round loads behind its sums.
-    fn behind(&self, own: &Statement) -> Option<Address> {
-        self.vector_address(own).cloned()
     }
 
     /// The address of a vector that is loaded, where all that it is made of is there when the round begins.
