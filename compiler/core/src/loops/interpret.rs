@@ -104,6 +104,7 @@ impl Machine<'_> {
                     value,
                     stride,
                 } => self.store(address, *value, *stride),
+                Statement::Prefetch(_) => Ok(()),
                 Statement::Loop(statement) => {
                     self.loop_statement(statement)?;
                     Ok(())

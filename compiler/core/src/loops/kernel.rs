@@ -73,6 +73,8 @@ pub enum Access {
     Write,
     /// Loads and stores.
     ReadWrite,
+    /// Stores, and loads what it has stored itself.
+    WriteRead,
 }
 
 /// A buffer argument.
@@ -355,6 +357,8 @@ pub enum Statement {
         /// In elements, from lane to lane.
         stride: i64,
     },
+    /// Asks for the cache line of that element, which is read later; it may lie outside of the buffer. Changes nothing.
+    Prefetch(Address),
     /// A loop.
     Loop(LoopStatement),
     /// A condition, the same for all lanes.

@@ -13,6 +13,8 @@ mod interpret;
 mod kernel;
 pub mod lanes;
 mod names;
+mod ranges;
+mod rows;
 pub mod text;
 mod tidy;
 pub mod types;
@@ -20,7 +22,7 @@ mod verify;
 mod visit;
 
 pub use affine::Affine;
-pub use build::{BuildError, KernelBuilder, Range};
+pub use build::{BuildError, KernelBuilder};
 pub use expand_math::{expand_math, expand_pairs};
 pub use interpret::{InterpretError, Touch, interpret, interpret_observed};
 pub use kernel::{
@@ -28,5 +30,7 @@ pub use kernel::{
     Instruction, IntOp, Kernel, LoadKind, LoopKind, LoopStatement, MathOp, Statement, Type, Value,
     VectorBinary, VectorUnary,
 };
+pub use ranges::Range;
+pub use rows::{Side, ask_for_rows, join_rows};
 pub use tidy::tidy;
 pub use verify::{VerifyError, verify, verify_emittable};

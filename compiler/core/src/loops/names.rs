@@ -43,4 +43,4 @@ names!(MathOp {
 });
 names!(LoopKind { Domain "domain", Reduction "reduction" });
 names!(Element { F32 "f32", I32 "i32", U8 "u8", Bf16 "bf16", Bool "bool" });
-names!(Access { Read "read", Write "write", ReadWrite "read_write" });
+names!(Access { Read "read", Write "write", ReadWrite "read_write", WriteRead "write_read" });

@@ -64,6 +64,9 @@ impl Live {
                     self.mark(*value);
                     address.terms.iter().for_each(|term| self.mark(term.0));
                 }
+                Statement::Prefetch(address) => {
+                    address.terms.iter().for_each(|term| self.mark(term.0));
+                }
                 Statement::Loop(statement) => self.loop_statement(statement),
                 Statement::If(conditional) => self.conditional(conditional),
             }
@@ -113,7 +116,7 @@ impl Live {
 
     fn has_effect(&self, block: &Block) -> bool {
         block.statements.iter().any(|statement| match statement {
-            Statement::Define(..) => false,
+            Statement::Define(..) | Statement::Prefetch(_) => false,
             Statement::Store { .. } => true,
             Statement::Loop(statement) => self.keeps_loop(statement),
             Statement::If(conditional) => self.keeps_if(conditional),
@@ -157,6 +160,9 @@ impl Renumber<'_> {
                     value: self.name(*value),
                     stride: *stride,
                 }),
+                Statement::Prefetch(address) => {
+                    statements.push(Statement::Prefetch(self.address(address)));
+                }
                 Statement::Loop(statement) if self.live.keeps_loop(statement) => {
                     statements.push(Statement::Loop(self.loop_statement(statement)));
                 }

@@ -98,6 +98,7 @@ impl Verifier<'_> {
                 Statement::Define(value, instruction) => {
                     self.define(*value, instruction).map_err(located)?;
                 }
+                Statement::Prefetch(address) => self.indices(address).map_err(located)?,
                 Statement::Store { address, value, .. } => {
                     self.store(address, *value).map_err(located)?;
                 }
@@ -168,10 +169,15 @@ impl Verifier<'_> {
                 address.buffer
             ));
         }
-        address
-            .terms
-            .iter()
-            .try_for_each(|term| self.typed(term.0, Type::Index))
+        self.indices(address)
+    }
+
+    fn indices(&self, address: &Address) -> Checked {
+        if self.kernel.buffers.get(address.buffer).is_none() {
+            return Err(format!("there is no buffer {}", address.buffer));
+        }
+        let mut terms = address.terms.iter();
+        terms.try_for_each(|term| self.typed(term.0, Type::Index))
     }
 
     fn enter_loop(&mut self, statement: &LoopStatement) -> Checked {

@@ -1,6 +1,6 @@
 //! The values an instruction or block uses, in one place.
 
-use super::{Block, Instruction, LoopStatement, Statement, Value};
+use super::{Block, Instruction, Kernel, LoopKind, LoopStatement, Statement, Value};
 
 impl Instruction {
     /// Calls `visit` with every value the instruction uses, those of addresses included.
@@ -93,6 +93,26 @@ impl Instruction {
     }
 }
 
+impl Kernel {
+    /// Whether it has a loop that sums.
+    pub fn has_sums(&self) -> bool {
+        let mut found = false;
+        self.body.for_each_statement(&mut |statement| {
+            found |= matches!(statement, Statement::Loop(own) if own.kind == LoopKind::Reduction);
+        });
+        found
+    }
+
+    /// Whether it sums, or stores neighbouring elements only.
+    pub fn is_in_order(&self) -> bool {
+        let mut apart = false;
+        self.body.for_each_statement(&mut |statement| {
+            apart |= matches!(statement, Statement::Store { stride, .. } if *stride != 1);
+        });
+        !apart || self.has_sums()
+    }
+}
+
 impl Block {
     /// Calls `visit` with every statement, outer ones before those in their bodies.
     pub fn for_each_statement<'a>(&'a self, visit: &mut dyn FnMut(&'a Statement)) {
@@ -101,7 +121,7 @@ impl Block {
             match statement {
                 Statement::Loop(statement) => statement.body.for_each_statement(visit),
                 Statement::If(conditional) => conditional.body.for_each_statement(visit),
-                Statement::Define(..) | Statement::Store { .. } => {}
+                Statement::Define(..) | Statement::Store { .. } | Statement::Prefetch(_) => {}
             }
         }
     }

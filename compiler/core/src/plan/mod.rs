@@ -287,4 +287,10 @@ impl Plan {
     pub fn base(&self, id: BufferId) -> BufferId {
         self.buffers[id].row_of.unwrap_or(id)
     }
+
+    /// Whether two buffers share bytes.
+    pub(crate) fn overlap(&self, a: BufferId, b: BufferId) -> bool {
+        let (a, b) = (&self.buffers[self.base(a)], &self.buffers[self.base(b)]);
+        a.space == b.space && a.bytes > 0 && b.bytes > 0 && a.offset < b.end() && b.offset < a.end()
+    }
 }

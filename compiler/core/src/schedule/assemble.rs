@@ -4,6 +4,7 @@ use super::anew::anew;
 use super::apart::apart;
 use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout};
+use super::by_rows::by_rows;
 use super::copies;
 use super::fuse::{Fusion, Group, Strategy, fuse};
 use super::insets::{self, Inset};
@@ -215,6 +216,7 @@ fn plan(
     (plan.inputs, plan.outputs, plan.commits) = (buffers.inputs, buffers.outputs, buffers.commits);
     (plan.arena_bytes, plan.scratch_bytes) = (placed.arena_bytes, placed.scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
+    by_rows(&mut plan);
     as_chosen(plan, target)
 }
 

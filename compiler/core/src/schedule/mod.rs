@@ -10,6 +10,7 @@ mod beside;
 mod borders;
 mod budget;
 mod buffers;
+mod by_rows;
 mod choices;
 mod coarse;
 mod copies;

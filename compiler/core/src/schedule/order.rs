@@ -275,6 +275,8 @@ struct Tasks<'a> {
     ready: BTreeSet<usize>,
     /// The units that still read a value which is kept within the phase.
     unread: BTreeMap<NodeId, usize>,
+    /// The unit that was put in order last.
+    last: Option<usize>,
 }
 
 impl<'a> Tasks<'a> {
@@ -288,6 +290,7 @@ impl<'a> Tasks<'a> {
             waits: Vec::new(),
             ready: BTreeSet::new(),
             unread: BTreeMap::new(),
+            last: None,
         };
         let mut turning = Vec::new();
         for &number in own {
@@ -335,8 +338,36 @@ impl<'a> Tasks<'a> {
     /// The first that takes no more than it frees, or else the first that is ready.
     fn next(&self) -> Option<usize> {
         let mut ready = self.ready.iter().copied();
+        if let Some(behind) = ready.clone().find(|&place| self.is_behind_map(place)) {
+            return Some(behind);
+        }
         let free = ready.clone().find(|&place| self.growth(place) <= 0);
         free.or_else(|| ready.next())
+    }
+
+    /// Whether an item is a product that reads what a kernel without sums has just made: that kernel becomes part of it
+    /// ([`by_rows`](super::by_rows)).
+    fn is_behind_map(&self, place: usize) -> bool {
+        let anchor = |number: usize| match self.units[number].work {
+            Work::Group(group) => self.program.fusion.groups[group].anchor,
+            _ => None,
+        };
+        let Some(last) = self
+            .last
+            .filter(|&last| anchor(last).is_none() && self.units[last].in_blocks)
+        else {
+            return false;
+        };
+        let made = made_by(self.program.fusion, &self.units[last]);
+        self.items[place].iter().any(|&number| {
+            let product = anchor(number).is_some_and(|anchor| {
+                matches!(self.program.graph.nodes[anchor].op, Op::Contract(_))
+            });
+            product
+                && made
+                    .iter()
+                    .any(|value| self.units[number].reads.contains(value))
+        })
     }
 
     /// Bytes that are kept more when an item has run.
@@ -363,6 +394,7 @@ impl<'a> Tasks<'a> {
 
     fn run(&mut self, place: usize) {
         self.ready.remove(&place);
+        self.last = self.items[place].last().copied();
         for number in self.items[place].clone() {
             for value in &self.units[number].reads {
                 if let Some(count) = self.unread.get_mut(value) {

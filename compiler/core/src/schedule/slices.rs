@@ -18,7 +18,7 @@ use super::fuse::{Group, Strategy};
 use super::order::made_by;
 use super::placing::Step;
 use super::units::{Slice, Unit, Work};
-use crate::graph::NodeId;
+use crate::graph::{NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -85,7 +85,8 @@ struct Series {
 }
 
 impl Series {
-    /// Whether what its units leave for one another is too large for the second cache, and what a round leaves is not.
+    /// Whether what its units, products among them, leave for one another is too large for the second cache, and what a
+    /// round leaves is not. Without products they go row by row ([`by_rows`](super::by_rows)).
     fn is_worth_it(&self, step: Step<'_>, units: &[Unit]) -> bool {
         let units = &units[..self.axes.len()];
         let made = units.iter().flat_map(|unit| made_by(step.fusion, unit));
@@ -98,7 +99,11 @@ impl Series {
             sample * step.block as i64 * ty.dtype.bytes() as i64
         };
         let largest = made.intersection(&read).map(bytes).max().unwrap_or(0);
-        largest >= LARGE && largest / self.rounds < LARGE
+        let product = |unit: &Unit| {
+            let anchor = group_of(step, unit).and_then(|group| group.anchor);
+            anchor.is_some_and(|anchor| matches!(step.graph.nodes[anchor].op, Op::Contract(_)))
+        };
+        units.iter().any(product) && largest >= LARGE && largest / self.rounds < LARGE
     }
 }
 

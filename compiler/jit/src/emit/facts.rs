@@ -35,7 +35,7 @@ impl Facts {
                         self.constants[*value] = Some(*constant);
                     }
                 }
-                Statement::Store { .. } => {}
+                Statement::Store { .. } | Statement::Prefetch(_) => {}
                 Statement::Loop(statement) => self.loop_statement(statement, level),
                 Statement::If(conditional) => {
                     self.block(&conditional.body, level + 2);
@@ -76,6 +76,8 @@ fn for_each_use(statement: &Statement, visit: &mut dyn FnMut(Value)) {
             address.terms.iter().for_each(|term| visit(term.0));
             visit(*value);
         }
+        // There is no code for it.
+        Statement::Prefetch(_) => {}
         Statement::Loop(statement) => {
             visit(statement.begin);
             visit(statement.end);

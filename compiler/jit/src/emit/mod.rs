@@ -135,6 +135,8 @@ impl<'a> Emitter<'a, '_> {
                     value,
                     stride,
                 } => self.store(address, *value, *stride)?,
+                // Cranelift has no instruction for it.
+                Statement::Prefetch(_) => {}
                 Statement::Loop(statement) => self.loop_statement(statement)?,
                 Statement::If(conditional) => self.conditional(conditional)?,
             }

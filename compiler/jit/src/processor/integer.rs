@@ -10,7 +10,9 @@ use super::{Done, Execute};
 /// How an instruction of that name is executed.
 pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
     Some(match mnemonic {
-        Mnemonic::Nop | Mnemonic::Prefetcht0 | Mnemonic::Prefetchw => nothing,
+        Mnemonic::Nop | Mnemonic::Prefetcht0 | Mnemonic::Prefetcht1 | Mnemonic::Prefetchw => {
+            nothing
+        }
         Mnemonic::Mov | Mnemonic::Movzx => copy,
         Mnemonic::Movsxd => copy_signed,
         Mnemonic::Lea => address,

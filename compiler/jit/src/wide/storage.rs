@@ -157,6 +157,9 @@ impl Walk {
                     address.terms.iter().for_each(|term| self.uses(term.0));
                     self.uses(*value);
                 }
+                Statement::Prefetch(address) => {
+                    address.terms.iter().for_each(|term| self.uses(term.0));
+                }
                 Statement::Loop(statement) => self.loop_statement(statement),
                 Statement::If(conditional) => self.conditional(conditional),
             }

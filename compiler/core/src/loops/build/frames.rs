@@ -3,12 +3,12 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
+use super::super::Range;
 use super::super::{
     Block, Buffer, Carried, Conditional, Instruction, LoopKind, LoopStatement, Statement, Type,
     Value,
 };
 use super::KernelBuilder;
-use super::index::Range;
 
 /// What a block belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]

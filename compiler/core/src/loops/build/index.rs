@@ -1,69 +1,7 @@
 //! Index arithmetic: folds with constants, affine forms and ranges of values.
 
-use super::super::{Address, Affine, Instruction, IntOp, Statement, Type, Value};
+use super::super::{Address, Affine, Instruction, IntOp, Range, Statement, Type, Value};
 use super::KernelBuilder;
-
-/// The values an `Index` may take, both ends included; `None` is unbounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Range {
-    /// The least.
-    pub min: Option<i64>,
-    /// The greatest.
-    pub max: Option<i64>,
-}
-
-impl Range {
-    /// From `min` to `max`, both included.
-    pub fn new(min: i64, max: i64) -> Range {
-        Range {
-            min: Some(min),
-            max: Some(max),
-        }
-    }
-
-    /// From `min` on.
-    pub fn at_least(min: i64) -> Range {
-        Range {
-            min: Some(min),
-            max: None,
-        }
-    }
-
-    /// The only value, if there is only one.
-    pub fn exact(self) -> Option<i64> {
-        if self.min == self.max { self.min } else { None }
-    }
-
-    fn add(self, other: Range) -> Range {
-        let sum = |a: Option<i64>, b: Option<i64>| a.zip(b).and_then(|(a, b)| a.checked_add(b));
-        Range {
-            min: sum(self.min, other.min),
-            max: sum(self.max, other.max),
-        }
-    }
-
-    /// What both ranges hold.
-    fn within(self, other: Range) -> Range {
-        Range {
-            min: least(self.min.map(|a| -a), other.min.map(|b| -b)).map(|end| -end),
-            max: least(self.max, other.max),
-        }
-    }
-
-    fn scale(self, factor: i64) -> Range {
-        let times = |end: Option<i64>| end.and_then(|end| end.checked_mul(factor));
-        let (a, b) = (times(self.min), times(self.max));
-        let (min, max) = if factor < 0 { (b, a) } else { (a, b) };
-        Range { min, max }
-    }
-
-    fn map(self, function: impl Fn(i64) -> i64) -> Range {
-        Range {
-            min: self.min.map(&function),
-            max: self.max.map(&function),
-        }
-    }
-}
 
 impl KernelBuilder {
     /// An index constant.
@@ -299,37 +237,13 @@ impl KernelBuilder {
             _ => None,
         };
         let form = form.map(|form| self.expanded(&form));
-        let range = match (op, &form) {
-            (_, Some(form)) => self.range(form),
-            (IntOp::DivFloor, _) => match rb.exact() {
-                Some(divisor) => ra.map(|end| end.div_euclid(divisor)),
-                None => Range::default(),
-            },
-            (IntOp::ModFloor, _) => match rb.exact() {
-                Some(divisor) => Range::new(0, divisor - 1),
-                None => Range::default(),
-            },
-            (IntOp::Min, _) => Range {
-                min: ra.min.zip(rb.min).map(|(a, b)| a.min(b)),
-                max: least(ra.max, rb.max),
-            },
-            (IntOp::Max, _) => Range {
-                min: least(ra.min.map(|a| -a), rb.min.map(|b| -b)).map(|end| -end),
-                max: ra.max.zip(rb.max).map(|(a, b)| a.max(b)),
-            },
-            (IntOp::Less | IntOp::LessEqual | IntOp::Equal | IntOp::And, _) => Range::new(0, 1),
-            _ => Range::default(),
+        let range = match &form {
+            Some(form) => self.range(form),
+            None => Range::of_int(op, ra, rb),
         };
         self.facts[value].range = range;
         self.facts[value].form = form;
         value
-    }
-}
-
-fn least(a: Option<i64>, b: Option<i64>) -> Option<i64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
     }
 }
 

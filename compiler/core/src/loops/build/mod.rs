@@ -22,11 +22,9 @@ use self::simplify::Simplified;
 use super::tidy::tidy;
 use super::types::infer;
 use super::{
-    Access, Address, Affine, Buffer, BufferDecl, Element, Instruction, IntOp, Kernel, Statement,
-    Type, Value,
+    Access, Address, Affine, Buffer, BufferDecl, Element, Instruction, IntOp, Kernel, Range,
+    Statement, Type, Value,
 };
-
-pub use self::index::Range;
 
 /// The builder was misused; a fault of the code that calls it, never of a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +161,12 @@ impl KernelBuilder {
             value,
             stride,
         });
+    }
+
+    /// Asks for the cache line of an element.
+    pub fn prefetch(&mut self, address: Address) {
+        let address = self.canonical(address);
+        self.push(Statement::Prefetch(address));
     }
 
     /// Ends the kernel.

@@ -129,6 +129,10 @@ impl Rebuild<'_> {
                     let (address, value) = (self.address(address), self.value(*value));
                     self.builder.store_strided(address, value, *stride);
                 }
+                Statement::Prefetch(address) => {
+                    let address = self.address(address);
+                    self.builder.prefetch(address);
+                }
                 Statement::Loop(statement) => self.loop_statement(statement),
                 Statement::If(conditional) => self.conditional(conditional),
             }

@@ -133,6 +133,10 @@ impl Parser {
             "for" => self.loop_statement().map(Some),
             "if" => self.conditional().map(Some),
             "store" => self.store().map(Some),
+            "prefetch" => {
+                self.word("prefetch")?;
+                Ok(Some(Statement::Prefetch(self.address()?)))
+            }
             _ => {
                 let (value, ty) = self.typed_value()?;
                 self.mark("=")?;

@@ -48,6 +48,7 @@ pub(crate) fn statement_line(kernel: &Kernel, statement: &Statement) -> String {
             value,
             stride,
         } => format!("store {address}, {value}, stride {stride}"),
+        Statement::Prefetch(address) => format!("prefetch {address}"),
         Statement::Loop(statement) => printer.loop_line(statement),
         Statement::If(conditional) => format!("if {} {{", conditional.condition),
     }
@@ -63,7 +64,9 @@ impl Printer<'_> {
             let line = statement_line(self.kernel, statement);
             writeln!(f, "{:width$}{line}", "", width = depth * 2)?;
             match statement {
-                Statement::Define(..) | Statement::Store { .. } => continue,
+                Statement::Define(..) | Statement::Store { .. } | Statement::Prefetch(_) => {
+                    continue;
+                }
                 Statement::Loop(statement) => self.loop_rest(f, statement, depth)?,
                 Statement::If(conditional) => {
                     self.block(f, &conditional.body, depth + 1)?;

@@ -120,6 +120,7 @@ impl Reader<'_> {
                     value,
                     stride,
                 } => nodes.push(Node::Access(self.store(address, *value, *stride))),
+                Statement::Prefetch(_) => {}
                 Statement::Loop(statement) => nodes.extend(self.rounds(statement)),
                 Statement::If(conditional) => nodes.extend(self.block(&conditional.body)),
             }

@@ -139,6 +139,7 @@ impl Counter<'_> {
                     let operands = self.operand(*value, straight.number);
                     straight.push(operations, 0.0, operands.into_iter().collect());
                 }
+                Statement::Prefetch(_) => {}
                 Statement::Loop(statement) => cost = cost.and(self.rounds(statement)?),
                 Statement::If(conditional) => {
                     if self.known[at(conditional.condition)]? != 0 {

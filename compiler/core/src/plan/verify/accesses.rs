@@ -74,13 +74,7 @@ pub(super) fn writes(access: Access) -> bool {
     access != Access::Read
 }
 
-/// Whether it loads.
+/// Whether it loads what it has not stored itself.
 pub(super) fn reads(access: Access) -> bool {
-    access != Access::Write
-}
-
-/// Whether two buffers share bytes.
-pub(super) fn overlap(plan: &Plan, a: BufferId, b: BufferId) -> bool {
-    let (a, b) = (&plan.buffers[plan.base(a)], &plan.buffers[plan.base(b)]);
-    a.space == b.space && a.bytes > 0 && b.bytes > 0 && a.offset < b.end() && b.offset < a.end()
+    matches!(access, Access::Read | Access::ReadWrite)
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use cranelift_entity::SecondaryMap;
 
-use super::accesses::{bindings, calls, groups, overlap, reads, writes};
+use super::accesses::{bindings, calls, groups, reads, writes};
 use super::{Faults, Rule, named};
 use crate::graph::InputKind;
 use crate::loops::Access;
@@ -64,7 +64,7 @@ impl<'a> Contents<'a> {
             for &b in order[position + 1..]
                 .iter()
                 .take_while(near)
-                .filter(|&&b| overlap(plan, a, b))
+                .filter(|&&b| plan.overlap(a, b))
             {
                 overlapping[a].push(b);
                 overlapping[b].push(a);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::accesses::{Place, bindings, calls, groups, overlap, writes};
+use super::accesses::{Place, bindings, calls, groups, writes};
 use super::{Faults, Rule, loops, named};
 use crate::graph::{InputKind, OutputKind};
 use crate::plan::names::Named;
@@ -233,7 +233,7 @@ fn check_call(plan: &Plan, place: Place<'_>, group: &TaskGroup, call: &Call, fau
     }
     for (number, &a) in call.buffers.iter().enumerate() {
         for &b in &call.buffers[number + 1..] {
-            faults.unless(!overlap(plan, a, b), Rule::CallOverlap, place, || {
+            faults.unless(!plan.overlap(a, b), Rule::CallOverlap, place, || {
                 format!("binds {} and {}", named(plan, a), named(plan, b))
             });
         }
@@ -386,7 +386,7 @@ fn check_commit(plan: &Plan, commit: Commit, faults: &mut Faults) {
     let same = from.element == to.element && from.shape == to.shape;
     let rows = from.row_of.is_some() || to.row_of.is_some();
     let plain = from.layout == Layout::Plain && to.layout == Layout::Plain && !rows;
-    let apart = !overlap(plan, commit.from, commit.to);
+    let apart = !plan.overlap(commit.from, commit.to);
     let placed = to.space == Space::Persistent && from.space != Space::Scratch;
     faults.unless(
         same && plain && apart && placed,

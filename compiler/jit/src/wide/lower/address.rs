@@ -269,7 +269,8 @@ impl Lower<'_> {
         block.for_each_statement(&mut |statement| {
             let address = match statement {
                 Statement::Define(_, Instruction::Load { address, .. })
-                | Statement::Store { address, .. } => address,
+                | Statement::Store { address, .. }
+                | Statement::Prefetch(address) => address,
                 _ => return,
             };
             keys.insert((address.buffer, self.split_constants(address).0));

@@ -121,6 +121,7 @@ impl<'a> Lower<'a> {
                     value,
                     stride,
                 } => self.store(address, *value, *stride)?,
+                Statement::Prefetch(address) => self.ask_for(address)?,
                 Statement::Loop(statement) => self.loop_statement(statement)?,
                 Statement::If(conditional) => self.conditional(conditional)?,
             }

@@ -63,6 +63,17 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// The instruction that has a line brought into the second cache: what asks does so long before.
+    ///
+    /// # Errors
+    /// For an address that is too far.
+    pub(super) fn ask_for(&mut self, address: &Address) -> Lowered<()> {
+        let memory = Operand::Memory(self.memory(address, 0)?);
+        let code = Op::General(Code::Prefetcht1_m8);
+        self.push(Inst::new(code, First::Reads, &[memory]));
+        Ok(())
+    }
+
     /// One address of each cache line.
     fn lines(&self, addresses: impl Iterator<Item = Address>) -> Vec<Address> {
         let mut lines: Vec<Address> = Vec::new();
