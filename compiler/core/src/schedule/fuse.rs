@@ -14,8 +14,8 @@ use super::lower::vector_operands_of;
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
 use super::target::Target;
-use crate::graph::{Dim, Graph, NodeId, Op};
-use cranelift_entity::SecondaryMap;
+use crate::graph::{BinaryOp, Dim, Graph, NodeId, Op};
+use cranelift_entity::{EntitySet, SecondaryMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most elements of a window that are unrolled.
@@ -165,6 +165,8 @@ struct Fuser<'a> {
     lanes: &'a Lanes,
     stored: BTreeSet<NodeId>,
     strategies: BTreeMap<NodeId, Strategy>,
+    /// Values that one operation or output reads.
+    used_once: EntitySet<NodeId>,
     /// Values that are computed anew.
     twins: BTreeSet<NodeId>,
     /// For each node, the anchors it depends on, as bits.
@@ -189,6 +191,7 @@ impl<'a> Fuser<'a> {
             lanes,
             stored: BTreeSet::new(),
             strategies: BTreeMap::new(),
+            used_once: graph.used_once(),
             twins: twins(graph),
             below: SecondaryMap::new(),
             bits: BTreeMap::new(),
@@ -787,7 +790,40 @@ impl<'a> Fuser<'a> {
                 best = Some(node);
             }
         }
-        best.unwrap_or(anchor)
+        best.map_or(anchor, |best| self.shared(best, anchor, not_on))
+    }
+
+    /// What a value is a multiple of, factors that repeat along it aside, where others read that too: it is stored for all
+    /// of them.
+    fn shared(&self, id: NodeId, anchor: NodeId, not_on: Option<NodeId>) -> NodeId {
+        let elements = |node: NodeId| self.graph.nodes[node].ty.elements(64);
+        let mut below = id;
+        while let (Op::Binary(BinaryOp::Mul), &[a, b]) = (
+            &self.graph.nodes[below].op,
+            self.graph.nodes[below].inputs.as_slice(),
+        ) {
+            let repeats = |node: NodeId| {
+                let view = &self.graph.nodes[node];
+                let narrow = |&source: &NodeId| elements(source) < elements(id);
+                matches!(view.op, Op::View(_))
+                    && view.inputs.iter().all(narrow)
+                    && !self.touches(node, anchor)
+            };
+            let next = match (repeats(a), repeats(b)) {
+                (false, true) => a,
+                (true, false) => b,
+                _ => break,
+            };
+            below = next;
+        }
+        let allowed = below == root(self.graph, below)
+            && !self.used_once.contains(below)
+            && (below == anchor || !self.waits(below, anchor))
+            && not_on.is_none_or(|home| !self.touches(below, home));
+        match allowed && self.touches(below, anchor) {
+            true => below,
+            false => id,
+        }
     }
 
     /// Whether a value of little arithmetic reads the anchor and what the anchor has to be complete for, as a deviation from

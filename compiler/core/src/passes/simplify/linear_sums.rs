@@ -3,6 +3,9 @@
 //! The gradient of a normalisation sums `-(scale * g + rate * (x - mean))`. As it stands, the sum waits for `rate`, which is
 //! a sum over the batch itself; but it is `-scale * sum of g`, as deviations from a mean add up to nothing, and waits for
 //! nothing.
+//!
+//! And what is the same for all that is summed leaves the sum: the gradients of a normalisation's scale and of what it
+//! normalises are multiples of one sum, of `g * (x - mean)`.
 
 use super::sums::without_axes;
 use super::{Replacement, Simplifier};
@@ -42,6 +45,7 @@ pub fn over_batch(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span
     terms.retain(|term| !s.is_deviation(axes, term.base));
     match terms.as_slice() {
         [term] if several => s.scaled_sum(axes, term, span).map(Some),
+        [_] => s.sum_of_product(axes, inputs[0], span),
         _ => Ok(None),
     }
 }
@@ -74,6 +78,44 @@ impl Simplifier<'_> {
                 self.collect_terms(axes, with(b, false, Some(a)), terms);
             }
             _ => terms.push(term),
+        }
+    }
+
+    /// The sum of a product of several values, without the factors that are the same along all axes of the sum.
+    fn sum_of_product(&mut self, axes: &[usize], id: NodeId, span: Span) -> Replacement {
+        let (mut factors, mut values) = (Vec::new(), Vec::new());
+        self.collect_factors(axes, id, (&mut factors, &mut values));
+        if values.len() < 2 || factors.is_empty() {
+            return Ok(None);
+        }
+        values.sort();
+        let mut base = values[0];
+        for &value in &values[1..] {
+            base = self.add(Op::Binary(BinaryOp::Mul), &[base, value], span)?;
+        }
+        let term = Term {
+            negative: false,
+            factors,
+            base,
+        };
+        self.scaled_sum(axes, &term, span).map(Some)
+    }
+
+    /// What a product is made of: what is the same along all axes, and what is not.
+    fn collect_factors(
+        &self,
+        axes: &[usize],
+        id: NodeId,
+        (factors, values): (&mut Vec<NodeId>, &mut Vec<NodeId>),
+    ) {
+        let node = &self.graph.nodes[id];
+        match (&node.op, node.inputs.as_slice()) {
+            _ if self.is_same_along(axes, id) => factors.push(id),
+            (Op::Binary(BinaryOp::Mul), &[a, b]) => {
+                self.collect_factors(axes, a, (factors, values));
+                self.collect_factors(axes, b, (factors, values));
+            }
+            _ => values.push(id),
         }
     }
 

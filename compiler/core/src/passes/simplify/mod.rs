@@ -5,6 +5,7 @@ mod contractions;
 mod elementwise;
 mod linear_sums;
 mod maxima;
+mod quotients;
 mod scalars;
 mod spread;
 mod sums;
@@ -45,6 +46,7 @@ const RULES: &[Rule] = &[
     contractions::constant,
     contractions::unary,
     contractions::absorb,
+    quotients::of_exponentials,
     spread::spread,
 ];
 

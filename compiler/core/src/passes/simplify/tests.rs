@@ -255,3 +255,58 @@ check!(
   output result "one" = %2
   output result "three" = %4"#
 );
+
+// One sum, of which the gradients of a scale and of what it scales are multiples; a sum of one value stays as it is.
+check!(
+    what_is_the_same_along_a_sum_of_products_leaves_it,
+    r#"  %0 = input : f32[B, 3] {kind=data, name="g"}
+  %1 = input : f32[B, 3] {kind=data, name="x"}
+  %2 = input : f32[3] {kind=parameter, name="scale"}
+  %3 = input : f32[3] {kind=parameter, name="rate"}
+  %4 = view %2 : f32[B, 3] {fill=0.0, index="v1"}
+  %5 = view %3 : f32[B, 3] {fill=0.0, index="v1"}
+  %6 = mul %0, %4 : f32[B, 3]
+  %7 = mul %6, %1 : f32[B, 3]
+  %8 = reduce_sum %7 : f32[3] {axes=[0]}
+  %9 = mul %1, %5 : f32[B, 3]
+  %10 = mul %9, %0 : f32[B, 3]
+  %11 = reduce_sum %10 : f32[3] {axes=[0]}
+  %12 = reduce_sum %6 : f32[3] {axes=[0]}
+  output result "scaled" = %8
+  output result "rated" = %11
+  output result "one" = %12"#
+);
+
+// Attention.
+check!(
+    quotients_of_exponentials_leave_products,
+    r#"  %0 = input : f32[B, 8, 8] {kind=data, name="scores"}
+  %1 = input : f32[B, 8, 4] {kind=data, name="v"}
+  %2 = exp %0 : f32[B, 8, 8]
+  %3 = reduce_sum %2 : f32[B, 8] {axes=[2]}
+  %4 = view %3 : f32[B, 8, 8] {fill=0.0, index="v0, v1"}
+  %5 = div %2, %4 : f32[B, 8, 8]
+  %6 = contract %5, %1 : f32[B, 8, 4] {index=["v0, v1, v3", "v0, v3, v2"], reduced=[8]}
+  output result "gathered" = %6"#
+);
+
+// And those of a product whose result has more elements than they.
+check!(
+    quotients_that_are_read_elsewhere_stay,
+    r#"  %0 = input : f32[B, 8, 8] {kind=data, name="scores"}
+  %1 = input : f32[B, 8, 4] {kind=data, name="v"}
+  %2 = exp %0 : f32[B, 8, 8]
+  %3 = reduce_sum %2 : f32[B, 8] {axes=[2]}
+  %4 = view %3 : f32[B, 8, 8] {fill=0.0, index="v0, v1"}
+  %5 = div %2, %4 : f32[B, 8, 8]
+  %6 = contract %5, %1 : f32[B, 8, 4] {index=["v0, v1, v3", "v0, v3, v2"], reduced=[8]}
+  %7 = input : f32[B, 8, 16] {kind=data, name="w"}
+  %8 = exp %1 : f32[B, 8, 4]
+  %9 = reduce_sum %8 : f32[B, 8] {axes=[2]}
+  %10 = view %9 : f32[B, 8, 4] {fill=0.0, index="v0, v1"}
+  %11 = div %8, %10 : f32[B, 8, 4]
+  %12 = contract %11, %7 : f32[B, 4, 16] {index=["v0, v3, v1", "v0, v3, v2"], reduced=[8]}
+  output result "gathered" = %6
+  output result "weights" = %5
+  output result "wide" = %12"#
+);

@@ -89,6 +89,9 @@ impl Lowering<'_> {
         if axis.parts > 1 {
             return self.parts_loop(axis, rest, lane, places);
         }
+        if axis.classes > 1 && places.is_empty() && axis.extent.fixed % axis.classes == 0 {
+            return self.classes_loop(axis, rest, lane, places);
+        }
         if axis.classes > 1 {
             return (0..axis.classes)
                 .try_for_each(|class| self.class_loop(axis, class, rest, lane, places));
@@ -163,7 +166,39 @@ impl Lowering<'_> {
         result
     }
 
-    /// A loop over every so many elements of an axis.
+    /// One loop over an axis, a round of which does an element of each class: their taps read the same rows.
+    fn classes_loop(
+        &mut self,
+        axis: &Axis,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+    ) -> Result<(), LowerError> {
+        let count = axis.extent.fixed / axis.classes;
+        let (first, last) = (self.b.index(0), self.b.index(count));
+        let name = format!("i{}", axis.number);
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, name, first, last, 1, &[]);
+        if self.b.index_constant(counter).is_none() {
+            let range = crate::loops::Range::new(0, count - 1);
+            self.b.assume(counter, range);
+        }
+        let result = (0..axis.classes).try_for_each(|class| {
+            self.push_scope();
+            let mut at = Affine::constant(class);
+            at.add_scaled(&self.counter(counter), axis.classes);
+            places.push(vec![at]);
+            let result = self.nest(rest, lane, places);
+            places.pop();
+            self.pop_scope();
+            result
+        });
+        self.b.end_loop(&[]);
+        result
+    }
+
+    /// Loops over every so many elements of an axis, tile by tile where all taps of the class are inside.
     fn class_loop(
         &mut self,
         axis: &Axis,
@@ -173,19 +208,45 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
     ) -> Result<(), LowerError> {
         let count = (axis.extent.fixed - class + axis.classes - 1).div_euclid(axis.classes);
-        let (first, last) = (self.b.index(0), self.b.index(count));
+        let tile = axis.tile as i64;
+        let inside = match tile {
+            1 => 0..count,
+            _ => self.class_inside(axis.number, (class, axis.classes), count),
+        };
+        let tiled = inside.start + (inside.end - inside.start) / tile * tile;
+        let loops = [
+            (0, inside.start, 1),
+            (inside.start, tiled, tile),
+            (tiled, count, 1),
+        ];
+        let mut loops = loops.into_iter().filter(|(begin, end, _)| begin < end);
+        loops.try_for_each(|bounds| self.class_tiles(axis, class, rest, lane, places, bounds))
+    }
+
+    /// A loop over tiles of elements of one class, from the first element of the class that is meant to the last.
+    fn class_tiles(
+        &mut self,
+        axis: &Axis,
+        class: i64,
+        rest: &[Axis],
+        lane: Option<usize>,
+        places: &mut Vec<Vec<Affine<Value>>>,
+        (begin, end, step): (i64, i64, i64),
+    ) -> Result<(), LowerError> {
+        let (first, last) = (self.b.index(begin), self.b.index(end));
         let name = format!("i{}", axis.number);
         let (counter, _) = self
             .b
-            .begin_loop(LoopKind::Domain, name, first, last, 1, &[]);
+            .begin_loop(LoopKind::Domain, name, first, last, step, &[]);
         if self.b.index_constant(counter).is_none() {
-            let range = crate::loops::Range::new(0, (count - 1).max(0));
+            let range = crate::loops::Range::new(begin, end - step);
             self.b.assume(counter, range);
         }
         self.push_scope();
         let mut at = Affine::constant(class);
         at.add_scaled(&self.counter(counter), axis.classes);
-        places.push(vec![at]);
+        let tile = (0..step).map(|element| at.clone().plus(element * axis.classes));
+        places.push(tile.collect());
         let result = self.nest(rest, lane, places);
         places.pop();
         self.pop_scope();

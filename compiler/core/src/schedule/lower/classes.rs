@@ -5,11 +5,12 @@
 
 use super::contract::{Emission, Level};
 use super::{Context, LowerError, Lowering, Place, form};
-use crate::graph::{AxisIndex, Contraction, Op};
+use crate::graph::{AxisIndex, Contraction, NodeId, Op};
 use crate::loops::{IntOp, Value};
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::{Group, Strategy, is_identity};
 use crate::schedule::position::{Indexed, Position, index};
+use std::ops::Range;
 
 /// Code of so many classes is written for one kernel at most.
 const MOST: i64 = 4;
@@ -54,6 +55,26 @@ pub(super) fn strided(contraction: &Contraction, axis: &AxisIndex) -> Option<(us
     (axis.divisor > 1).then_some((tap - rank, element))
 }
 
+/// Whether all taps with a whole quotient read inside an operand's axis.
+fn reads_inside(
+    contraction: &Contraction,
+    axis: &AxisIndex,
+    (element, extent): (i64, i64),
+) -> bool {
+    let Some((tap, own)) = strided(contraction, axis) else {
+        return false;
+    };
+    let rank = contraction.shape.len();
+    let taps = contraction.reduced[tap].known().unwrap_or(0);
+    let start = axis.offset + axis.coefficient(own) * element;
+    let at = |tap_number: i64| start + axis.coefficient(rank + tap) * tap_number;
+    let whole = (0..taps)
+        .map(at)
+        .filter(|at| at.rem_euclid(axis.divisor) == 0);
+    let mut quotients = whole.map(|at| at.div_euclid(axis.divisor));
+    quotients.all(|quotient| (0..extent).contains(&quotient))
+}
+
 /// The stride of the taps of one class, of a reduced variable that every index has strided.
 pub(super) fn stride(contraction: &Contraction, variable: usize, classes: bool) -> Option<i64> {
     let rank = contraction.shape.len();
@@ -76,6 +97,44 @@ pub(super) fn stride(contraction: &Contraction, variable: usize, classes: bool) 
 }
 
 impl Lowering<'_> {
+    /// Of a domain's axis the elements of one class, counted within it, all of whose taps read inside their operands.
+    pub(super) fn class_inside(
+        &self,
+        number: usize,
+        (class, classes): (i64, i64),
+        count: i64,
+    ) -> Range<i64> {
+        let Some((anchor, contraction)) = self.anchor_contraction() else {
+            return 0..0;
+        };
+        let lane = self.cx.lanes.axis(anchor);
+        let element = number + usize::from(lane.is_some_and(|lane| lane <= number));
+        let inputs = &self.cx.graph.nodes[anchor].inputs;
+        let axes = contraction.operands.iter().zip(inputs);
+        let axes =
+            axes.flat_map(|(axes, &input)| axes.iter().zip(&self.cx.graph.nodes[input].ty.shape));
+        let own: Vec<_> = axes
+            .filter(|(axis, _)| strided(contraction, axis).is_some_and(|own| own.1 == element))
+            .collect();
+        let inside = |at: i64| {
+            own.iter().all(|(axis, dim)| {
+                let extent = dim.known().unwrap_or(0);
+                reads_inside(contraction, axis, (class + at * classes, extent))
+            })
+        };
+        let first = (0..count).find(|&at| inside(at)).unwrap_or(0);
+        let after = (first..count).find(|&at| !inside(at)).unwrap_or(count);
+        first..after
+    }
+
+    fn anchor_contraction(&self) -> Option<(NodeId, &Contraction)> {
+        let anchor = self.group.anchor?;
+        match &self.cx.graph.nodes[anchor].op {
+            Op::Contract(contraction) => Some((anchor, contraction)),
+            _ => None,
+        }
+    }
+
     /// The rounds of the taps that take part in the elements of the class that the kernel is at.
     pub(super) fn class_rounds(
         &mut self,

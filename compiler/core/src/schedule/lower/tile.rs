@@ -6,7 +6,7 @@
 use super::axes::NARROWEST;
 use super::candidate::Candidate;
 use super::joined_tile as joined;
-use super::{Context, Share, ranged_axis};
+use super::{Context, Share, classes, ranged_axis};
 use crate::graph::{AxisIndex, Contraction, Dim, NodeId, Op};
 use crate::schedule::borders::borders;
 use crate::schedule::choices::Choice;
@@ -68,6 +68,8 @@ pub(super) struct Shape {
     single: Vec<bool>,
     /// Axes along a border.
     edged: Vec<bool>,
+    /// Classes that an axis' elements fall into: those of one read the same taps.
+    classes: Vec<i64>,
     /// How many elements at either end of such an axis read beyond the border.
     reach: Vec<usize>,
     /// Whether the tiles at both ends of such an axis may have code of their own; else the axis is in a tile whole or not
@@ -177,6 +179,9 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
             let mut shape = describe(cx, group, partial, anchor, contraction, extents);
             shape.along_last = matches!(along, Along::LastAxis | Along::Rows);
             shape.peels &= in_blocks && !share.divided;
+            if let Some(classes) = classes(cx, group).filter(|_| shape.peels) {
+                shape.classes = classes;
+            }
             shape.samples = matches!(along, Along::Lanes | Along::Joined) && !partial;
             if along == Along::Reduction {
                 shape.vector = [true; 2];
@@ -321,6 +326,7 @@ fn describe(
         whole: vec![true; rank],
         single: vec![false; rank],
         edged: vec![false; rank],
+        classes: vec![1; rank],
         reach: vec![0; rank],
         peels: !partial,
         vector: [0, 1]
@@ -621,6 +627,15 @@ fn edge_tiles(shape: &Shape, axis: usize, ranged: bool) -> Vec<usize> {
         .collect()
 }
 
+/// Elements of one class side by side: those at borders are by themselves.
+fn class_tiles(shape: &Shape, axis: usize) -> Vec<usize> {
+    let last = shape.whole.iter().rposition(|&whole| !whole) == Some(axis);
+    let fits = |&tile: &usize| last && shape.extents[axis] / shape.classes[axis] > tile as i64;
+    [1].into_iter()
+        .chain([2, 4].into_iter().filter(fits))
+        .collect()
+}
+
 type Found<'f> = &'f mut dyn FnMut(Cost, &[usize], (usize, usize));
 
 fn search(
@@ -643,8 +658,10 @@ fn search(
     // A task's range may begin and end anywhere along the first axis, and the borders with it.
     let ranged = !in_blocks && axis == shape.ranged;
     let edge = edge_tiles(shape, axis, ranged);
+    let class = class_tiles(shape, axis);
     let options: &[usize] = match () {
         () if shape.whole[axis] => &[0],
+        () if shape.classes[axis] > 1 => &class,
         () if shape.single[axis] || vector_axis => &[1],
         () if shape.edged[axis] => &edge,
         // Where borders stay outside of tiles one axis may be all that there is.
