@@ -67,8 +67,11 @@ fn along_result(
     let inside = through.iter().zip(&view.shape);
     let inside = inside.map(|(index, &extent)| index.always_valid(&extents, extent));
     let fits = inside.into_iter().all(|inside| inside);
-    let index = view.index.iter().zip(source).map(|(index, &extent)| {
-        match index.as_variable() {
+    let index = view
+        .index
+        .iter()
+        .zip(source)
+        .map(|(index, &extent)| match index.as_variable() {
             Some(axis) => {
                 let variable = own(axis).filter(|&variable| variable < rank)?;
                 Some(AxisIndex::variable(variable))
@@ -77,8 +80,7 @@ fn along_result(
                 Some(index.clone())
             }
             None => None,
-        }
-    });
+        });
     index.collect::<Option<Vec<_>>>().filter(|_| fits)
 }
 
@@ -101,6 +103,8 @@ impl Simplifier<'_> {
             extents.fold(1, i64::saturating_mul)
         };
         let own = self.graph.shape(value);
-        [1, 64].into_iter().all(|batch| elements(shape, batch) <= elements(own, batch))
+        [1, 64]
+            .into_iter()
+            .all(|batch| elements(shape, batch) <= elements(own, batch))
     }
 }
