@@ -139,11 +139,20 @@ impl<'a> Nest<'a> {
             } => (address, true, *stride, lanes(*value)),
             _ => return None,
         };
-        let most = self.most.sum(&address.terms, address.offset, &self.ranges);
-        let by_row = most.map_or(0, |most| most.0);
+        let own = |term: &&(Value, i64)| term.0 == self.row.variable;
+        let direct = address.terms.iter().find(own).map_or(0, |term| term.1);
         let mut terms = address.terms.clone();
         terms.retain(|term| term.0 != self.row.variable);
         let first = self.ranges.sum(&terms, address.offset);
+        // What is stored must be all of a row: its bounds are those of the other counters in any row. What is read may be
+        // less than that, and lie where counters that follow the row are.
+        let (by_row, most) = match stores {
+            true => (direct, first.max),
+            false => {
+                let most = self.most.sum(&address.terms, address.offset, &self.ranges);
+                (most.map_or(0, |most| most.0), most.map(|most| most.1))
+            }
+        };
         let last = stride.checked_mul(lanes - 1)?;
         Some(Stretch {
             buffer: self.side.buffers[address.buffer.index()],
@@ -152,7 +161,7 @@ impl<'a> Nest<'a> {
             in_order: lanes > 1 && stride == 1,
             rest: Range {
                 min: first.min.and_then(|min| min.checked_add(last.min(0))),
-                max: most.and_then(|most| most.1.checked_add(last.max(0))),
+                max: most.and_then(|most| most.checked_add(last.max(0))),
             },
         })
     }

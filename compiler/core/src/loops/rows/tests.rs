@@ -181,6 +181,29 @@ fn what_is_not_row_by_row_is_refused() {
     assert_eq!(join(&double, &apart, &[3, 2]), None);
 }
 
+/// Of a triangle, row `i` of which is `i` elements long, no row is all of a stride.
+#[test]
+fn rows_of_a_triangle_are_refused() {
+    let triangle = r#"kernel "triangle" {
+  buffer b0 "x": f32 read
+  buffer b1 "z": f32 write
+  v0: index = const 0
+  v1: index = const 8
+  v2: index = const 1
+  for v3 "i" in v0..v1 step 1 domain {
+    v4: index = add v3, v2
+    for v5 "j" in v0..v4 step 1 domain {
+      v6: f32x4 = load b0[v3 * 4]
+      store b1[v3 * 2 + v5 * 4], v6
+    }
+  }
+}
+"#;
+    // Row `i` ends where its reader's begins, but it is not where the row begins that comes next.
+    let reader = kernel(&SAME_ROW.replace("load b0[v2 * 4]", "load b0[v2 * 6]"));
+    assert_eq!(join(&kernel(triangle), &reader, &[1, 2]), None);
+}
+
 /// A product of rows: tiles of four columns, whose next row of 1024 elements is asked for in sixteen parts.
 #[test]
 fn the_next_row_is_asked_for_tile_by_tile() {

@@ -30,6 +30,9 @@
 //!   } give v9
 //! ```
 //!
+//! A line that is asked for before it is read, `prefetch b0[v3 * 4 + 256]`, changes nothing. Buffers are `read`, `write`,
+//! `read_write`, or `write_read` where a kernel loads only what it has stored itself.
+//!
 //! What is printed parses to an equal kernel.
 
 mod lexer;
