@@ -3,7 +3,7 @@
 //! Batch normalisation makes its values in a kernel between two products. Within the kernel of the second product, a row at
 //! a time, what it makes never leaves the first cache, and no kernel of its own is left.
 
-use crate::loops::{Access, Kernel, Range, Side, ask_for_rows, join_rows};
+use crate::loops::{Access, Range, Side, ask_for_rows, join_rows};
 use crate::plan::{BufferId, Call, KernelId, Plan, ScalarArgument, TaskGroup, Tasks};
 use cranelift_entity::{PrimaryMap, SecondaryMap};
 use indexmap::IndexSet;
@@ -94,16 +94,11 @@ fn joined(plan: &mut Plan, lanes: usize, calls: [&Call; 2]) -> Option<Call> {
         known: &numbers[number].2,
     };
     let mut kernel = join_rows(side(before, 0), side(behind, 1))?;
-    let name = |kernel: &Kernel| kernel.name.clone();
-    let (before, behind) = (name(before), name(behind));
-    kernel.name = if is_product(&before) && !is_product(&behind) {
-        before.clone()
-    } else {
-        behind.clone()
-    };
+    let (before, behind) = (before.name.clone(), behind.name.clone());
     plan.decisions.push(format!(
         "{before}: row by row within the kernel of {behind}"
     ));
+    kernel.name = behind;
     Some(Call {
         kernel: plan.kernels.push(kernel),
         buffers: buffers.into_iter().collect(),
@@ -122,10 +117,6 @@ fn known(scalar: ScalarArgument, lanes: usize) -> Range {
         | ScalarArgument::RangeBegin
         | ScalarArgument::RangeEnd => Range::at_least(0),
     }
-}
-
-fn is_product(name: &str) -> bool {
-    name.starts_with("product")
 }
 
 fn numbered<T: Copy + Eq + Hash>(all: &mut IndexSet<T>, own: &[T]) -> Vec<usize> {

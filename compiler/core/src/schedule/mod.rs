@@ -14,6 +14,7 @@ mod by_rows;
 mod choices;
 mod coarse;
 mod copies;
+mod cuts;
 mod forming;
 mod fuse;
 mod images;

@@ -38,7 +38,7 @@ pub fn of_exponentials(
         let view = View {
             shape: contraction.shape.clone(),
             index,
-            fill: view.fill.clone(),
+            fill: view.fill,
         };
         let mut inputs = inputs.to_vec();
         inputs[number] = numerator;
@@ -64,9 +64,10 @@ fn along_result(
     let extents = contraction.shape.iter().chain(&contraction.reduced);
     let extents: Vec<Dim> = extents.copied().collect();
     // Every place that is read is inside the quotient.
-    let inside = through.iter().zip(&view.shape);
-    let inside = inside.map(|(index, &extent)| index.always_valid(&extents, extent));
-    let fits = inside.into_iter().all(|inside| inside);
+    let mut places = through.iter().zip(&view.shape);
+    if !places.all(|(index, &extent)| index.always_valid(&extents, extent)) {
+        return None;
+    }
     let index = view
         .index
         .iter()
@@ -81,7 +82,7 @@ fn along_result(
             }
             None => None,
         });
-    index.collect::<Option<Vec<_>>>().filter(|_| fits)
+    index.collect()
 }
 
 impl Simplifier<'_> {
