@@ -121,6 +121,35 @@ impl Shape {
         self.single[axis] || self.edged[axis]
     }
 
+    /// Notes the axes that move a place which is outside of its operand in some round: with a tap of a window that goes along
+    /// with one axis, the ends of that axis alone are at the border.
+    fn note_border(
+        &mut self,
+        contraction: &Contraction,
+        axis: &AxisIndex,
+        extent: Dim,
+        forms: &[Vec<usize>],
+    ) {
+        let (rank, own) = (contraction.shape.len(), self.extents.len());
+        let terms = axis.terms.iter().copied();
+        let moving: Vec<(usize, i64)> = terms.clone().filter(|term| term.0 < rank).collect();
+        let summed = terms.filter(|term| term.0 >= rank);
+        let taps: Vec<i64> = summed.map(|term| term.1).collect();
+        for &(variable, _) in &moving {
+            let alone = forms[variable].len() == 1 && moving.len() == 1;
+            let followed = alone && axis.divisor == 1 && matches!(taps.as_slice(), [1 | -1]);
+            for &symbol in forms[variable].iter().filter(|&&symbol| symbol < own) {
+                if followed {
+                    self.edged[symbol] = true;
+                    let beyond = reach(contraction, axis, extent);
+                    self.reach[symbol] = self.reach[symbol].max(beyond);
+                } else {
+                    self.single[symbol] = true;
+                }
+            }
+        }
+    }
+
     /// With vectors along the channels of one operand, each with one element of the other. Borders stay outside of
     /// tiles: a round is one vector for each sample, too little for each accumulator to have rounds of its own.
     fn along_channels(&mut self, outer: Outer, register: usize) {
@@ -369,28 +398,8 @@ fn describe(
             .enumerate()
             .filter(|(_, pair)| *pair.1)
         {
-            for &(variable, _) in axis
-                .terms
-                .iter()
-                .filter(|term| term.0 < contraction.shape.len())
-            {
-                let step = |term: &&(usize, i64)| term.0 >= contraction.shape.len();
-                let reduced: Vec<i64> = axis.terms.iter().filter(step).map(|t| t.1).collect();
-                let alone = forms[variable].len() == 1
-                    && axis.terms.iter().filter(|term| !step(term)).count() == 1;
-                let followed = alone && axis.divisor == 1 && matches!(reduced.as_slice(), [1 | -1]);
-                for &symbol in forms[variable].iter().filter(|&&symbol| symbol < rank) {
-                    match followed {
-                        true => {
-                            shape.edged[symbol] = true;
-                            let beyond =
-                                reach(contraction, axis, cx.graph.nodes[input].ty.shape[number]);
-                            shape.reach[symbol] = shape.reach[symbol].max(beyond);
-                        }
-                        false => shape.single[symbol] = true,
-                    }
-                }
-            }
+            let extent = cx.graph.nodes[input].ty.shape[number];
+            shape.note_border(contraction, axis, extent, &forms);
         }
     }
     shape.instances = windows
