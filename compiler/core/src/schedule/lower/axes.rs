@@ -80,7 +80,7 @@ impl Lowering<'_> {
             return self.tile(lane, places);
         };
         if let Some(only) = axis.at {
-            return self.at_place(Affine::variable(only), rest, lane, places);
+            return self.at_places(vec![Affine::variable(only)], rest, lane, places);
         }
         let (begin, end) = self.axis_range(axis);
         if axis.vector {
@@ -114,26 +114,48 @@ impl Lowering<'_> {
         } else if let (Some(whole), Some(end)) = (whole.as_constant(), end.as_constant())
             && whole < end
         {
-            let positions = (whole..end).map(Affine::constant).collect();
-            places.push(positions);
-            let result = self.nest(rest, lane, places);
-            places.pop();
-            result?;
+            let tile = (whole..end).map(Affine::constant).collect();
+            self.at_places(tile, rest, lane, places)?;
         }
         Ok(())
     }
 
-    /// The other axes at the only place of one.
-    fn at_place(
+    /// The other axes, with a tile of these places of one.
+    fn at_places(
         &mut self,
-        place: Affine<Value>,
+        tile: Vec<Affine<Value>>,
         rest: &[Axis],
         lane: Option<usize>,
         places: &mut Vec<Vec<Affine<Value>>>,
     ) -> Result<(), LowerError> {
-        places.push(vec![place]);
+        places.push(tile);
         let result = self.nest(rest, lane, places);
         places.pop();
+        result
+    }
+
+    /// A loop over outputs whose counter stays within a range, with what `body` makes for a counter.
+    fn for_outputs(
+        &mut self,
+        number: usize,
+        (begin, end, step): (Value, Value, i64),
+        range: Option<crate::loops::Range>,
+        body: impl FnOnce(&mut Self, Affine<Value>) -> Result<(), LowerError>,
+    ) -> Result<(), LowerError> {
+        let name = format!("i{number}");
+        let (counter, _) = self
+            .b
+            .begin_loop(LoopKind::Domain, name, begin, end, step, &[]);
+        if let Some(range) = range
+            && self.b.index_constant(counter).is_none()
+        {
+            self.b.assume(counter, range);
+        }
+        self.push_scope();
+        let counter = self.counter(counter);
+        let result = body(self, counter);
+        self.pop_scope();
+        self.b.end_loop(&[]);
         result
     }
 
@@ -146,24 +168,12 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
     ) -> Result<(), LowerError> {
         let part = axis.extent.fixed / axis.parts;
-        let (first, last) = (self.b.index(0), self.b.index(part));
-        let name = format!("i{}", places.len());
-        let (counter, _) = self
-            .b
-            .begin_loop(LoopKind::Domain, name, first, last, 1, &[]);
-        if self.b.index_constant(counter).is_none() {
-            self.b
-                .assume(counter, crate::loops::Range::new(0, part - 1));
-        }
-        self.push_scope();
-        let base = self.counter(counter);
-        let places_of = (0..axis.parts).map(|number| base.clone().plus(number * part));
-        places.push(places_of.collect());
-        let result = self.nest(rest, lane, places);
-        places.pop();
-        self.pop_scope();
-        self.b.end_loop(&[]);
-        result
+        let bounds = (self.b.index(0), self.b.index(part), 1);
+        let range = crate::loops::Range::new(0, part - 1);
+        self.for_outputs(places.len(), bounds, Some(range), |own, base| {
+            let tile = (0..axis.parts).map(|number| base.clone().plus(number * part));
+            own.at_places(tile.collect(), rest, lane, places)
+        })
     }
 
     /// One loop over an axis, a round of which does an element of each class: their taps read the same rows.
@@ -175,27 +185,18 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
     ) -> Result<(), LowerError> {
         let count = axis.extent.fixed / axis.classes;
-        let (first, last) = (self.b.index(0), self.b.index(count));
-        let name = format!("i{}", axis.number);
-        let (counter, _) = self
-            .b
-            .begin_loop(LoopKind::Domain, name, first, last, 1, &[]);
-        if self.b.index_constant(counter).is_none() {
-            let range = crate::loops::Range::new(0, count - 1);
-            self.b.assume(counter, range);
-        }
-        let result = (0..axis.classes).try_for_each(|class| {
-            self.push_scope();
-            let mut at = Affine::constant(class);
-            at.add_scaled(&self.counter(counter), axis.classes);
-            places.push(vec![at]);
-            let result = self.nest(rest, lane, places);
-            places.pop();
-            self.pop_scope();
-            result
-        });
-        self.b.end_loop(&[]);
-        result
+        let bounds = (self.b.index(0), self.b.index(count), 1);
+        let range = crate::loops::Range::new(0, count - 1);
+        self.for_outputs(axis.number, bounds, Some(range), |own, counter| {
+            (0..axis.classes).try_for_each(|class| {
+                own.push_scope();
+                let mut at = Affine::constant(class);
+                at.add_scaled(&counter, axis.classes);
+                let result = own.at_places(vec![at], rest, lane, places);
+                own.pop_scope();
+                result
+            })
+        })
     }
 
     /// Loops over every so many elements of an axis, tile by tile where all taps of the class are inside.
@@ -233,25 +234,14 @@ impl Lowering<'_> {
         places: &mut Vec<Vec<Affine<Value>>>,
         (begin, end, step): (i64, i64, i64),
     ) -> Result<(), LowerError> {
-        let (first, last) = (self.b.index(begin), self.b.index(end));
-        let name = format!("i{}", axis.number);
-        let (counter, _) = self
-            .b
-            .begin_loop(LoopKind::Domain, name, first, last, step, &[]);
-        if self.b.index_constant(counter).is_none() {
-            let range = crate::loops::Range::new(begin, end - step);
-            self.b.assume(counter, range);
-        }
-        self.push_scope();
-        let mut at = Affine::constant(class);
-        at.add_scaled(&self.counter(counter), axis.classes);
-        let tile = (0..step).map(|element| at.clone().plus(element * axis.classes));
-        places.push(tile.collect());
-        let result = self.nest(rest, lane, places);
-        places.pop();
-        self.pop_scope();
-        self.b.end_loop(&[]);
-        result
+        let bounds = (self.b.index(begin), self.b.index(end), step);
+        let range = crate::loops::Range::new(begin, end - step);
+        self.for_outputs(axis.number, bounds, Some(range), |own, counter| {
+            let mut at = Affine::constant(class);
+            at.add_scaled(&counter, axis.classes);
+            let tile = (0..step).map(|element| at.clone().plus(element * axis.classes));
+            own.at_places(tile.collect(), rest, lane, places)
+        })
     }
 
     fn axis_range(&mut self, axis: &Axis) -> (Affine<Value>, Affine<Value>) {
@@ -301,26 +291,15 @@ impl Lowering<'_> {
         }
         let first = self.b.materialise(&form(begin));
         let last = self.b.materialise(&form(end));
-        let name = format!("i{}", axis.number);
-        let (counter, _) = self
-            .b
-            .begin_loop(LoopKind::Domain, name, first, last, step, &[]);
-        if let Some(extent) = axis.extent.known()
-            && self.b.index_constant(counter).is_none()
-        {
-            let first = begin.as_constant().unwrap_or(0);
-            let last = end.as_constant().unwrap_or(extent) - step;
-            self.b
-                .assume(counter, crate::loops::Range::new(first, last.max(first)));
-        }
-        self.push_scope();
-        let base = self.counter(counter);
-        places.push((0..step).map(|offset| base.clone().plus(offset)).collect());
-        let result = self.nest(rest, lane, places);
-        places.pop();
-        self.pop_scope();
-        self.b.end_loop(&[]);
-        result
+        let range = axis.extent.known().map(|extent| {
+            let least = begin.as_constant().unwrap_or(0);
+            let most = end.as_constant().unwrap_or(extent) - step;
+            crate::loops::Range::new(least, most.max(least))
+        });
+        self.for_outputs(axis.number, (first, last, step), range, |own, base| {
+            let tile = (0..step).map(|offset| base.clone().plus(offset));
+            own.at_places(tile.collect(), rest, lane, places)
+        })
     }
 
     /// Tiles of whole vectors, then single ones, then narrower ones, then the rest element by element.
