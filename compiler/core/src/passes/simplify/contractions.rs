@@ -1,5 +1,5 @@
-//! Contractions: variables of extent 1 vanish, constant factors move out, one operand alone is a sum and a view, and
-//! views that only rename axes are read through.
+//! Contractions: variables of extent 1 vanish, axes that only repeat and constant factors move out, one operand alone is a
+//! sum and a view, and views that only rename axes are read through.
 
 use super::{Replacement, Simplifier};
 use crate::graph::{AxisIndex, BinaryOp, Builder, Contraction, Dim, NodeId, Op, Scalar, View};
@@ -38,6 +38,43 @@ pub fn single(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) ->
             .collect(),
     };
     s.add(Op::Contract(contraction), inputs, span).map(Some)
+}
+
+/// An axis of the result that no operand moves along is a repeat of one element: the product is made once.
+pub fn repeated(s: &mut Simplifier<'_>, op: &Op, inputs: &[NodeId], span: Span) -> Replacement {
+    let Op::Contract(contraction) = op else {
+        return Ok(None);
+    };
+    let rank = contraction.shape.len();
+    let stays = |&variable: &usize| {
+        let mut axes = contraction.operands.iter().flatten();
+        let one = contraction.shape[variable] == Dim::fixed(1);
+        one || axes.any(|axis| axis.coefficient(variable) != 0)
+    };
+    let kept: Vec<usize> = (0..rank).filter(stays).collect();
+    if inputs.len() != 2 || kept.len() == rank {
+        return Ok(None);
+    }
+    let place = |variable: usize| match variable < rank {
+        true => kept.iter().filter(|&&other| other < variable).count(),
+        false => variable - rank + kept.len(),
+    };
+    let rename =
+        |index: &AxisIndex| index.substitute(|variable| AxisIndex::variable(place(variable)));
+    let once = Contraction {
+        shape: kept.iter().map(|&axis| contraction.shape[axis]).collect(),
+        reduced: contraction.reduced.clone(),
+        operands: (contraction.operands.iter())
+            .map(|axes| axes.iter().map(rename).collect())
+            .collect(),
+    };
+    let once = s.add(Op::Contract(once), inputs, span)?;
+    let view = View {
+        shape: contraction.shape.clone(),
+        index: kept.iter().map(|&axis| AxisIndex::variable(axis)).collect(),
+        fill: Scalar::zero(s.graph.ty(once).dtype),
+    };
+    s.graph.view(once, view, span).map(Some)
 }
 
 /// An operand that is one number wherever it is read is a factor of the result.

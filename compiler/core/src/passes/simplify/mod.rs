@@ -43,6 +43,7 @@ const RULES: &[Rule] = &[
     sums::nested,
     linear_sums::over_batch,
     contractions::single,
+    contractions::repeated,
     contractions::constant,
     contractions::unary,
     contractions::absorb,

@@ -277,6 +277,16 @@ check!(
   output result "one" = %12"#
 );
 
+// The gradient of a convolution before a global mean: the same at all pixels.
+check!(
+    products_that_repeat_are_made_once,
+    r#"  %0 = input : f32[B, 3] {kind=data, name="g"}
+  %1 = view %0 : f32[B, 3, 5, 7] {fill=0.0, index="v0, v1"}
+  %2 = input : f32[3, 2, 1, 1] {kind=parameter, name="w"}
+  %3 = contract %1, %2 : f32[B, 2, 5, 7] {index=["v0, v4, v2, v3", "v4, v1, 0, 0"], reduced=[3]}
+  output result "pixels" = %3"#
+);
+
 // Attention.
 check!(
     quotients_of_exponentials_leave_products,
