@@ -56,8 +56,12 @@ fn join_with_next(plan: &mut Plan, lanes: usize, group: &mut TaskGroup, at: usiz
     true
 }
 
-/// Has the kernel of a call ask for its next row, once.
+/// Has the kernel of a call ask for its next row, once, where another is part of it.
 fn ask_ahead(plan: &mut Plan, lanes: usize, call: &Call) {
+    let mut buffers = plan.kernels[call.kernel].buffers.values();
+    if !buffers.any(|decl| decl.access == Access::WriteRead) {
+        return;
+    }
     let scalars = call.scalars.iter().map(|&scalar| known(scalar, lanes));
     let known: Vec<Range> = scalars.collect();
     let kernel = &mut plan.kernels[call.kernel];
