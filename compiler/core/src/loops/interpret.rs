@@ -26,7 +26,8 @@ pub struct InterpretError {
 /// `scalars`. Functions ([`Instruction::Math`]) are expanded first.
 ///
 /// # Errors
-/// An access outside its buffer, or of a kind that the buffer is not declared for; a byte of a `bool` buffer that is
+/// An access outside its buffer, or of a kind that the buffer is not declared for; a load from a `write_read` buffer of what
+/// the kernel has not stored; a byte of a `bool` buffer that is
 /// neither 0 nor 1; too few arguments; a kernel that the verifier refuses may give any error.
 pub fn interpret(
     kernel: &Kernel,
@@ -59,8 +60,14 @@ pub fn interpret_observed(
 ) -> Result<(), InterpretError> {
     let kernel = &expand_math(kernel);
     let given = (buffers.len(), scalars.len());
+    let stored = kernel.buffers.values().zip(buffers.iter());
+    let stored = stored.map(|(decl, bytes)| match decl.access {
+        Access::WriteRead => vec![false; bytes.len()],
+        _ => Vec::new(),
+    });
     let mut machine = Machine {
         kernel,
+        stored: stored.collect(),
         buffers,
         observe,
         slots: vec![Slot::default(); kernel.values.len()],
@@ -90,6 +97,8 @@ struct Machine<'a> {
     buffers: &'a mut [Vec<u8>],
     observe: &'a dyn Fn(Touch),
     slots: Vec<Slot>,
+    /// Of each buffer whose content is the kernel's own, the bytes that it has stored.
+    stored: Vec<Vec<bool>>,
 }
 
 type Ran<T> = Result<T, InterpretError>;
@@ -294,6 +303,13 @@ impl Machine<'_> {
     fn load_lane(&self, address: &Address, beyond: i64) -> Result<u32, String> {
         let (element, at) = self.place(address, beyond)?;
         self.touch(address, at, element, false);
+        let stored = self.stored[address.buffer.as_u32() as usize].get(at);
+        if stored == Some(&false) {
+            return Err(format!(
+                "{} is loaded where nothing is stored yet",
+                address.buffer
+            ));
+        }
         let bytes = &self.buffers[address.buffer.as_u32() as usize];
         match element {
             Element::F32 | Element::I32 => {
@@ -316,6 +332,9 @@ impl Machine<'_> {
             let bits = self.lanes(value)[lane];
             let (element, at) = self.place(address, (lane as i64).wrapping_mul(stride))?;
             self.touch(address, at, element, true);
+            if let Some(stored) = self.stored[address.buffer.as_u32() as usize].get_mut(at) {
+                *stored = true;
+            }
             let bytes = &mut self.buffers[address.buffer.as_u32() as usize];
             match element {
                 Element::F32 | Element::I32 => {
