@@ -268,6 +268,37 @@ fn loads_and_stores() {
     }
 }
 
+/// Neighbours whose lanes lie so far apart that they are turned in registers, up to the last element of memory; and nearer,
+/// where the later store counts.
+#[test]
+fn neighbours_with_lanes_apart() {
+    for lanes in LANES {
+        for element in [Element::F32, Element::I32] {
+            for count in 2..9_i64 {
+                for stride in [-7, -4, 2, 4, 5, 9, 16] {
+                    let rows = (i64::from(lanes) - 1) * stride;
+                    let (first, length) = ((-rows).max(0), rows.abs() + count);
+                    let mut b = KernelBuilder::new("turn");
+                    let x = b.buffer("x", element, Access::Read);
+                    let y = b.buffer("y", element, Access::ReadWrite);
+                    let at = |column: i64| dlm_core::loops::Affine::constant(first + column);
+                    let kind = LoadKind::Strided(stride);
+                    let columns: Vec<_> = (0..count)
+                        .map(|column| b.load_as(x, at(column), kind, lanes))
+                        .collect();
+                    for (column, value) in (0..count).zip(columns) {
+                        b.store_strided(at(column).address(y), value, stride);
+                    }
+                    let kernel = b.finish().expect("well built");
+                    let mut words = Words(11);
+                    let mut bytes = || words.bytes(element, length as usize);
+                    check(&kernel, &[bytes(), bytes()], &[]);
+                }
+            }
+        }
+    }
+}
+
 /// Halves that are loads: of one place twice, of one place once and again, and of two places.
 #[test]
 fn loads_are_joined() {

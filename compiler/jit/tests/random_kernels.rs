@@ -11,7 +11,7 @@ use dlm_jit::wide::{Features, assemble, disassemble};
 use proptest::prelude::*;
 use support::{Words, check_wide};
 
-/// Elements of each buffer; every generated place is below half of it, every lane within the other half.
+/// Elements of each buffer; every generated place is below half of it, every lane and neighbour within the other half.
 const ELEMENTS: usize = 512;
 
 struct Generator {
@@ -161,12 +161,39 @@ impl Generator {
             .store_strided(place.address(buffer), value, stride);
     }
 
+    /// Neighbours with their lanes apart: loaded, computed with, and stored.
+    fn columns(&mut self) {
+        let (from, _) = self.inputs[0];
+        let (to, _) = self.outputs[0];
+        let stride = self.pick(&[3, 4, 6, 16]);
+        let (read, write) = (self.place(), self.place());
+        let count = i64::from(self.words.below(5)) + 2;
+        let at = |place: &Affine, column: i64| place.clone().add_constant(column);
+        let kind = LoadKind::Strided(stride);
+        let loaded: Vec<Value> = (0..count)
+            .map(|column| {
+                self.builder
+                    .load_as(from, at(&read, column), kind, self.lanes)
+            })
+            .collect();
+        let other = self.vector(Type::F32(self.lanes));
+        let values: Vec<Value> = loaded
+            .into_iter()
+            .map(|value| self.builder.binary(VectorBinary::Add, value, other))
+            .collect();
+        for (column, value) in (0..count).zip(values) {
+            let address = at(&write, column).address(to);
+            self.builder.store_strided(address, value, stride);
+        }
+    }
+
     fn statement(&mut self) {
-        match self.words.below(16) {
+        match self.words.below(17) {
             0..10 => self.computation(),
             10 => self.index(),
             11..13 => self.store(),
-            13..15 if self.depth < 3 => self.nested_loop(),
+            13 => self.columns(),
+            14..16 if self.depth < 3 => self.nested_loop(),
             _ if self.depth < 3 => self.condition(),
             _ => self.computation(),
         }

@@ -295,6 +295,37 @@ fn what_stands_behind_sums_and_the_next_pixel_are_asked_for_ahead() {
 }
 
 /// From the target of the last backward jump to the jump.
+/// Neighbours whose lanes lie apart: a store for each row of the tile, none for each lane.
+#[test]
+fn neighbours_are_turned_in_registers() {
+    for (features, lanes, columns, stores) in [
+        (Features::AVX2, 8, 4, 8),
+        (Features::AVX2, 8, 3, 24),
+        (Features::AVX512, 16, 4, 16),
+        (Features::AVX512, 16, 3, 16),
+        (Features::AVX512, 16, 7, 32),
+    ] {
+        let mut b = KernelBuilder::new("turn");
+        let x = b.buffer("x", Element::F32, Access::Read);
+        let y = b.buffer("y", Element::F32, Access::Write);
+        let at = |column: i64| Affine::constant(column * i64::from(lanes));
+        let loaded: Vec<Value> = (0..columns)
+            .map(|column| b.load(x, at(column), lanes))
+            .collect();
+        for (column, value) in (0..columns).zip(loaded) {
+            b.store_strided(Affine::constant(column).address(y), value, 20);
+        }
+        let kernel = b.finish().expect("well built");
+        let text = disassemble(&assemble(&kernel, features).expect("has code"));
+        let to_memory = |line: &&str| {
+            line.split_once(',')
+                .is_some_and(|parts| parts.0.contains("[r"))
+        };
+        let found = text.lines().filter(to_memory).count();
+        assert_eq!(found, stores, "{columns} columns of {lanes}:\n{text}");
+    }
+}
+
 fn loop_body(text: &str) -> String {
     let jump = text
         .lines()

@@ -8,6 +8,7 @@
 
 mod affine;
 mod build;
+mod columns;
 mod expand_math;
 mod interpret;
 mod kernel;
@@ -23,6 +24,7 @@ mod visit;
 
 pub use affine::Affine;
 pub use build::{BuildError, KernelBuilder};
+pub use columns::{Columns, TILE, columns};
 pub use expand_math::{expand_math, expand_pairs};
 pub use interpret::{InterpretError, Touch, interpret, interpret_observed};
 pub use kernel::{

@@ -74,7 +74,7 @@ impl Target {
             spare: 1,
             fma_instructions: 1,
             block: 16,
-            turn_reuse: 32,
+            turn_reuse: 24,
             ..Target::vector128()
         }
     }

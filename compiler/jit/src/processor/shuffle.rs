@@ -17,7 +17,9 @@ pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
     }
     Some(match mnemonic {
         Mnemonic::Vpunpckldq => interleave_low,
+        Mnemonic::Vpunpckhdq => interleave_high,
         Mnemonic::Vpunpcklqdq => interleave_low_pairs,
+        Mnemonic::Vpunpckhqdq => interleave_high_pairs,
         Mnemonic::Vpshufd => shuffle_words,
         Mnemonic::Vshufps => shuffle_two,
         Mnemonic::Vpshufb => shuffle_bytes,
@@ -56,6 +58,14 @@ fn interleave_low(processor: &mut Processor, operands: &Operands) -> Done {
 
 fn interleave_low_pairs(processor: &mut Processor, operands: &Operands) -> Done {
     from_quarters(processor, operands, [(0, 0), (0, 1), (1, 0), (1, 1)])
+}
+
+fn interleave_high(processor: &mut Processor, operands: &Operands) -> Done {
+    from_quarters(processor, operands, [(0, 2), (1, 2), (0, 3), (1, 3)])
+}
+
+fn interleave_high_pairs(processor: &mut Processor, operands: &Operands) -> Done {
+    from_quarters(processor, operands, [(0, 2), (0, 3), (1, 2), (1, 3)])
 }
 
 fn shuffle_words(processor: &mut Processor, operands: &Operands) -> Done {

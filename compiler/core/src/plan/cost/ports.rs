@@ -1,7 +1,7 @@
 //! What a processor does in a cycle: how many operations of each kind at once, and how long a result takes. The numbers
 //! are a model of today's wide x86 cores, not of one of them: constants for each instruction set, never measurements.
 
-use crate::loops::{Instruction, LoadKind, Type, VectorBinary, VectorUnary};
+use crate::loops::{Instruction, LoadKind, TILE, Type, VectorBinary, VectorUnary};
 use std::ops::{Add, AddAssign, Mul};
 
 /// Multiplications, and multiply-adds, in a cycle.
@@ -126,6 +126,26 @@ impl Ports {
                 others: lanes,
                 ..Operations::default()
             },
+        }
+    }
+
+    /// Whether so many neighbours whose lanes lie apart are turned in registers: as many as a tile has, or with masks one
+    /// fewer. Code for any processor stores lane by lane.
+    pub(super) fn turns(&self, columns: usize) -> bool {
+        let least = match self.register_lanes {
+            16 => TILE - 1,
+            8 => TILE,
+            _ => return false,
+        };
+        columns >= least
+    }
+
+    /// What storing a tile of such values does: two shuffles of each with another, and a store for each row.
+    pub(super) fn turned(&self, ty: Type) -> Operations {
+        Operations {
+            stores: f64::from(ty.lanes().unwrap_or(1)),
+            others: 2.0 * TILE as f64 * self.registers(ty),
+            ..Operations::default()
         }
     }
 

@@ -4,7 +4,8 @@ use super::ports::{LOOP_END, Operations, Ports};
 use super::transfer::Transfer;
 use super::window::{self, Step};
 use crate::loops::{
-    Block, Instruction, IntOp, Kernel, LoopStatement, Statement, Value, VectorBinary,
+    Block, Columns, Instruction, IntOp, Kernel, LoopStatement, Statement, Value, VectorBinary,
+    columns,
 };
 use std::collections::BTreeMap;
 
@@ -126,7 +127,16 @@ impl Counter<'_> {
 
     fn statements(&mut self, block: &Block, straight: &mut Straight) -> Option<Cost> {
         let mut cost = Cost::default();
-        for statement in &block.statements {
+        let mut rest = block.statements.as_slice();
+        while let Some((statement, behind)) = rest.split_first() {
+            let tile = columns(self.kernel, rest);
+            let turned = tile.filter(|tile| tile.stores && self.ports.turns(tile.values.len()));
+            if let Some(tile) = turned {
+                self.store_tile(&tile, straight);
+                rest = &rest[tile.values.len()..];
+                continue;
+            }
+            rest = behind;
             match statement {
                 Statement::Define(value, instruction) => {
                     self.define(*value, instruction);
@@ -149,6 +159,15 @@ impl Counter<'_> {
             }
         }
         Some(cost)
+    }
+
+    /// Adds the stores of a tile that is turned in registers.
+    fn store_tile(&mut self, tile: &Columns<'_>, straight: &mut Straight) {
+        let operations = self.ports.turned(self.kernel.values[tile.values[0]]);
+        let values = tile.values.iter();
+        let operands = values.filter_map(|&value| self.operand(value, straight.number));
+        let operands = operands.collect();
+        straight.push(operations, 0.0, operands);
     }
 
     /// Adds a value to the stretch.

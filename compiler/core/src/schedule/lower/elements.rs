@@ -173,14 +173,18 @@ impl Lowering<'_> {
         values: &[Value],
     ) -> Result<(), LowerError> {
         let buffer = self.cx.partial_of[&anchor];
+        if self.turned.is_some() {
+            let places = instances
+                .iter()
+                .map(|instance| self.place_in_partial(anchor, instance));
+            let sums: Vec<_> = places.zip(values.iter().copied()).collect();
+            self.add_channels(buffer, &sums);
+            return Ok(());
+        }
         let mask = self.valid_mask();
         let zero = self.b.float(0.0, self.width);
         for (instance, &value) in instances.iter().zip(values) {
             let at = self.place_in_partial(anchor, instance);
-            if self.turned.is_some() {
-                self.add_channels(buffer, &at, value);
-                continue;
-            }
             let real = self.b.select(mask, value, zero);
             let sum = self.b.reduce_add(real);
             let handle = self.handle(buffer);

@@ -403,8 +403,6 @@ impl Lowering<'_> {
     fn row_block(&self, factors: &[usize]) -> Option<(usize, i64, i64)> {
         /// Pixels whose gradients for one tile fill most of the first cache.
         const PIXELS: i64 = 96;
-        /// As many whose turned vectors, and those of all taps, stay in the second.
-        const TURNED: i64 = 128;
         let anchor = self.group.anchor.filter(|_| self.partial)?;
         let Op::Contract(contraction) = &self.cx.graph.nodes[anchor].op else {
             return None;
@@ -420,7 +418,7 @@ impl Lowering<'_> {
         let rows = contraction.reduced[row].known()?;
         let columns = contraction.reduced[column].known()?;
         let pixels = match self.turned {
-            Some(_) => TURNED,
+            Some(_) => super::outer::PIXELS,
             None => PIXELS,
         };
         let most = (pixels / columns.max(1)).max(1);

@@ -6,6 +6,7 @@
 use super::axes::NARROWEST;
 use super::candidate::Candidate;
 use super::joined_tile as joined;
+use super::outer::Ends;
 use super::{Context, Share, classes, ranged_axis};
 use crate::graph::{AxisIndex, Contraction, Dim, NodeId, Op};
 use crate::schedule::borders::borders;
@@ -92,6 +93,8 @@ pub(super) struct Shape {
     along_channels: bool,
     /// The row along which elements of the other operand go from tap to tap.
     sliding: Option<Sliding>,
+    /// What it takes to end such sums.
+    ends: Option<Ends>,
     /// Whether few sums are split into those of every other round.
     splits: bool,
     /// The axis whose range tasks divide, where they do.
@@ -218,6 +221,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
             }
             if let Along::Channels(outer) = along {
                 shape.sliding = sliding(contraction, outer);
+                shape.ends = Some(Ends::of(cx, contraction, outer, &shape.extents));
                 shape.along_channels(outer, cx.target.register_lanes);
             }
             shape.ranged = ranged_axis(cx, &cx.graph.nodes[node].ty.shape);
@@ -367,6 +371,7 @@ fn describe(
         across: false,
         along_channels: false,
         sliding: None,
+        ends: None,
         splits: !partial && contraction.reduced.iter().any(|dim| dim.known() != Some(1)),
         ranged: 0,
         work: work(cx, contraction),
@@ -812,7 +817,9 @@ fn cost(
         .sum();
     let unmissed = cycles.into_iter().fold(0.0, f64::max);
     let useful = useful(shape, factors, sums);
-    let each = |cycles: f64| cycles / sums as f64 / useful;
+    let ends = shape.ends.as_ref();
+    let ends = ends.map_or(0.0, |ends| ends.cycles(cx.target, factors));
+    let each = |cycles: f64| cycles / sums as f64 / useful + ends;
     let cost = Cost {
         cycles: each(unmissed + missed),
         unmissed: each(unmissed),

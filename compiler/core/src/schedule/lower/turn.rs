@@ -2,7 +2,7 @@
 
 use super::{Context, LowerError, Lowered, Lowering, Place, form};
 use crate::graph::NodeId;
-use crate::loops::{Access, LoopKind, Range};
+use crate::loops::{Access, LoopKind, Range, TILE};
 use crate::plan::BufferId;
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::{Group, Strategy};
@@ -74,16 +74,24 @@ impl Lowering<'_> {
         let panel = self.begin("panel", channels, width);
         let samples = self.begin("lane", lanes, i64::from(self.width));
         self.first_lane = samples.clone();
-        let within = self.begin("channel", width, 1);
-        let mut channel = panel.clone();
-        channel.add_scaled(&within, 1);
-        places[outer.channels] = Position::At(channel);
-        let value = self.value(input, places)?;
+        // An emitter turns a tile of neighbours in registers; all widths are multiples of it.
+        let within = self.begin("channel", width, TILE as i64);
+        let mut values = Vec::new();
+        for beside in 0..TILE as i64 {
+            let mut channel = panel.clone();
+            channel.add_scaled(&within, 1);
+            channel.offset += beside;
+            places[outer.channels] = Position::At(channel);
+            values.push(self.value(input, places)?);
+        }
         places[outer.channels] = Position::At(panel);
         let mut at = self.turned_place(input, outer, places, &samples);
         at.add_scaled(&within, 1);
-        let address = form(&at).address(self.handle(to));
-        self.b.store_strided(address, value, width);
+        for value in values {
+            let address = form(&at).address(self.handle(to));
+            self.b.store_strided(address, value, width);
+            at.offset += 1;
+        }
         for _ in 0..3 {
             self.end();
         }

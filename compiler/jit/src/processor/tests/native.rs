@@ -127,7 +127,9 @@ fn instructions_of_three_vectors() {
         Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256,
         Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256,
         Code::VEX_Vpunpckldq_ymm_ymm_ymmm256,
+        Code::VEX_Vpunpckhdq_ymm_ymm_ymmm256,
         Code::VEX_Vpunpcklqdq_ymm_ymm_ymmm256,
+        Code::VEX_Vpunpckhqdq_ymm_ymm_ymmm256,
         Code::VEX_Vpshufb_ymm_ymm_ymmm256,
     ] {
         check(Instruction::with3(code, FIRST, SECOND, THIRD));

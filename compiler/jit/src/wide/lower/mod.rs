@@ -19,6 +19,7 @@ mod operands;
 mod prefetch;
 mod reduce;
 mod store;
+mod turn;
 
 use cranelift_entity::SecondaryMap;
 use dlm_core::loops::{Instruction, Kernel, Statement, Type, Value};
@@ -110,10 +111,17 @@ impl<'a> Lower<'a> {
     }
 
     fn block(&mut self, block: &dlm_core::loops::Block) -> Lowered<()> {
-        for (at, statement) in block.statements.iter().enumerate() {
+        let mut at = 0;
+        while let Some(statement) = block.statements.get(at) {
+            if let Some(columns) = self.columns(&block.statements[at..]) {
+                self.turn(&columns)?;
+                at += columns.values.len();
+                continue;
+            }
+            at += 1;
             match statement {
                 Statement::Define(value, instruction) => {
-                    let rest = &block.statements[at + 1..];
+                    let rest = &block.statements[at..];
                     self.define(*value, instruction, rest)?;
                 }
                 Statement::Store {
