@@ -299,6 +299,32 @@ fn neighbours_with_lanes_apart() {
     }
 }
 
+/// The lanes of several vectors, summed one after the other.
+#[test]
+fn sums_of_lanes_side_by_side() {
+    for lanes in LANES {
+        for element in [Element::F32, Element::I32] {
+            for count in 2..10_i64 {
+                let mut b = KernelBuilder::new("sums");
+                let x = b.buffer("x", element, Access::Read);
+                let y = b.buffer("y", element, Access::Write);
+                let at = |number: i64| dlm_core::loops::Affine::constant(number * i64::from(lanes));
+                let vectors: Vec<_> = (0..count)
+                    .map(|number| b.load(x, at(number), lanes))
+                    .collect();
+                let sums: Vec<_> = vectors.iter().map(|&vector| b.reduce_add(vector)).collect();
+                for (number, sum) in (0..count).zip(sums) {
+                    b.store_at(y, number, sum);
+                }
+                let kernel = b.finish().expect("well built");
+                let mut words = Words(13);
+                let x = words.bytes(element, count as usize * usize::from(lanes));
+                check(&kernel, &[x, words.bytes(element, count as usize)], &[]);
+            }
+        }
+    }
+}
+
 /// Halves that are loads: of one place twice, of one place once and again, and of two places.
 #[test]
 fn loads_are_joined() {

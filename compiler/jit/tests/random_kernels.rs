@@ -109,9 +109,16 @@ impl Generator {
                 self.builder.unary(op, a)
             }
             10 => {
-                let a = self.vector(float);
-                let sum = self.builder.reduce_add(a);
-                self.builder.splat(sum, self.lanes)
+                let several: Vec<Value> = (0..4).map(|_| self.vector(float)).collect();
+                let count = self.words.below(4) as usize + 1;
+                let several = several[..count].iter();
+                let sums: Vec<Value> = several.map(|&a| self.builder.reduce_add(a)).collect();
+                let sums: Vec<Value> = sums
+                    .iter()
+                    .map(|&sum| self.builder.splat(sum, self.lanes))
+                    .collect();
+                self.vectors.extend(&sums[1..]);
+                sums[0]
             }
             11 => {
                 let [a, b, c] = [self.vector(int), self.vector(int), self.vector(float)];

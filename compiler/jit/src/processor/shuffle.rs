@@ -20,6 +20,8 @@ pub(super) fn find(mnemonic: Mnemonic, operands: &Operands) -> Option<Execute> {
         Mnemonic::Vpunpckhdq => interleave_high,
         Mnemonic::Vpunpcklqdq => interleave_low_pairs,
         Mnemonic::Vpunpckhqdq => interleave_high_pairs,
+        Mnemonic::Vshuff32x4 => shuffle_quarters,
+        Mnemonic::Vperm2f128 => join_quarters,
         Mnemonic::Vpshufd => shuffle_words,
         Mnemonic::Vshufps => shuffle_two,
         Mnemonic::Vpshufb => shuffle_bytes,
@@ -83,6 +85,42 @@ fn shuffle_two(processor: &mut Processor, operands: &Operands) -> Done {
     let order = operands.immediate(3)?;
     let from = |lane: usize| (lane / 2, (order >> (lane * 2) & 3) as usize);
     from_quarters(processor, operands, std::array::from_fn(from))
+}
+
+/// Quarters of the first source, then as many of the second: a bit of the immediate for each of two, two for each of four.
+fn shuffle_quarters(processor: &mut Processor, operands: &Operands) -> Done {
+    let sources = [
+        processor.vector(operands, 1)?,
+        processor.vector(operands, 2)?,
+    ];
+    let order = operands.immediate(3)? as usize;
+    let quarters = operands.lanes / QUARTER;
+    let result = Vector::from_fn(|lane| {
+        let quarter = lane / QUARTER % quarters;
+        let from = match quarters {
+            2 => order >> quarter & 1,
+            _ => order >> (2 * quarter) & 3,
+        };
+        sources[2 * quarter / quarters].0[from * QUARTER + lane % QUARTER]
+    });
+    processor.write(operands, result)
+}
+
+/// By quarter of the result: one of the two sources' four, or zeros.
+fn join_quarters(processor: &mut Processor, operands: &Operands) -> Done {
+    let sources = [
+        processor.vector(operands, 1)?,
+        processor.vector(operands, 2)?,
+    ];
+    let order = operands.immediate(3)? as usize;
+    let result = Vector::from_fn(|lane| {
+        let choice = order >> (lane / QUARTER % 2 * 4);
+        match choice & 8 {
+            0 => sources[choice >> 1 & 1].0[(choice & 1) * QUARTER + lane % QUARTER],
+            _ => 0,
+        }
+    });
+    processor.write(operands, result)
 }
 
 /// Bytes of the same quarter, or 0 where the order's byte is negative.

@@ -104,7 +104,12 @@ impl Lowering<'_> {
         let vectors = self.contract_level(emission, 0, &mut counters, zeros);
         (self.width, self.vectors) = outer;
         self.memo = memo;
-        let sums: Vec<Value> = vectors?
+        let vectors = vectors?;
+        if self.joined && whole == extent {
+            // The lanes of a partial's sums are added up at once.
+            return Ok(vectors);
+        }
+        let sums: Vec<Value> = vectors
             .into_iter()
             .map(|vector| match self.joined {
                 true => self.samples_of(vector),
@@ -120,7 +125,7 @@ impl Lowering<'_> {
         self.contract_level(emission, 0, &mut counters, sums)
     }
 
-    /// The rounds of a reduced variable a vector at a time.
+    /// The rounds of a reduced variable a vector at a time; few are written out.
     pub(super) fn vector_rounds(
         &mut self,
         emission: &Emission<'_>,
@@ -130,26 +135,41 @@ impl Lowering<'_> {
         sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
         let step = self.elements_of_vector();
+        let rounds = whole / step;
+        if rounds * emission.instances.len() as i64 <= self.cx.target.unrolled_body as i64 {
+            let mut sums = sums;
+            for round in 0..rounds {
+                let counter = self.b.symbol(round * step);
+                sums = self.vector_round(emission, depth, (variable, counter), counters, sums)?;
+            }
+            return Ok(sums);
+        }
         let (first, last) = (self.b.index(0), self.b.index(whole));
         let name = format!("r{variable}");
         let (counter, carried) =
             self.b
                 .begin_loop(LoopKind::Reduction, name, first, last, step, &sums);
-        let counter = match self.b.index_constant(counter) {
-            Some(only) => self.b.symbol(only),
-            None => {
-                self.b.assume(counter, Range::new(0, whole - step));
-                counter
-            }
-        };
+        self.b.assume(counter, Range::new(0, whole - step));
+        let next = self.vector_round(emission, depth, (variable, counter), counters, carried);
+        Ok(self.b.end_loop(&next?))
+    }
+
+    fn vector_round(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        (variable, counter): (usize, Value),
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
         self.push_scope();
         self.vectors = match self.joined {
             true => Vectors::Joined(counter),
             false => Vectors::Feature(counter),
         };
         counters[variable] = Position::At(Affine::variable(counter));
-        let next = self.contract_level(emission, depth + 1, counters, carried);
+        let next = self.contract_level(emission, depth + 1, counters, sums);
         self.pop_scope();
-        Ok(self.b.end_loop(&next?))
+        next
     }
 }

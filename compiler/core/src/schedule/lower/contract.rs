@@ -193,6 +193,7 @@ impl Lowering<'_> {
             _ if level.slides => (3, 0),
             How::InLanes => (0, 0),
             How::Bounded | How::Class(_) => (1, level.variable),
+            How::Whole if self.partial => (2, level.variable),
             // Channels, then a window's axes with its rows innermost: the order of the sum, which rounding shows.
             How::Whole => (
                 2,

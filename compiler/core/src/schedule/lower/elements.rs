@@ -9,6 +9,9 @@ use crate::schedule::fuse::Strategy;
 use crate::schedule::position::Position;
 use indexmap::IndexSet;
 
+/// Sums of lanes side by side.
+const TOGETHER: usize = 4;
+
 impl Lowering<'_> {
     /// The tile's positions by domain axis.
     fn by_axis(&self, places: &[Vec<Affine<Value>>]) -> Vec<Vec<Affine<Value>>> {
@@ -181,24 +184,40 @@ impl Lowering<'_> {
             self.add_channels(buffer, &sums);
             return Ok(());
         }
-        let mask = self.valid_mask();
-        let zero = self.b.float(0.0, self.width);
-        for (instance, &value) in instances.iter().zip(values) {
-            let at = self.place_in_partial(anchor, instance);
-            let real = self.b.select(mask, value, zero);
-            let sum = self.b.reduce_add(real);
-            let handle = self.handle(buffer);
-            let after = match self.divided {
-                // There is nothing to add it to.
-                true => sum,
-                false => {
-                    let before = self.b.load(handle, form(&at), 1);
-                    self.b.binary(VectorBinary::Add, before, sum)
-                }
-            };
-            self.b.store_at(handle, form(&at), after);
+        let Some(lanes) = values
+            .first()
+            .and_then(|&value| self.b.type_of(value).lanes())
+        else {
+            return Ok(());
+        };
+        let mask = self.valid_samples(lanes);
+        let zero = self.b.float(0.0, lanes);
+        // Sums that follow one another: emitters add the lanes of several at once.
+        for (instances, values) in instances.chunks(TOGETHER).zip(values.chunks(TOGETHER)) {
+            let real: Vec<Value> = values
+                .iter()
+                .map(|&value| self.b.select(mask, value, zero))
+                .collect();
+            let sums: Vec<Value> = real.iter().map(|&real| self.b.reduce_add(real)).collect();
+            for (instance, sum) in instances.iter().zip(sums) {
+                let at = self.place_in_partial(anchor, instance);
+                self.add_sum(buffer, &at, sum);
+            }
         }
         Ok(())
+    }
+
+    /// Adds one element to the task's partial, or stores it where there is nothing to add it to.
+    fn add_sum(&mut self, buffer: BufferId, at: &Affine<Value>, sum: Value) {
+        let handle = self.handle(buffer);
+        let after = match self.divided {
+            true => sum,
+            false => {
+                let before = self.b.load(handle, form(at), 1);
+                self.b.binary(VectorBinary::Add, before, sum)
+            }
+        };
+        self.b.store_at(handle, form(at), after);
     }
 
     /// Loads a vector (or splat) of a plain buffer at a linear place.

@@ -109,6 +109,19 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// The lanes of real samples, of vectors that may hold several elements for each.
+    pub(super) fn valid_samples(&mut self, lanes: u8) -> Value {
+        if lanes <= self.width {
+            return self.valid_mask();
+        }
+        let outer = (self.width, self.vectors);
+        let any = self.b.index(0);
+        (self.width, self.vectors) = (lanes, Vectors::Joined(any));
+        let mask = self.valid_mask();
+        (self.width, self.vectors) = outer;
+        mask
+    }
+
     /// Of a vector of several elements, their sum for each sample.
     pub(super) fn samples_of(&mut self, mut vector: Value) -> Value {
         let mut lanes = self.b.type_of(vector).lanes().unwrap_or(1);

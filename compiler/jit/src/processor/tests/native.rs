@@ -193,6 +193,8 @@ fn comparisons_and_parts() {
     for order in 0..256 {
         let code = Code::VEX_Vshufps_ymm_ymm_ymmm256_imm8;
         check(Instruction::with4(code, FIRST, SECOND, THIRD, order));
+        let code = Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8;
+        check(Instruction::with4(code, FIRST, SECOND, THIRD, order));
     }
     for number in 0..3 {
         let insert = Code::VEX_Vinsertf128_ymm_ymm_xmmm128_imm8;

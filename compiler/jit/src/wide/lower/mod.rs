@@ -29,6 +29,7 @@ use smallvec::{SmallVec, smallvec};
 
 use self::address::Addresses;
 use self::load::Pending;
+use self::reduce::SUMS;
 use super::features::Features;
 use super::machine::{Class, First, Inst, Item, Op, Operand, Program, Reg, Width};
 use super::ops::VectorOp;
@@ -118,6 +119,11 @@ impl<'a> Lower<'a> {
                 at += columns.values.len();
                 continue;
             }
+            if let Some(sums) = self.sums(&block.statements[at..]) {
+                self.reduce_add_four(&sums);
+                at += sums.len();
+                continue;
+            }
             at += 1;
             match statement {
                 Statement::Define(value, instruction) => {
@@ -135,6 +141,20 @@ impl<'a> Lower<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The sums of lanes that the next four statements are, each with what it is of, where they are alike and of whole
+    /// registers.
+    fn sums(&self, statements: &[Statement]) -> Option<Vec<(Value, Value)>> {
+        let next: &[Statement; SUMS] = statements.first_chunk()?;
+        let sum = |statement: &Statement| match statement {
+            Statement::Define(value, Instruction::ReduceAdd(a)) => Some((*value, *a)),
+            _ => None,
+        };
+        let sums: Vec<(Value, Value)> = next.iter().map(sum).collect::<Option<_>>()?;
+        let ty = self.ty(sums[0].1);
+        let alike = sums.iter().all(|sum| self.ty(sum.1) == ty);
+        (alike && self.lanes(sums[0].1) >= 8).then_some(sums)
     }
 
     fn define(
