@@ -523,6 +523,37 @@ fn bench_measures_the_step() {
     assert_eq!(place.files(), ["p.dlm"], "nothing is written");
 }
 
+#[test]
+fn bench_shows_products_with_their_gradients() {
+    let place = Place::new().with("p.dlm", SMALL);
+    let arguments = ["bench", "p.dlm", "--products", "--steps", "20"];
+    let table = place.dlmc(&arguments).good();
+    says(
+        &table,
+        &[
+            "product",
+            "of forward",
+            "net.linear_1.weight",
+            "GFLOP/s a thread",
+        ],
+    );
+    let json = place.dlmc(&[&arguments[..], &["--json"]].concat()).good();
+    let products: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let products = products.as_array().expect("a list");
+    assert!(products.len() > 1, "{}", json.stdout);
+    for product in products {
+        assert!(product["product"].is_string(), "{product}");
+        for key in ["forward", "weight_gradient"] {
+            let speed = product[key]["gflops"].as_f64().expect(key);
+            assert!(speed > 0.0 && speed.is_finite(), "{key} of {product}");
+        }
+    }
+    assert!(products[0]["input_gradient"].is_null(), "{}", products[0]);
+    assert!(products[1]["input_gradient"]["of_forward"].as_f64() > Some(0.0));
+    let other = place.dlmc(&[&arguments[..], &["--roofline", "a.svg"]].concat());
+    says(&other.bad(2), &["--products", "--roofline"]);
+}
+
 /// "`dlmc predict MODEL INPUT…` and `dlmc eval`: inference from a run's own output, with no source file."
 #[test]
 fn predict_and_eval_need_no_source() {

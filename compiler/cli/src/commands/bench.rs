@@ -2,6 +2,7 @@
 
 mod compare;
 pub mod measure;
+mod products;
 mod roofline;
 mod show;
 
@@ -20,7 +21,7 @@ use crate::arguments::Shared;
 use crate::failure::Failure;
 use crate::peak;
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
-use crate::pipeline::lower::{link, optimise, plan};
+use crate::pipeline::lower::{link, optimise, plan, plan_apart};
 use crate::pipeline::overrides::Overrides;
 use crate::report::layers::total_flops;
 use crate::stages::Stages;
@@ -35,6 +36,7 @@ Examples:
   dlmc bench models/lenet.dlm --infer             the forward pass of the evaluation
   dlmc bench models/lenet.dlm --roofline a.svg    a picture of what bounds each kernel
   dlmc bench models/lenet.dlm --compare old.json  and what has changed since old.json was printed
+  dlmc bench models/lenet.dlm --products          each product by itself, with its gradients beside it
 
 GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
 three forward passes. The peaks are those of fused multiply-adds in registers and of reading memory
@@ -62,6 +64,10 @@ pub struct BenchArguments {
     /// Draw each kernel under the machine's roofline, as an SVG picture
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
+    /// Put each product in a kernel of its own, and show how fast it and its gradients are; products within loops over time
+    /// are left out
+    #[arg(long, conflicts_with_all = ["plan", "compare", "roofline"])]
+    products: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -88,7 +94,13 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let graph = optimise(part.graph, &mut stages, |_, _| {})?;
     let init = optimise(&train.init, &mut stages, |_, _| {})?;
     let place = (&frontend.machine, &frontend.source);
-    let step_plan = plan(&graph, part.batch, &layout, place, &mut stages)?;
+    let (step_plan, products) = match arguments.products {
+        false => (
+            plan(&graph, part.batch, &layout, place, &mut stages)?,
+            Vec::new(),
+        ),
+        true => plan_apart(&graph, part.batch, &layout, place, &mut stages)?,
+    };
     let init_plan = plan(&init, 1, &layout, place, &mut stages)?;
     let lanes = frontend.machine.target().register_lanes;
     let peak_plan = peak::plan(lanes).map_err(Failure::internal)?;
@@ -143,6 +155,13 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         prediction,
     };
     stages.show();
+    if arguments.products {
+        let (done, sources) = (result.done(&step_plan), &frontend.source.map);
+        return match arguments.json {
+            true => terminal::print(&format!("{}\n", products::json(&products, &done, sources))),
+            false => terminal::print(&products::table(&products, &done, sources)),
+        };
+    }
     told(&result, &step_plan, arguments, earlier)
 }
 

@@ -7,7 +7,9 @@ use dlm_core::graph::Graph;
 use dlm_core::loops::{Kernel, expand_math};
 use dlm_core::passes::{PASSES, of_batch, run_passes};
 use dlm_core::plan::Plan;
-use dlm_core::schedule::{Choices, LowerError, PersistentLayout, ScheduleError, Target, schedule};
+use dlm_core::schedule::{
+    Choices, LowerError, PersistentLayout, Product, ScheduleError, Target, schedule, schedule_apart,
+};
 use dlm_grammar::Diagnostic;
 use dlm_jit::{Code, JitError, LinkError, Options};
 use dlm_runtime::program::Executable;
@@ -101,6 +103,24 @@ pub fn plan(
         stages.note(format!("{}: {decision}", plan.name));
     }
     Ok(plan)
+}
+
+/// As [`plan`], with each product in a kernel of its own; and which are the gradients of which.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_apart(
+    graph: &Graph,
+    batch: usize,
+    persistent: &PersistentLayout,
+    (machine, source): (&Machine, &Source),
+    stages: &mut Stages,
+) -> Result<(Plan, Vec<Product>), Failure> {
+    let target = machine.target();
+    let planned = stages.time("schedule", || {
+        schedule_apart(graph, &target, batch, persistent)
+    });
+    planned.map_err(|error| source.failure(&[unsupported(&error)]))
 }
 
 /// As [`plan`], of a graph that is right for batches of `batch` samples alone.

@@ -17,6 +17,7 @@ use super::moments::moments;
 use super::orders::Orders;
 use super::padded::{Around, padded};
 use super::placing::Step;
+use super::products::{Product, products, products_of};
 use super::target::Target;
 use super::triangles::Triangles;
 use super::under_pools::under_pools;
@@ -53,14 +54,49 @@ pub fn schedule(
     batch: usize,
     persistent: &PersistentLayout,
 ) -> Result<Plan, ScheduleError> {
+    let scheduled = scheduled(graph, target, batch, persistent)?;
+    Ok(scheduled.plan)
+}
+
+/// Plans a graph with each product in a kernel of its own, and says which are the gradients of which: what products do by
+/// themselves can be measured so. Steps are slower.
+///
+/// # Errors
+/// As [`schedule`].
+pub fn schedule_apart(
+    graph: &Graph,
+    target: &Target,
+    batch: usize,
+    persistent: &PersistentLayout,
+) -> Result<(Plan, Vec<Product>), ScheduleError> {
+    let target = Target {
+        apart: true,
+        ..target.clone()
+    };
+    let scheduled = scheduled(graph, &target, batch, persistent)?;
+    Ok((scheduled.plan, products(&scheduled.graph)))
+}
+
+/// A plan, and the graph that its kernels are named after.
+struct Scheduled {
+    plan: Plan,
+    graph: Graph,
+}
+
+fn scheduled(
+    graph: &Graph,
+    target: &Target,
+    batch: usize,
+    persistent: &PersistentLayout,
+) -> Result<Scheduled, ScheduleError> {
     // One sample fills one lane; its images and features fill them all.
     let samples = Lanes::analyse(graph)
         .extent
         .map(|extent| extent.at(batch as i64));
     if samples == Some(1)
-        && let Ok(plan) = exact(graph, target, batch, persistent)
+        && let Ok(scheduled) = exact(graph, target, batch, persistent)
     {
-        return Ok(plan);
+        return Ok(scheduled);
     }
     let planned = attempted(graph, target, batch, persistent, Attempt::default());
     match planned {
@@ -83,15 +119,16 @@ fn exact(
     target: &Target,
     batch: usize,
     persistent: &PersistentLayout,
-) -> Result<Plan, ScheduleError> {
+) -> Result<Scheduled, ScheduleError> {
     let fault = |error: TypeError| nowhere(LowerError::Type(error));
     let sized = of_batch(graph, batch as i64).map_err(fault)?;
-    let mut plan = attempted(&sized, target, batch, persistent, Attempt::plain())?;
+    let mut scheduled = attempted(&sized, target, batch, persistent, Attempt::plain())?;
     if is_dynamic(graph) {
+        let plan = &mut scheduled.plan;
         (plan.batch, plan.exact) = (batch, true);
-        name_batch(&mut plan, graph);
+        name_batch(plan, graph);
     }
-    Ok(plan)
+    Ok(scheduled)
 }
 
 /// Gives what enters and leaves a plan for one size the shapes that it has for any.
@@ -122,7 +159,7 @@ fn attempted(
     batch: usize,
     persistent: &PersistentLayout,
     first: Attempt,
-) -> Result<Plan, ScheduleError> {
+) -> Result<Scheduled, ScheduleError> {
     let mut attempt = first;
     loop {
         let ready = ready(graph, (target, batch), &attempt)?;
@@ -133,7 +170,12 @@ fn attempted(
             .map_err(|refused| attempt.next(&ready.graph, &refused.error))
         {
             Err(Some(next)) => attempt = next,
-            _ => return planned,
+            _ => {
+                return planned.map(|plan| Scheduled {
+                    plan,
+                    graph: ready.graph,
+                });
+            }
         }
     }
 }
@@ -216,7 +258,9 @@ fn plan(
     (plan.inputs, plan.outputs, plan.commits) = (buffers.inputs, buffers.outputs, buffers.commits);
     (plan.arena_bytes, plan.scratch_bytes) = (placed.arena_bytes, placed.scratch_bytes);
     plan.persistent_bytes = persistent.bytes();
-    by_rows(&mut plan);
+    if !target.apart {
+        by_rows(&mut plan);
+    }
     as_chosen(plan, target)
 }
 
@@ -274,6 +318,9 @@ fn ready(
         false => (graph, kept),
     };
     kept.extend(&attempt.apart);
+    if target.apart {
+        kept.extend(products_of(&graph));
+    }
     let mut insets = BTreeMap::new();
     if attempt.plain {
         kept.extend(under_pools(&graph, target));

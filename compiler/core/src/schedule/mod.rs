@@ -33,6 +33,7 @@ mod outer;
 mod padded;
 mod placing;
 mod position;
+mod products;
 mod recompute;
 mod serial;
 mod slices;
@@ -45,10 +46,11 @@ mod unit_index;
 mod units;
 mod widened;
 
-pub use assemble::{ScheduleError, schedule};
+pub use assemble::{ScheduleError, schedule, schedule_apart};
 pub use buffers::PersistentLayout;
 pub use choices::{Choice, ChoiceError, Choices};
 pub use lower::LowerError;
+pub use products::{Gradient, Product};
 pub use target::{Budget, Target};
 
 #[cfg(test)]

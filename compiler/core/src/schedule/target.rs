@@ -30,6 +30,8 @@ pub struct Target {
     pub turn_reuse: i64,
     /// Multiply-adds that a body of unrolled reduction rounds holds at most.
     pub unrolled_body: usize,
+    /// Whether each product is stored as it is, and nothing joined to its kernel.
+    pub apart: bool,
     /// Tiles that are not the cost model's choice.
     pub choices: Choices,
     /// What a step may take; none where it may take what it needs.
@@ -61,6 +63,7 @@ impl Target {
             lane_sum_work: 32,
             turn_reuse: 256,
             unrolled_body: 96,
+            apart: false,
             choices: Choices::default(),
             budget: None,
         }

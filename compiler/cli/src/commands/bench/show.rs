@@ -6,6 +6,7 @@ use dlm_runtime::team::CallTime;
 use serde_json::{Value, json};
 
 use super::measure::Measured;
+use super::products::Done;
 use super::roofline::{Point, Roofline, bytes_of_site, picture};
 use crate::report::table::{Table, bytes};
 
@@ -244,6 +245,16 @@ impl BenchResult {
             self.name, self.train
         );
         picture(&title, &self.roof, &kernels)
+    }
+
+    /// What each call site did in a step.
+    pub fn done(&self, plan: &Plan) -> Vec<Done> {
+        let done = |row: Row<'_>| Done {
+            kernel: row.call.kernel.clone(),
+            microseconds: row.microseconds,
+            flops: row.gflops.unwrap_or(0.0) * 1e3 * row.microseconds,
+        };
+        self.rows(plan).into_iter().map(done).collect()
     }
 
     /// The call sites, the longest first.
