@@ -2,7 +2,7 @@
 
 use super::classes::{stride, strided};
 use super::tile::splits;
-use super::{LowerError, Lowering, Place, form};
+use super::{LowerError, Lowering, Place, Rows, form};
 use crate::graph::{Contraction, Dim, NodeId};
 use crate::loops::{IntOp, LoopKind, Value, VectorBinary};
 use crate::plan::Layout;
@@ -193,7 +193,6 @@ impl Lowering<'_> {
             _ if level.slides => (3, 0),
             How::InLanes => (0, 0),
             How::Bounded | How::Class(_) => (1, level.variable),
-            How::Whole if self.partial => (2, level.variable),
             // Channels, then a window's axes with its rows innermost: the order of the sum, which rounding shows.
             How::Whole => (
                 2,
@@ -291,6 +290,10 @@ impl Lowering<'_> {
                 self.bounded_rounds(emission, depth, &level, (begin, end), counters, sums)
             }
             How::Whole => {
+                if let Some(rows) = self.few_rows(emission, depth, &level) {
+                    let (first, count) = (rows.first, rows.count);
+                    return self.unrolled(emission, depth, &level, &first, count, counters, sums);
+                }
                 let some =
                     level
                         .extent
@@ -305,6 +308,15 @@ impl Lowering<'_> {
                 self.rounds(emission, depth, &level, range, counters, sums)
             }
         }
+    }
+
+    /// The rows that the kernel is at, where they are what an innermost loop goes through, and few enough to be written out.
+    fn few_rows(&self, emission: &Emission<'_>, depth: usize, level: &Level) -> Option<Rows> {
+        let rows = self.rows.clone()?;
+        let rounds = rows.count * emission.instances.len() as i64;
+        let fits = rounds <= self.cx.target.unrolled_body as i64;
+        let innermost = depth + 1 == emission.levels.len();
+        (rows.variable == level.variable && innermost && fits).then_some(rows)
     }
 
     /// The part of a range that lies in the rows that the kernel is at.

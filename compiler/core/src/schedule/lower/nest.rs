@@ -379,16 +379,20 @@ impl Lowering<'_> {
         let Some((variable, extent, count)) = rows else {
             return self.nest(axes, lane, &mut Vec::new());
         };
-        let (first, last) = (self.b.index(0), self.b.index(extent));
+        // Counted in such parts, so that positions divide by what their length divides by.
+        let parts = extent / count;
+        let (first, last) = (self.b.index(0), self.b.index(parts));
         let (counter, _) = self
             .b
-            .begin_loop(LoopKind::Domain, "rows", first, last, count, &[]);
+            .begin_loop(LoopKind::Domain, "rows", first, last, 1, &[]);
         self.b
-            .assume(counter, crate::loops::Range::new(0, extent - count));
+            .assume(counter, crate::loops::Range::new(0, parts - 1));
         self.push_scope();
+        let mut first = Affine::constant(0);
+        first.add_scaled(&Affine::variable(counter), count);
         self.rows = Some(Rows {
             variable,
-            first: Affine::variable(counter),
+            first,
             count,
         });
         let result = self.nest(axes, lane, &mut Vec::new());
