@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use dlm_core::graph::eval::{self, Inputs, Tensor};
 use dlm_core::graph::{Graph, InputKind, Op};
+use dlm_core::loops::{Instruction, Kernel, Statement, VectorBinary};
 use dlm_core::plan::{Phase, Plan, Tasks, interpret};
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
 use programs::{library, step};
@@ -27,6 +28,15 @@ train pictures[steps=1] {
   }
 }
 "#;
+
+/// The same with three channels of an image: what stands before the first convolution's weight gradient is turned.
+fn of_three_channels() -> String {
+    let wide = NET.replace("Conv2d[8,", "Conv2d[16,");
+    let first = "let a = x |> Conv2d[16, 3, pad=1]";
+    let three = "let a = concat[axis=1](x, x, x) |> Conv2d[16, 3, pad=1, bias=false]";
+    assert!(wide.contains(first));
+    wide.replace(first, three)
+}
 
 /// Batch normalisations of the net.
 const NORMS: usize = 3;
@@ -64,16 +74,42 @@ fn a_batch_normalisation_has_no_kernel_of_its_own() {
         let names = calls.map(|call| &plan.kernels[call.kernel].name);
         names.filter(|name| name.starts_with("map")).count()
     };
-    let with = planned(&step(NET), 19);
-    let without = planned(&step(&NET.replace(" |> BatchNorm", "")), 19);
-    assert!(maps(&with) <= maps(&without), "{with}");
+    for net in [NET.to_owned(), of_three_channels()] {
+        let with = planned(&step(&net), 19);
+        let without = planned(&step(&net.replace(" |> BatchNorm", "")), 19);
+        assert!(maps(&with) <= maps(&without), "{with}");
+    }
+}
+
+/// A kernel that turns an operand makes it where nothing else reads it.
+#[test]
+fn what_is_turned_is_made_there() {
+    let plan = planned(&step(&of_three_channels()), 19);
+    let mut turning = plan
+        .kernels
+        .values()
+        .filter(|kernel| kernel.name.starts_with("turned"));
+    let multiplies = |kernel: &Kernel| {
+        let mut found = false;
+        kernel.body.for_each_statement(&mut |statement| {
+            let multiply =
+                |op: &Instruction| matches!(op, Instruction::Binary(VectorBinary::Mul, ..));
+            found |= matches!(statement, Statement::Define(_, op) if multiply(op));
+        });
+        found
+    };
+    assert!(turning.any(multiplies), "{plan}");
 }
 
 /// Samples that fill no block, and more than one block.
 #[test]
 fn statistics_are_those_of_the_graph() {
-    let graph = step(NET);
-    for samples in [3, 19] {
+    for (net, samples) in [
+        (NET.to_owned(), 3),
+        (NET.to_owned(), 19),
+        (of_three_channels(), 19),
+    ] {
+        let graph = step(&net);
         let mut seed = 0;
         let mut given = Inputs::new();
         let mut inputs: BTreeMap<(InputKind, String), Tensor> = BTreeMap::new();

@@ -75,6 +75,35 @@ fn each_product_knows_its_gradients() {
     assert_eq!(names.len(), count, "{names:?}");
 }
 
+/// Rows with room for windows, in batches that fill half a register; groups; every other pixel.
+#[test]
+fn gradients_are_found_in_other_orders() {
+    let layers = [
+        "Conv2d[32, 5, pad=2]",
+        "Conv2d[4, 3] |> relu |> Conv2d[4, 3, groups=2]",
+        "Conv2d[8, 1, stride=2, bias=false] |> BatchNorm",
+    ];
+    for layer in layers {
+        let text = IMAGES.replace("Conv2d[16, 3, pad=1, bias=false] |> BatchNorm", layer);
+        assert_ne!(text, IMAGES);
+        for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
+            for samples in [2, 4, 19] {
+                let (_, products) = apart(&step(&text), samples, &target);
+                let found = told(&products);
+                let weights = found.iter().filter(|line| line.ends_with("weights"));
+                let inputs = found.iter().filter(|line| line.contains("input, weights"));
+                let count = found.len();
+                assert!(count >= 5, "{found:?}");
+                assert_eq!(
+                    (weights.count(), inputs.count()),
+                    (count, count - 1),
+                    "{layer}: {found:#?}"
+                );
+            }
+        }
+    }
+}
+
 /// Layers of one place in the source are told apart, and products of two values have two gradients.
 #[test]
 fn attention_has_products_of_values() {

@@ -15,6 +15,16 @@ use super::{Address, Element, Instruction, Kernel, LoadKind, Statement, Value};
 /// Columns of a tile at most.
 pub const TILE: usize = 4;
 
+/// How many columns are turned in registers at least, with registers of so many lanes: a tile's, or with the masks of
+/// AVX-512 one fewer, as windows of three taps have. Code for any processor accesses lane by lane.
+pub fn turned_from(register_lanes: usize) -> Option<usize> {
+    match register_lanes {
+        16 => Some(TILE - 1),
+        8 => Some(TILE),
+        _ => None,
+    }
+}
+
 /// The columns of a tile: at least two values that lie beside one another, of at least as many lanes as a tile has columns.
 #[derive(Clone, Debug)]
 pub struct Columns<'s> {

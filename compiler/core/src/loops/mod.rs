@@ -24,7 +24,7 @@ mod visit;
 
 pub use affine::Affine;
 pub use build::{BuildError, KernelBuilder};
-pub use columns::{Columns, TILE, columns};
+pub use columns::{Columns, TILE, columns, turned_from};
 pub use expand_math::{expand_math, expand_pairs};
 pub use interpret::{InterpretError, Touch, interpret, interpret_observed};
 pub use kernel::{

@@ -20,6 +20,7 @@ use super::placing::Step;
 use super::products::{Product, products, products_of};
 use super::target::Target;
 use super::triangles::Triangles;
+use super::turned_maps::without_turned_maps;
 use super::under_pools::under_pools;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
@@ -193,9 +194,10 @@ fn plan(
         kept,
         insets,
     } = ready;
-    let fusion = fuse(graph, lanes, target, kept);
-    let loops = loops(graph, lanes, &fusion, target);
     let (batch, block) = batch_and_block(lanes, target, batch);
+    let fusion = fuse(graph, lanes, target, kept);
+    let fusion = without_turned_maps(graph, lanes, (target, block), fusion);
+    let loops = loops(graph, lanes, &fusion, target);
     let units = units(graph, lanes, &fusion, &loops, (target, block), batch);
     let step = Step {
         graph,

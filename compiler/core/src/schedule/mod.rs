@@ -41,6 +41,7 @@ mod sliding;
 mod symbols;
 mod target;
 mod triangles;
+mod turned_maps;
 mod under_pools;
 mod unit_index;
 mod units;

@@ -4,10 +4,10 @@
 //! same place of the program, and each gradient has the shape of its operand.
 
 use super::fuse::root;
-use crate::graph::{Dim, Graph, InputKind, NodeId, Op};
+use crate::graph::{Dim, Graph, InputKind, NodeId, Op, View};
 use std::collections::BTreeSet;
 
-/// A product of the forward pass, with its gradients.
+/// A product with its gradients; none of one that is nobody's forward product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
     /// The parameter that is its second operand, where one is.
@@ -36,15 +36,12 @@ pub fn products_of(graph: &Graph) -> BTreeSet<NodeId> {
     nodes.map(|(id, _)| id).collect()
 }
 
-/// The products of the forward pass with their gradients, in order; those without any are left out.
+/// The products in order, each with its gradients behind it.
 pub fn products(graph: &Graph) -> Vec<Product> {
     let mut left = products_of(graph);
     let mut found = Vec::new();
     while let Some(forward) = left.pop_first() {
         let gradients = gradients(graph, forward, &left);
-        if gradients.is_empty() {
-            continue;
-        }
         for (_, gradient) in &gradients {
             left.remove(gradient);
         }
@@ -78,8 +75,9 @@ fn name(product: NodeId) -> String {
 struct Operand {
     /// What it is a view or a copy of, and which places of the axes that the product does not go along.
     source: (NodeId, Vec<i64>),
-    /// Extents that the product goes along, in any order, as copies of operands may have another.
-    extents: Vec<(i64, i64)>,
+    /// How many elements the product reads, and how many there are without zeros around them: its gradient has as many, in
+    /// whatever order and shape.
+    elements: [Elements; 2],
 }
 
 fn operands(graph: &Graph, product: NodeId) -> Vec<Operand> {
@@ -91,16 +89,21 @@ fn operands(graph: &Graph, product: NodeId) -> Vec<Operand> {
     let operands = inputs.map(|(&input, axes)| {
         let shape = &graph.nodes[input].ty.shape;
         let fixed = axes.iter().filter(|axis| axis.terms.is_empty());
-        let along = axes
-            .iter()
-            .zip(shape)
-            .filter(|(axis, _)| !axis.terms.is_empty());
+        let extents = contraction.shape.iter().chain(&contraction.reduced);
+        let extents: Vec<Dim> = extents.copied().collect();
+        // Of every other element each other is read.
+        let along = axes.iter().zip(shape).filter_map(|(axis, &dim)| {
+            let extent = match axis.terms.as_slice() {
+                [] => return None,
+                &[(variable, step)] if step > 1 => extents[variable],
+                _ => dim,
+            };
+            Some(extent)
+        });
+        let source = source(graph, input);
         Operand {
-            source: (
-                source(graph, input),
-                fixed.map(|axis| axis.offset).collect(),
-            ),
-            extents: extents(along.map(|(_, &dim)| dim)),
+            elements: [elements(along), elements_of(graph, source)],
+            source: (source, fixed.map(|axis| axis.offset).collect()),
         }
     });
     operands.collect()
@@ -114,8 +117,8 @@ fn gradients(graph: &Graph, forward: NodeId, left: &BTreeSet<NodeId>) -> Vec<(us
     let find = |operand: usize, fits: &dyn Fn(&[Operand]) -> bool, not: Option<NodeId>| {
         let mut possible = possible.iter().copied();
         possible.find(|&id| {
-            let shape = graph.nodes[id].ty.shape.iter().copied();
-            Some(id) != not && extents(shape) == own[operand].extents && fits(&operands(graph, id))
+            let many = own[operand].elements.contains(&elements_of(graph, id));
+            Some(id) != not && many && fits(&operands(graph, id))
         })
     };
     // The gradient of one operand reads the other.
@@ -137,32 +140,58 @@ fn gradients(graph: &Graph, forward: NodeId, left: &BTreeSet<NodeId>) -> Vec<(us
         let other = find(1 - operand, &reads, Some(gradient));
         found.extend(other.map(|id| (1 - operand, id)));
     }
+    // What a block's own order has changed may be told by its place alone, where nothing else is there.
+    for operand in 0..2 {
+        let known = found.iter().any(|&(other, _)| other == operand);
+        let mut fitting = possible.iter().copied().filter(|&id| {
+            let many = own[operand].elements.contains(&elements_of(graph, id));
+            many && found.iter().all(|own| own.1 != id)
+        });
+        if let (false, Some(only), None) = (known, fitting.next(), fitting.next()) {
+            found.push((operand, only));
+        }
+    }
     found
 }
 
-/// Extents but those of one place, sorted.
-fn extents(shape: impl Iterator<Item = Dim>) -> Vec<(i64, i64)> {
-    let mut extents: Vec<(i64, i64)> = shape.map(|dim| (dim.fixed, dim.batch)).collect();
-    extents.retain(|&extent| extent != (1, 0));
-    extents.sort_unstable();
-    extents
+/// The elements of known extents, and how many extents depend on the batch.
+type Elements = (i64, usize);
+
+fn elements(shape: impl Iterator<Item = Dim>) -> Elements {
+    shape.fold((1, 0), |(known, dynamic), dim| match dim.known() {
+        Some(extent) => (known * extent, dynamic),
+        None => (known, dynamic + 1),
+    })
 }
 
-/// What a value has all elements of, in this order or another.
+fn elements_of(graph: &Graph, id: NodeId) -> Elements {
+    elements(graph.nodes[id].ty.shape.iter().copied())
+}
+
+/// What a value has all elements of, in this order or another, with or without zeros around them.
 fn source(graph: &Graph, mut id: NodeId) -> NodeId {
     loop {
         id = root(graph, id);
         let node = &graph.nodes[id];
         match &node.op {
-            Op::View(_) if extents_of(graph, id) != extents_of(graph, node.inputs[0]) => return id,
-            Op::View(_) | Op::Cast(_) => id = node.inputs[0],
+            Op::View(view) if has_all(graph, view, (id, node.inputs[0])) => id = node.inputs[0],
+            Op::Cast(_) => id = node.inputs[0],
             _ => return id,
         }
     }
 }
 
-fn extents_of(graph: &Graph, id: NodeId) -> Vec<(i64, i64)> {
-    extents(graph.nodes[id].ty.shape.iter().copied())
+/// Whether a view moves each axis of what it reads by itself, as a whole.
+fn has_all(graph: &Graph, view: &View, (id, of): (NodeId, NodeId)) -> bool {
+    let (own, read) = (&graph.nodes[id].ty.shape, &graph.nodes[of].ty.shape);
+    let mut axes = view.index.iter().zip(read);
+    axes.all(|(index, &extent)| match index.terms.as_slice() {
+        [(axis, 1)] if index.divisor == 1 => match (own[*axis].known(), extent.known()) {
+            (Some(own), Some(read)) => own >= read,
+            _ => own[*axis] == extent,
+        },
+        _ => extent.known() == Some(1),
+    })
 }
 
 fn parameter(graph: &Graph, id: NodeId) -> Option<String> {

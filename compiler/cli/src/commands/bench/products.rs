@@ -133,7 +133,13 @@ pub fn table(products: &[Product], done: &[Done], sources: &SourceMap) -> String
         "Each product in a kernel of its own, microseconds of a step; then its gradients. Around them operands are turned, and \
          the parts of all blocks added up.\n\n",
     );
-    text += &table.render();
+    match lines.is_empty() {
+        true => text += "  none\n",
+        false => text += &table.render(),
+    }
+    if done.iter().any(|own| own.kernel.starts_with("scan")) {
+        text += "\nProducts within loops over time are left out.\n";
+    }
     text
 }
 

@@ -1,7 +1,7 @@
 //! What a processor does in a cycle: how many operations of each kind at once, and how long a result takes. The numbers
 //! are a model of today's wide x86 cores, not of one of them: constants for each instruction set, never measurements.
 
-use crate::loops::{Instruction, LoadKind, TILE, Type, VectorBinary, VectorUnary};
+use crate::loops::{Instruction, LoadKind, TILE, Type, VectorBinary, VectorUnary, turned_from};
 use std::ops::{Add, AddAssign, Mul};
 
 /// Multiplications, and multiply-adds, in a cycle.
@@ -129,15 +129,9 @@ impl Ports {
         }
     }
 
-    /// Whether so many neighbours whose lanes lie apart are turned in registers: as many as a tile has, or with masks one
-    /// fewer. Code for any processor stores lane by lane.
+    /// Whether so many neighbours whose lanes lie apart are turned in registers.
     pub(super) fn turns(&self, columns: usize) -> bool {
-        let least = match self.register_lanes {
-            16 => TILE - 1,
-            8 => TILE,
-            _ => return false,
-        };
-        columns >= least
+        turned_from(self.register_lanes).is_some_and(|least| columns >= least)
     }
 
     /// What storing a tile of such values does: two shuffles of each with another, and a store for each row.

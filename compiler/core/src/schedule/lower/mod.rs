@@ -15,6 +15,7 @@ mod contract;
 mod demand;
 mod elements;
 mod elementwise;
+mod ends;
 mod gather;
 mod half;
 mod joined;

@@ -3,82 +3,18 @@
 use super::axes::block_axes;
 use super::tile::{self, Along};
 use super::{Context, LowerError, Lowered, Lowering, Place, Share, Vectors, form};
-use crate::graph::{Contraction, NodeId};
+use crate::graph::NodeId;
 use crate::loops::{LoadKind, LoopKind, Range, TILE, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::Group;
 use crate::schedule::outer::{Outer, RowsOfPartial, rows_of_partial};
 use crate::schedule::position::Position;
-use crate::schedule::target::Target;
 
 use super::contract::Level;
 
 /// Pixels that are summed together at most: their turned vectors, and those of all taps, stay in the second cache.
 pub(super) const PIXELS: i64 = 128;
-
-/// What it takes to end the sums of a tile: their vectors' lanes lie in rows of the partial, each by itself.
-#[derive(Clone, Debug)]
-pub(super) struct Ends {
-    /// Multiply-adds of a sum before it is stored.
-    rounds: f64,
-    /// The output's axis that vectors run along, and elements of a vector.
-    axis: usize,
-    width: usize,
-    /// The axes whose elements lie beside one another in a row, the innermost first, with their extents.
-    beside: Vec<(usize, usize)>,
-}
-
-impl Ends {
-    /// Those of a product whose output has these extents and vectors along one of its axes.
-    pub(super) fn of(
-        cx: &Context<'_>,
-        contraction: &Contraction,
-        outer: Outer,
-        extents: &[i64],
-    ) -> Ends {
-        let reduced = contraction.reduced.iter().filter_map(|dim| dim.known());
-        let pixels: Vec<i64> = reduced.collect();
-        let together = match pixels.len() {
-            2 => pixels.iter().product::<i64>().min(PIXELS),
-            _ => pixels.iter().product(),
-        };
-        let inner = (outer.axis + 1..extents.len()).rev();
-        Ends {
-            rounds: (together.max(1) * cx.block as i64) as f64,
-            axis: outer.axis,
-            width: outer.width,
-            beside: inner.map(|axis| (axis, extents[axis] as usize)).collect(),
-        }
-    }
-
-    /// Cycles for each register's multiply-add.
-    pub(super) fn cycles(&self, target: &Target, factors: &[usize]) -> f64 {
-        /// Cycles for each lane that is stored and read again by itself.
-        const EACH: f64 = 2.5;
-        /// Rows, each in a page of its own, that the processor finds at once. More take twice as long.
-        const PAGES: usize = 48;
-        if self.beside.is_empty() {
-            return 0.0;
-        }
-        let mut run = 1;
-        for &(axis, extent) in &self.beside {
-            run *= factors[axis];
-            if factors[axis] < extent {
-                break;
-            }
-        }
-        // As many as emitters turn in registers.
-        let turned = match target.register_lanes {
-            16 if run >= 3 => run.min(TILE),
-            8 if run >= TILE => TILE,
-            _ => 1,
-        };
-        let far = factors[self.axis] * self.width > PAGES;
-        let each = if far { 2.0 * EACH } else { EACH };
-        target.register_lanes as f64 * each / turned as f64 / self.rounds
-    }
-}
 
 /// The turned operand of a kernel's product.
 #[derive(Clone, Copy, Debug)]

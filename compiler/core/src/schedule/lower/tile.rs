@@ -5,8 +5,8 @@
 
 use super::axes::NARROWEST;
 use super::candidate::Candidate;
+use super::ends::Ends;
 use super::joined_tile as joined;
-use super::outer::Ends;
 use super::{Context, Share, classes, ranged_axis};
 use crate::graph::{AxisIndex, Contraction, Dim, NodeId, Op};
 use crate::schedule::borders::borders;

@@ -11,7 +11,7 @@
 //! quarter of the registers, and each quarter is stored by itself. Loads are the same the other way round. With masks, tiles
 //! have three columns too, as windows of three taps.
 
-use dlm_core::loops::{Columns, Statement, TILE, Value, columns};
+use dlm_core::loops::{Columns, Statement, TILE, Value, columns, turned_from};
 
 use super::super::machine::{First, Inst, Memory, Op, Operand, Reg, Width};
 use super::super::ops::VectorOp;
@@ -41,12 +41,10 @@ impl Rows {
 }
 
 impl Lower<'_> {
-    /// The columns of a tile that the next statements load or store: four, or with masks three.
+    /// The columns of a tile that the next statements load or store.
     pub(super) fn columns<'s>(&self, statements: &'s [Statement]) -> Option<Columns<'s>> {
-        let least = match self.features.avx512 {
-            true => TILE - 1,
-            false => TILE,
-        };
+        let register_lanes = if self.features.avx512 { 16 } else { 8 };
+        let least = turned_from(register_lanes)?;
         columns(self.kernel, statements).filter(|columns| columns.values.len() >= least)
     }
 
