@@ -66,10 +66,13 @@ fn column(statement: &Statement) -> Option<Columns<'_>> {
             value,
             stride,
         } => (*value, address, *stride, true),
-        Statement::Define(value, Instruction::Load { address, kind }) => match kind {
-            LoadKind::Strided(stride) => (*value, address, *stride, false),
-            _ => return None,
-        },
+        Statement::Define(
+            value,
+            Instruction::Load {
+                address,
+                kind: LoadKind::Strided(stride),
+            },
+        ) => (*value, address, *stride, false),
         _ => return None,
     };
     Some(Columns {

@@ -9,8 +9,10 @@
 //! misses both caches on every load. Such rows are kept one cache line apart.
 
 use super::buffers::Sources;
-use super::fuse::root;
+use super::fuse::{Strategy, root};
 use super::images::{Image, images};
+use super::long_maps::users;
+use super::outer::outer;
 use super::slices;
 use super::units::Work;
 use super::widened::memory_type;
@@ -65,10 +67,14 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
         false => BTreeMap::new(),
     };
     let inside = |id: NodeId| channels_inside.contains(&id);
+    let summed = summed_alone(sources);
     let mut rows_apart: BTreeMap<NodeId, RowsApart> = own
         .iter()
         .filter(|id| !images.contains_key(id))
-        .filter_map(|&id| Some((id, conflicting_rows(sources, id, inside(id))?)))
+        .filter_map(|&id| {
+            let summed = inside(id) && summed.contains(&id);
+            Some((id, conflicting_rows(sources, id, inside(id), summed)?))
+        })
         .collect();
     for id in graph.nodes.keys() {
         let source = root(graph, id);
@@ -141,9 +147,28 @@ const LINES: usize = 16;
 /// So many rows are in the cache in any case.
 const FEW_ROWS: usize = 16;
 
+/// Values that nothing but sums over the batch read, samples in the lanes of both operands: a few channels of every pixel.
+fn summed_alone(sources: &Sources<'_>) -> BTreeSet<NodeId> {
+    let graph = sources.graph;
+    let users = users(graph);
+    let sums = |id: &NodeId| {
+        let turns = outer(graph, sources.lanes, sources.target, sources.block, *id).is_some();
+        sources.fusion.strategies.get(id) == Some(&Strategy::Partial) && !turns
+    };
+    let stored = sources.fusion.stored.iter().copied();
+    stored
+        .filter(|&id| !users[id].is_empty() && users[id].iter().all(sums))
+        .collect()
+}
+
 /// The rows of a value that begin in few of a cache's sets, and what they lack for it: of the innermost axis that has
-/// such, or of an image the outermost, as pixels are read with their neighbours.
-fn conflicting_rows(sources: &Sources<'_>, id: NodeId, inside: bool) -> Option<RowsApart> {
+/// such, or of an image the outermost, as pixels are read with their neighbours; where they are only summed over, the pixels.
+fn conflicting_rows(
+    sources: &Sources<'_>,
+    id: NodeId,
+    inside: bool,
+    summed: bool,
+) -> Option<RowsApart> {
     let ty = &sources.graph.nodes[id].ty;
     if sources.maker(id).is_none() || sources.lanes.axis(id) != Some(0) {
         return None;
@@ -159,7 +184,9 @@ fn conflicting_rows(sources: &Sources<'_>, id: NodeId, inside: bool) -> Option<R
         let row_bytes = extents[axis + 1..].iter().product::<usize>() * lane_bytes;
         extents[axis] > FEW_ROWS && row_bytes.is_multiple_of(LINES * LINE_BYTES)
     };
-    let candidates = if inside {
+    let candidates = if summed {
+        1..2
+    } else if inside {
         0..1
     } else {
         0..extents.len().saturating_sub(1)

@@ -49,8 +49,11 @@ impl Orders {
     pub fn decisions(&self, buffers: &Buffers) -> Vec<String> {
         let name = |id: &BufferId| &buffers.all[*id].name;
         let beside = self.channels_inside.iter().map(|id| {
-            let apart = self.rows_apart.contains_key(id);
-            let more = if apart { ", rows apart" } else { "" };
+            let more = match self.rows_apart.get(id) {
+                Some(apart) if apart.axis == 0 => ", rows apart",
+                Some(_) => ", pixels apart",
+                None => "",
+            };
             format!("{}: channels beside the lanes{more}", name(id))
         });
         let others = self.rows_apart.keys();

@@ -9,12 +9,16 @@ use super::fuse::{is_given, leaves, root};
 use super::lanes::{ContractionLanes, Lanes};
 use super::sliding::sliding;
 use super::target::Target;
+use super::turned_maps::is_made_where_turned;
 use crate::graph::{AxisIndex, Contraction, DType, Dim, Graph, NodeId, Op};
 use crate::schedule::fuse::{Group, Strategy};
 use std::collections::BTreeSet;
 
 /// Accumulators that one vector of the turned operand serves at least.
 const SIDE_BY_SIDE: i64 = 4;
+
+/// Multiply-adds that an element must serve where the kernel that turns it makes it, as it would be made anyway.
+const MADE_THERE: i64 = 24;
 
 /// Which operand is turned, and what vectors run along then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,10 @@ pub fn outer(
         return None;
     }
     let possible = (0..2).filter_map(|operand| turned(graph, lanes, target, anchor, operand));
+    let possible = possible.filter(|outer| {
+        let pays = served(contraction, *outer, target.turn_reuse);
+        pays || is_made_where_turned(graph, node.inputs[outer.operand])
+    });
     possible.min_by_key(|outer| {
         let input = node.inputs[outer.operand];
         let narrow = outer.width == target.register_lanes;
@@ -141,7 +149,7 @@ fn turned(
         };
         let fits = shape[channels].known() == Some(extent)
             && !reads(&contraction.operands[1 - operand], axis)
-            && served(contraction, outer, target.turn_reuse);
+            && served(contraction, outer, target.turn_reuse.min(MADE_THERE));
         fits.then_some(outer)
     });
     along.max_by_key(|outer| (outer.width, contraction.shape[outer.axis].known()))

@@ -77,7 +77,7 @@ impl Target {
             spare: 1,
             fma_instructions: 1,
             block: 16,
-            turn_reuse: 24,
+            turn_reuse: 32,
             ..Target::vector128()
         }
     }

@@ -52,6 +52,34 @@ pub fn without_turned_maps(
     fusion
 }
 
+/// Whether a product's operand is a map that nothing else reads. One that follows from a product which nothing else reads
+/// either is that product's epilogue.
+pub fn is_made_where_turned(graph: &Graph, operand: NodeId) -> bool {
+    let once = graph.used_once();
+    let value = root(graph, operand);
+    if !once.contains(operand) || !once.contains(value) || !is_elementwise(graph, value) {
+        return false;
+    }
+    let mut left = vec![value];
+    while let Some(id) = left.pop() {
+        let inputs = graph.nodes[id].inputs.iter();
+        for input in inputs.map(|&input| root(graph, input)) {
+            match &graph.nodes[input].op {
+                _ if !once.contains(input) => {}
+                Op::Contract(_) | Op::Reduce { .. } => return false,
+                _ if is_elementwise(graph, input) => left.push(input),
+                _ => {}
+            }
+        }
+    }
+    true
+}
+
+fn is_elementwise(graph: &Graph, id: NodeId) -> bool {
+    let op = &graph.nodes[id].op;
+    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_))
+}
+
 /// Whether a value follows from stored ones element by element.
 fn is_map(graph: &Graph, stored: &BTreeSet<NodeId>, value: NodeId) -> bool {
     let mut left = vec![value];

@@ -1,0 +1,93 @@
+//! What stands before a first convolution's weight and bias gradients is read a few channels at a time, samples in lanes: its
+//! pixels lie apart in memory where they would begin in few sets of the first cache.
+
+mod programs;
+
+use std::collections::BTreeMap;
+
+use dlm_core::graph::eval::{self, Inputs, Tensor};
+use dlm_core::graph::{Graph, InputKind, Op};
+use dlm_core::plan::{Plan, interpret};
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use programs::{library, step};
+
+fn net(layers: &str) -> String {
+    format!(
+        r#"
+data images = mnist[]
+block Net(x: f32[B, 1, 28, 28]) -> f32[B, 10] {{
+  return concat[axis=1](x, x, x) |> {layers} |> flatten |> Linear[10]
+}}
+train pictures[steps=1] {{
+  let net = Net
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> batch[64] {{
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }}
+}}
+"#
+    )
+}
+
+/// What makes the first convolution's gradient.
+const SECOND: &str = " |> Conv2d[16, 3, pad=1] |> relu";
+
+fn planned(graph: &Graph, target: &Target) -> Plan {
+    schedule(graph, target, 64, &PersistentLayout::of(graph)).expect("a plan")
+}
+
+fn pixels_apart(plan: &Plan) -> usize {
+    let decisions = plan.decisions.iter();
+    decisions
+        .filter(|text| text.ends_with("pixels apart"))
+        .count()
+}
+
+#[test]
+fn pixels_of_a_kilobyte_that_only_sums_read_are_kept_apart() {
+    for (first, wanted) in [
+        ("Conv2d[16, 3, pad=1] |> relu", 1),
+        // Pixels of other lengths; a gradient that is made where it is turned.
+        ("Conv2d[6, 3, pad=1] |> relu", 0),
+        ("Conv2d[16, 3, pad=1, bias=false] |> BatchNorm |> relu", 0),
+    ] {
+        let layers = format!("{first}{SECOND}");
+        for target in [Target::avx2(), Target::avx512()] {
+            let plan = planned(&step(&net(&layers)), &target);
+            assert_eq!(
+                pixels_apart(&plan),
+                wanted,
+                "{layers}, {}\n{plan}",
+                target.name
+            );
+        }
+    }
+}
+
+#[test]
+fn their_values_are_those_of_the_graph() {
+    let graph = step(&net(&format!("Conv2d[16, 3, pad=1] |> relu{SECOND}")));
+    for target in [Target::avx2(), Target::avx512()] {
+        let plan = planned(&graph, &target);
+        assert_eq!(pixels_apart(&plan), 1, "{plan}");
+        let mut given = Inputs::new();
+        let mut inputs: BTreeMap<(InputKind, String), Tensor> = BTreeMap::new();
+        for (seed, node) in graph.nodes.values().enumerate() {
+            let Op::Input { kind, name, ty } = &node.op else {
+                continue;
+            };
+            let shape: Vec<i64> = ty.shape.iter().map(|dim| dim.at(3)).collect();
+            let value = library::values(name, &shape, seed as u64);
+            given.insert(name.clone(), value.clone());
+            inputs.insert((*kind, name.clone()), value);
+        }
+        let wanted = eval::evaluate(&graph, 3, &given).expect("values");
+        let found = interpret(&plan, 3, &inputs).expect("values");
+        for ((name, want), (_, got)) in wanted.iter().zip(&found) {
+            library::agree(name, &got.data, &want.data).expect("equal");
+        }
+        assert!(wanted.len() > 4, "{}", wanted.len());
+    }
+}
