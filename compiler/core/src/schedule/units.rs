@@ -4,7 +4,7 @@
 //! samples was made earlier in the same task; all else needs the barrier between two phases. Phases of odd numbers are
 //! serial: what little work others wait for, as the end of a sum over blocks, is done by one worker within the barrier.
 
-use super::fuse::{Fusion, Group, Strategy, leaves, leaves_of, rows_over_batch};
+use super::fuse::{Fusion, Group, Strategy, is_given, leaves, leaves_of, rows_over_batch};
 use super::lanes::Lanes;
 use super::loops::Loops;
 use super::outer::{outer, sources};
@@ -186,8 +186,13 @@ impl Builder<'_> {
         if let Some(outer) = outer(self.graph, self.lanes, self.target, self.block, anchor) {
             let inputs = &self.graph.nodes[anchor].inputs;
             let operand = |number: usize| sources(self.graph, &self.fusion.stored, inputs[number]);
+            let turned = operand(outer.operand);
+            // A parameter that is read to make what is turned is updated behind the sum, so that both stay in one phase.
+            let given = turned.iter().copied();
+            let given = given.filter(|&id| is_given(&self.graph.nodes[id].op));
             reads = operand(1 - outer.operand);
-            let unit = Unit::new(Work::Turn(anchor), true, phase, operand(outer.operand));
+            reads.extend(given);
+            let unit = Unit::new(Work::Turn(anchor), true, phase, turned);
             self.units.push(unit);
         }
         let unit = Unit::new(Work::Partial(number), in_blocks, phase, reads);
