@@ -11,6 +11,7 @@ use super::sliding::sliding;
 use super::target::Target;
 use super::turned_maps::is_made_where_turned;
 use crate::graph::{AxisIndex, Contraction, DType, Dim, Graph, NodeId, Op};
+use crate::loops::turned_from;
 use crate::schedule::fuse::{Group, Strategy};
 use std::collections::BTreeSet;
 
@@ -149,10 +150,18 @@ fn turned(
         };
         let fits = shape[channels].known() == Some(extent)
             && !reads(&contraction.operands[1 - operand], axis)
-            && served(contraction, outer, target.turn_reuse.min(MADE_THERE));
+            && served(contraction, outer, least_reuse(target));
         fits.then_some(outer)
     });
     along.max_by_key(|outer| (outer.width, contraction.shape[outer.axis].known()))
+}
+
+/// Multiply-adds that an element must serve at least, wherever it is made. Only what is turned in registers is worth so few.
+fn least_reuse(target: &Target) -> i64 {
+    match turned_from(target.register_lanes) {
+        Some(_) => target.turn_reuse.min(MADE_THERE),
+        None => target.turn_reuse,
+    }
 }
 
 /// Whether each vector of the operand serves enough accumulators.
