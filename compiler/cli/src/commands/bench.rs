@@ -12,7 +12,8 @@ use clap::Args;
 use dlm_core::elaborate::TrainProgram;
 use dlm_core::plan::Plan;
 use dlm_core::plan::cost::Ports;
-use dlm_core::schedule::PersistentLayout;
+use dlm_core::schedule::{PersistentLayout, Product};
+use dlm_grammar::SourceMap;
 use dlm_runtime::program::{Executable, Way};
 use dlm_runtime::team::Team;
 use serde_json::Value;
@@ -27,6 +28,7 @@ use crate::report::layers::total_flops;
 use crate::stages::Stages;
 use crate::terminal;
 use measure::{Bench, Measured};
+use products::Done;
 use roofline::Roofline;
 
 const EXAMPLES: &str = "\
@@ -97,7 +99,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     let (step_plan, products) = match arguments.products {
         false => (
             plan(&graph, part.batch, &layout, place, &mut stages)?,
-            Vec::new(),
+            vec![],
         ),
         true => plan_apart(&graph, part.batch, &layout, place, &mut stages)?,
     };
@@ -156,11 +158,8 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     };
     stages.show();
     if arguments.products {
-        let (done, sources) = (result.done(&step_plan), &frontend.source.map);
-        return match arguments.json {
-            true => terminal::print(&format!("{}\n", products::json(&products, &done, sources))),
-            false => terminal::print(&products::table(&products, &done, sources)),
-        };
+        let done = result.done(&step_plan);
+        return told_products(&products, &done, arguments.json, &frontend.source.map);
     }
     told(&result, &step_plan, arguments, earlier)
 }
@@ -191,6 +190,18 @@ fn told(
             let compared = compare::text(&earlier, &json);
             terminal::print(&(result.table(plan) + &compared))
         }
+    }
+}
+
+fn told_products(
+    products: &[Product],
+    done: &[Done],
+    json: bool,
+    sources: &SourceMap,
+) -> Result<(), Failure> {
+    match json {
+        true => terminal::print(&format!("{}\n", products::json(products, done, sources))),
+        false => terminal::print(&products::table(products, done, sources)),
     }
 }
 

@@ -7,10 +7,10 @@ use super::fuse::root;
 use crate::graph::{Dim, Graph, InputKind, NodeId, Op, View};
 use std::collections::BTreeSet;
 
-/// A product with its gradients; none of one that is nobody's forward product.
+/// A product with its gradients; a gradient whose forward product is not known stands by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// The parameter that is its second operand, where one is.
+    /// The parameter that is one of its operands, the first of two.
     pub parameter: Option<String>,
     /// Its kernel.
     pub kernel: String,

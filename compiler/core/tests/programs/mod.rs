@@ -1,13 +1,17 @@
 //! Programs of the language's page, and the world they are elaborated in.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use std::collections::BTreeMap;
+
 use dlm_core::elaborate::program::SourceSpec;
 use dlm_core::elaborate::world::{PartDescription, SourceDescription, SplitDescription};
 use dlm_core::elaborate::{
     self, DataCatalog, Elaborated, NoWorld, Settings, Source, TrainProgram, World,
 };
-use dlm_core::graph::{DType, Graph};
+use dlm_core::graph::eval::{self, Inputs, Tensor};
+use dlm_core::graph::{DType, Graph, InputKind, Op};
 use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::{Plan, interpret};
 use dlm_grammar::SourceMap;
 
 pub mod library;
@@ -82,4 +86,26 @@ pub fn train_ok(name: &str, text: &str) -> TrainProgram {
 pub fn step(text: &str) -> Graph {
     let train = train_ok("a.dlm", text);
     run_passes(&train.step, PASSES, |_, _| {}).expect("passes")
+}
+
+/// What a plan gives for so many samples is what the graph says; how many values that are.
+pub fn agrees(graph: &Graph, plan: &Plan, samples: i64) -> usize {
+    let mut given = Inputs::new();
+    let mut inputs: BTreeMap<(InputKind, String), Tensor> = BTreeMap::new();
+    for (seed, node) in graph.nodes.values().enumerate() {
+        let Op::Input { kind, name, ty } = &node.op else {
+            continue;
+        };
+        let shape: Vec<i64> = ty.shape.iter().map(|dim| dim.at(samples)).collect();
+        let value = library::values(name, &shape, seed as u64);
+        given.insert(name.clone(), value.clone());
+        inputs.insert((*kind, name.clone()), value);
+    }
+    let wanted = eval::evaluate(graph, samples, &given).expect("values");
+    let found = interpret(plan, samples as usize, &inputs).expect("values");
+    assert_eq!(wanted.len(), found.len());
+    for ((name, want), (_, got)) in wanted.iter().zip(&found) {
+        library::agree(name, &got.data, &want.data).expect("equal");
+    }
+    wanted.len()
 }

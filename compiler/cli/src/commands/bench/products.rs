@@ -73,11 +73,15 @@ fn lines(products: &[Product], done: &[Done], sources: &SourceMap) -> Vec<Line> 
         let forward = Speed::of(done, &product.kernel);
         let speed = |gradient: &Gradient| Speed::of(done, &gradient.kernel);
         let mut gradients = [None, None];
-        let mut next = 0;
         for gradient in &product.gradients {
-            let column = if gradient.of_parameter { 1 } else { next };
-            gradients[column] = Some(speed(gradient)).filter(Speed::is_known);
-            next = column + 1;
+            let own = Some(speed(gradient)).filter(Speed::is_known);
+            // Of two parameters, too, each has a column.
+            let column = match gradients {
+                [_, None] if gradient.of_parameter => 1,
+                [None, _] => 0,
+                _ => 1,
+            };
+            gradients[column] = own;
         }
         let place = || {
             let position = sources.position(product.span);
