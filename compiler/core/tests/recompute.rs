@@ -164,8 +164,8 @@ fn check(text: &str, target: &Target) {
     let bytes = whole.memory().total(WORKERS);
     let within = bytes - whole.memory().persistent;
     let mut fitting = 0;
-    for part in [15, 10, 0] {
-        let budget = whole.memory().persistent + within / 16 * part;
+    for part in [31, 20, 0] {
+        let budget = whole.memory().persistent + within / 32 * part;
         let plan = planned(&graph, target, of_two_workers(budget));
         let taken = plan.memory().total(WORKERS);
         assert!(

@@ -454,7 +454,7 @@ impl Buffers {
                 self.all[id].block_stride = row * sources.block;
                 self.all[id].bytes = self.all[id].block_stride * sources.blocks();
                 self.relayouts.insert(node, id);
-                uses.insert(id, by(&|unit| unit.reads.contains(&node)));
+                uses.insert(id, by(&|unit| unit.copies.contains(&node)));
             }
             Work::Turn(anchor) => {
                 let id = self.turned(sources, anchor);

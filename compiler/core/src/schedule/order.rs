@@ -133,11 +133,9 @@ impl Edges {
                 Work::Partial(group) => (Vec::from_iter(ends.get(group).copied()), true),
                 Work::Turn(turned) => (Vec::from_iter(parts.get(turned).copied()), false),
                 Work::Relayout(copied) => {
-                    // What runs in the phase of the copy, or before, reads the value itself.
-                    let later =
-                        |&other: &usize| !units[other].in_blocks && units[other].phase > unit.phase;
-                    let readers = self.readers.get(copied).map_or(&[][..], Vec::as_slice);
-                    (readers.iter().copied().filter(later).collect(), true)
+                    let readers = units.iter().enumerate();
+                    let readers = readers.filter(|(_, other)| other.copies.contains(copied));
+                    (readers.map(|(number, _)| number).collect(), true)
                 }
                 Work::Group(_) | Work::Loop(_) => continue,
             };

@@ -44,6 +44,8 @@ pub struct Unit {
     pub phase: usize,
     /// The stored values and inputs it reads.
     pub reads: BTreeSet<NodeId>,
+    /// The values whose plain copies it reads instead.
+    pub copies: BTreeSet<NodeId>,
     /// How many times it has run before in the same step.
     pub again: usize,
     /// Of what it reads, what comes from a later run than its maker's first, and from which.
@@ -71,6 +73,7 @@ impl Unit {
             serial: phase % 2 == 1,
             phase,
             reads,
+            copies: BTreeSet::new(),
             again: 0,
             from: BTreeMap::new(),
             slice: None,
@@ -155,11 +158,9 @@ impl Builder<'_> {
             makers.push(self.partial(number, anchor));
             own_reads = self.epilogue_reads(group, anchor);
         }
-        makers.extend(
-            self.relayouts(group)
-                .into_iter()
-                .map(|source| self.relayout(source)),
-        );
+        let copies: BTreeSet<NodeId> = self.relayouts(group).into_iter().collect();
+        own_reads.retain(|read| !copies.contains(read));
+        makers.extend(copies.iter().map(|&source| self.relayout(source)));
         let waits = !makers.is_empty() || own_reads.iter().any(|read| self.made.contains_key(read));
         let serial = waits && !in_blocks && self.serial.is_little(group);
         let phases = makers.into_iter().map(|phase| behind(phase, true, serial));
@@ -169,7 +170,7 @@ impl Builder<'_> {
             self.made.insert(output, self.units.len());
         }
         let unit = Unit::new(Work::Group(number), in_blocks, phase, own_reads);
-        self.units.push(unit);
+        self.units.push(Unit { copies, ..unit });
     }
 
     /// The phase of what adds a block's part of the anchor to the task's partial.

@@ -28,9 +28,10 @@ fn shown(graph: &Graph, program: Program<'_>, units: &[Unit]) -> String {
         };
         let again = if unit.again > 0 { ", again" } else { "" };
         let reads = unit.reads.iter().filter(|read| made.contains(*read));
-        let reads: Vec<String> = reads
-            .map(|&read| format!("{read}{}", "'".repeat(unit.run_of(read))))
-            .collect();
+        let reads = reads.map(|&read| format!("{read}{}", "'".repeat(unit.run_of(read))));
+        let copies = unit.copies.iter();
+        let copies = copies.map(|copied| format!("rows{}", copied.as_u32()));
+        let reads: Vec<String> = reads.chain(copies).collect();
         format!("{} {name}{again} <- {}\n", unit.phase, reads.join(", "))
     };
     units.iter().map(line).collect()
@@ -40,7 +41,7 @@ fn shown(graph: &Graph, program: Program<'_>, units: &[Unit]) -> String {
 fn what_is_not_kept_runs_again() {
     let graph = bordered();
     let (lanes, target) = (Lanes::analyse(&graph), Target::vector128());
-    let fusion = fuse(&graph, &lanes, &target, &BTreeSet::new());
+    let fusion = fuse(&graph, &lanes, (&target, 16), &BTreeSet::new());
     let loops = loops(&graph, &lanes, &fusion, &target);
     let earliest = units(&graph, &lanes, &fusion, &loops, (&target, 8), BATCH);
     let program = Program {
