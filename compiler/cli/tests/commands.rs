@@ -552,6 +552,13 @@ fn bench_shows_products_with_their_gradients() {
     assert!(products[1]["input_gradient"]["of_forward"].as_f64() > Some(0.0));
     let other = place.dlmc(&[&arguments[..], &["--roofline", "a.svg"]].concat());
     says(&other.bad(2), &["--products", "--roofline"]);
+    // What was measured can be read: a product's kernel has no update in it.
+    let plan = |more: &[&str]| {
+        let dump = [&["dump", "p.dlm", "--emit", "plan"], more].concat();
+        place.dlmc(&dump).good().stdout
+    };
+    let kernels = |plan: &str| plan.matches("\n  kernel k").count();
+    assert!(kernels(&plan(&["--products"])) > kernels(&plan(&[])));
 }
 
 /// "`dlmc predict MODEL INPUT…` and `dlmc eval`: inference from a run's own output, with no source file."

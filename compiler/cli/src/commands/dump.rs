@@ -11,7 +11,7 @@ use crate::arguments::Shared;
 use crate::commands::opt::unknown_pass;
 use crate::failure::Failure;
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
-use crate::pipeline::lower::{listings, optimise, plan};
+use crate::pipeline::lower::{listings, optimise, plan, plan_apart};
 use crate::pipeline::overrides::Overrides;
 use crate::report::kernels;
 use crate::stages::Stages;
@@ -22,6 +22,7 @@ Examples:
   dlmc dump models/lenet.dlm --emit plan                      phases, tasks, memory, and why
   dlmc dump models/lenet.dlm --emit loops --kernel product12  one kernel's loop nest
   dlmc dump models/lenet.dlm --emit asm                       machine code beside the source line
+  dlmc dump models/lenet.dlm --emit asm --products            the same as `dlmc bench --products` measures it
   dlmc dump models/lenet.dlm --print-after changed            the graph after each pass that changed it
   dlmc dump models/lenet.dlm --print-after elaborate          the graph before any pass
   dlmc dump models/lenet.dlm --part eval --emit graph         the evaluation instead of the step";
@@ -56,6 +57,9 @@ pub struct DumpArguments {
     /// Take tiles from a plan's text (`dlmc dump FILE --emit plan`), which may have been edited
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
+    /// With each product in a kernel of its own, as `dlmc bench --products` measures them
+    #[arg(long, conflicts_with = "plan")]
+    products: bool,
     #[command(flatten)]
     overrides: Overrides,
 }
@@ -98,13 +102,11 @@ pub fn run(arguments: &DumpArguments, shared: &Shared) -> Result<(), Failure> {
         return terminal::print(&graph.to_string());
     }
     let layout = persistent_layout(&train);
-    let plan = plan(
-        &graph,
-        part.batch,
-        &layout,
-        (&frontend.machine, &frontend.source),
-        &mut stages,
-    )?;
+    let place = (&frontend.machine, &frontend.source);
+    let plan = match arguments.products {
+        false => plan(&graph, part.batch, &layout, place, &mut stages)?,
+        true => plan_apart(&graph, part.batch, &layout, place, &mut stages)?.0,
+    };
     let wanted = arguments.kernel.as_deref();
     let text = match emit {
         Emit::Plan => plan.to_string(),
