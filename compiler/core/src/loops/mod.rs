@@ -14,6 +14,7 @@ mod interpret;
 mod kernel;
 pub mod lanes;
 mod names;
+mod next_tile;
 mod ranges;
 mod rows;
 pub mod text;
@@ -32,6 +33,7 @@ pub use kernel::{
     Instruction, IntOp, Kernel, LoadKind, LoopKind, LoopStatement, MathOp, Statement, Type, Value,
     VectorBinary, VectorUnary,
 };
+pub use next_tile::ask_for_next_tile;
 pub use ranges::Range;
 pub use rows::{Side, ask_for_rows, join_rows};
 pub use tidy::tidy;

@@ -24,6 +24,7 @@ use super::turned_maps::without_turned_maps;
 use super::under_pools::under_pools;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
+use crate::loops::ask_for_next_tile;
 use crate::passes::of_batch;
 use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
@@ -195,7 +196,7 @@ fn plan(
         insets,
     } = ready;
     let (batch, block) = batch_and_block(lanes, target, batch);
-    let fusion = fuse(graph, lanes, target, kept);
+    let fusion = fuse(graph, lanes, (target, block), kept);
     let fusion = without_turned_maps(graph, lanes, (target, block), fusion);
     let loops = loops(graph, lanes, &fusion, target);
     let units = units(graph, lanes, &fusion, &loops, (target, block), batch);
@@ -595,10 +596,14 @@ impl<'a> Assembler<'a> {
                 self.buffers.relayouts[node],
             ),
         };
-        result.map_err(|error| ScheduleError {
+        let mut lowered = result.map_err(|error| ScheduleError {
             span: self.span(&error, unit),
             error,
-        })
+        })?;
+        if let Some(asking) = ask_for_next_tile(&lowered.kernel, &[]) {
+            lowered.kernel = asking;
+        }
+        Ok(lowered)
     }
 
     fn span(&self, error: &LowerError, unit: &Unit) -> Span {

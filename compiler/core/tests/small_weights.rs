@@ -1,0 +1,74 @@
+//! The weight gradient of a dense layer with few weights is added up block by block, where its operands are still near.
+
+mod programs;
+
+use dlm_core::graph::Graph;
+use dlm_core::plan::Plan;
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use programs::{agrees, step};
+
+fn net(layers: &str) -> Graph {
+    step(&format!(
+        r#"
+data images = mnist[]
+block Net(x: f32[B, 1, 28, 28]) -> f32[B, 10] {{
+  return x |> flatten |> {layers} |> Linear[10]
+}}
+train pictures[steps=1] {{
+  let net = Net
+  let opt = sgd[lr=0.1, momentum=0.9](net)
+  step (x, y) in images.train |> batch[48] {{
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }}
+}}
+"#
+    ))
+}
+
+fn planned(graph: &Graph, target: &Target) -> Plan {
+    schedule(graph, target, 48, &PersistentLayout::of(graph)).expect("a plan")
+}
+
+/// Sums of dense layers over parts of the blocks, and plain copies for sums over the whole batch.
+fn parts_and_copies(plan: &Plan) -> (usize, usize) {
+    let names = plan.kernels.values().map(|kernel| kernel.name.as_str());
+    let names: Vec<&str> = names.collect();
+    let count = |wanted: &dyn Fn(&str) -> bool| names.iter().filter(|name| wanted(name)).count();
+    (
+        count(&|name| name.starts_with("product") && name.ends_with("_part")),
+        count(&|name| name.starts_with("relayout")),
+    )
+}
+
+#[test]
+fn few_weights_are_summed_in_parts_and_many_from_copies() {
+    for (layers, target, wanted) in [
+        ("Linear[64] |> relu", Target::avx512(), (1, 1)),
+        ("Linear[64] |> relu", Target::avx2(), (1, 1)),
+        // 5,120 weights, and 10,240.
+        ("Linear[512] |> relu", Target::avx512(), (1, 1)),
+        ("Linear[1024] |> relu", Target::avx512(), (0, 2)),
+        // Inputs that do not fill vectors.
+        ("Linear[84] |> relu", Target::avx512(), (0, 2)),
+        // 128-bit code stores lane by lane what it turns.
+        ("Linear[64] |> relu", Target::vector128(), (0, 2)),
+    ] {
+        let plan = planned(&net(layers), &target);
+        let found = parts_and_copies(&plan);
+        assert_eq!(found, wanted, "{layers}, {}\n{plan}", target.name);
+    }
+}
+
+#[test]
+fn their_values_are_those_of_the_graph() {
+    let graph = net("Linear[64] |> relu");
+    for target in [Target::avx2(), Target::avx512()] {
+        let plan = planned(&graph, &target);
+        // Two blocks and a part of a third.
+        for batch in [1, 16, 37] {
+            assert!(agrees(&graph, &plan, batch) > 4, "batch {batch}");
+        }
+    }
+}
