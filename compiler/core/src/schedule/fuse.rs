@@ -9,6 +9,7 @@ use super::anew::twins;
 use super::beside::beside;
 use super::coarse::restriction;
 use super::forming::{Forming, Members};
+use super::group_order::{circle, in_order, last_homed};
 use super::lanes::{ContractionLanes, Lanes};
 use super::lower::vector_operands_of;
 use super::outer::is_small_dense;
@@ -152,15 +153,22 @@ pub fn fuse(
     fuser.require_operands();
     fuser.require_loops();
     let mut forming = Forming::default();
-    while let Err(cut) = fuser.form(&mut forming) {
-        forming.forget(cut);
-        fuser.stored.insert(cut);
-    }
-    let groups = fuser.groups(forming);
+    let groups = loop {
+        while let Err(cut) = fuser.form(&mut forming) {
+            forming.forget(cut);
+            fuser.stored.insert(cut);
+        }
+        let groups = fuser.groups(&forming);
+        let circle = circle(graph, &fuser.stored, &groups);
+        let Some(waiting) = circle.and_then(|circle| last_homed(&groups, &circle)) else {
+            break groups;
+        };
+        forming.forget(waiting);
+        fuser.alone.insert(waiting);
+    };
     let groups = beside(graph, lanes, &fuser.stored, groups);
-    let groups = fuser.in_order(groups);
     Fusion {
-        groups,
+        groups: in_order(graph, &fuser.stored, groups),
         stored: fuser.stored,
         strategies: fuser.strategies,
     }
@@ -173,8 +181,9 @@ pub(super) struct Fuser<'a> {
     pub(super) strategies: BTreeMap<NodeId, Strategy>,
     /// Values that one operation or output reads.
     pub(super) used_once: EntitySet<NodeId>,
-    /// Values that are computed anew.
-    twins: BTreeSet<NodeId>,
+    /// Values that no anchor's kernel computes: those that are computed anew wait for what they are beside of, and one of each
+    /// circle of kernels that wait for one another.
+    alone: BTreeSet<NodeId>,
     /// For each node, the anchors it depends on, as bits.
     below: SecondaryMap<NodeId, Vec<u64>>,
     bits: BTreeMap<NodeId, usize>,
@@ -198,7 +207,7 @@ impl<'a> Fuser<'a> {
             stored: BTreeSet::new(),
             strategies: BTreeMap::new(),
             used_once: graph.used_once(),
-            twins: twins(graph),
+            alone: twins(graph),
             below: SecondaryMap::new(),
             bits: BTreeMap::new(),
         };
@@ -407,8 +416,7 @@ impl<'a> Fuser<'a> {
             }
             return Ok(());
         }
-        // What is computed anew waits for what it is beside of.
-        let home = match self.twins.contains(&id) {
+        let home = match self.alone.contains(&id) {
             true => None,
             false => self.home(id, &forming.homed),
         };
@@ -427,16 +435,16 @@ impl<'a> Fuser<'a> {
     }
 
     /// The groups that have been formed: those without an anchor first.
-    fn groups(&self, forming: Forming) -> Vec<Group> {
-        let group = |(anchor, members): (NodeId, Members)| Group {
+    fn groups(&self, forming: &Forming) -> Vec<Group> {
+        let group = |(&anchor, members): (&NodeId, &Members)| Group {
             anchor: Some(anchor),
             strategy: self.strategies[&anchor],
-            outputs: members.outputs,
-            place: members.place,
-            coarse: members.coarse,
+            outputs: members.outputs.clone(),
+            place: members.place.clone(),
+            coarse: members.coarse.clone(),
         };
-        let anchored = forming.anchored.into_iter().map(group);
-        forming.groups.into_iter().chain(anchored).collect()
+        let anchored = forming.anchored.iter().map(group);
+        forming.groups.iter().cloned().chain(anchored).collect()
     }
 
     /// The anchor whose epilogue can compute a value, and where it reads the anchor.
@@ -781,58 +789,6 @@ impl<'a> Fuser<'a> {
             Position::Lane => false,
         });
         windows && super::borders::has_borders(self.graph, home)
-    }
-
-    /// Orders groups so that each reads only earlier ones.
-    fn in_order(&self, groups: Vec<Group>) -> Vec<Group> {
-        let mut maker: BTreeMap<NodeId, usize> = BTreeMap::new();
-        for (number, group) in groups.iter().enumerate() {
-            group.outputs.iter().for_each(|&output| {
-                maker.insert(output, number);
-            });
-        }
-        let mut placed = vec![false; groups.len()];
-        let mut order = Vec::with_capacity(groups.len());
-        for number in 0..groups.len() {
-            self.place(number, &groups, &maker, &mut placed, &mut order);
-        }
-        order
-            .into_iter()
-            .map(|number| groups[number].clone())
-            .collect()
-    }
-
-    fn place(
-        &self,
-        first: usize,
-        groups: &[Group],
-        maker: &BTreeMap<NodeId, usize>,
-        placed: &mut [bool],
-        order: &mut Vec<usize>,
-    ) {
-        let mut pending = vec![(first, false)];
-        while let Some((number, done)) = pending.pop() {
-            if done {
-                order.push(number);
-                continue;
-            }
-            if std::mem::replace(&mut placed[number], true) {
-                continue;
-            }
-            pending.push((number, true));
-            for leaf in self.leaves(&groups[number]) {
-                if let Some(&source) = maker.get(&leaf)
-                    && !placed[source]
-                {
-                    pending.push((source, false));
-                }
-            }
-        }
-    }
-
-    /// The stored values that a group reads.
-    fn leaves(&self, group: &Group) -> BTreeSet<NodeId> {
-        leaves(self.graph, &self.stored, group)
     }
 }
 

@@ -17,6 +17,7 @@ mod copies;
 mod cuts;
 mod forming;
 mod fuse;
+mod group_order;
 mod images;
 mod insets;
 mod lanes;

@@ -258,6 +258,7 @@ fn within(program: Program<'_>, edges: &Edges, units: &[Unit], phase: usize) -> 
         tasks.run(next);
         order.extend(tasks.items[next].clone());
     }
+    debug_assert_eq!(order.len(), own.len(), "units wait for one another");
     order
 }
 
