@@ -67,8 +67,8 @@ pub struct BenchArguments {
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
     /// Put each product in a kernel of its own, and show how fast it and its gradients are; products within loops over time
-    /// are left out
-    #[arg(long, conflicts_with_all = ["plan", "compare", "roofline"])]
+    /// are left out, and `--plan` takes the text of `dlmc dump FILE --emit plan --products`
+    #[arg(long, conflicts_with_all = ["compare", "roofline"])]
     products: bool,
     /// Print one JSON object
     #[arg(long)]

@@ -58,7 +58,7 @@ pub struct DumpArguments {
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
     /// With each product in a kernel of its own, as `dlmc bench --products` measures them
-    #[arg(long, conflicts_with = "plan")]
+    #[arg(long)]
     products: bool,
     #[command(flatten)]
     overrides: Overrides,

@@ -95,10 +95,7 @@ pub fn plan(
         };
         planned = stages.time("schedule", || schedule(graph, &own, batch, persistent));
     }
-    let plan = planned.map_err(|error| match error.error {
-        LowerError::Choice { .. } => Failure::command_line(format!("--plan: {error}")),
-        _ => source.failure(&[unsupported(&error)]),
-    })?;
+    let plan = planned.map_err(|error| refused(&error, source))?;
     for decision in plan.decisions_on_memory() {
         stages.note(format!("{}: {decision}", plan.name));
     }
@@ -120,7 +117,7 @@ pub fn plan_apart(
     let planned = stages.time("schedule", || {
         schedule_apart(graph, &target, batch, persistent)
     });
-    planned.map_err(|error| source.failure(&[unsupported(&error)]))
+    planned.map_err(|error| refused(&error, source))
 }
 
 /// As [`plan`], of a graph that is right for batches of `batch` samples alone.
@@ -138,6 +135,13 @@ pub fn plan_alone(
     let mut planned = plan(&sized, batch, persistent, place, stages)?;
     planned.for_one_size(graph, batch);
     Ok(planned)
+}
+
+fn refused(error: &ScheduleError, source: &Source) -> Failure {
+    match error.error {
+        LowerError::Choice { .. } => Failure::command_line(format!("--plan: {error}")),
+        _ => source.failure(&[unsupported(error)]),
+    }
 }
 
 fn unsupported(error: &ScheduleError) -> Diagnostic {
