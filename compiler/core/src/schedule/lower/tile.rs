@@ -275,7 +275,11 @@ pub(super) fn plain_tile(
     (width, samples): (usize, bool),
 ) -> Tile {
     let mut factors: Vec<usize> = vec![1; extents.len()];
-    let repeats = anchor.is_some() && group.anchor == anchor && !group.place.positions.is_empty();
+    // A block's part of a sum goes over the sum's own axes, not over those of what is computed from it.
+    let repeats = anchor.is_some()
+        && group.anchor == anchor
+        && group.strategy != Strategy::Partial
+        && !group.place.positions.is_empty();
     for (axis, factor) in factors.iter_mut().enumerate() {
         if repeats && !group.place.axes().contains(&axis) {
             *factor = extents[axis] as usize;

@@ -1,0 +1,41 @@
+//! A sum over the batch of which an update reads every element many times: a block's part of it is a loop over its elements.
+
+mod programs;
+
+use dlm_core::schedule::{PersistentLayout, Target, schedule};
+use programs::{agrees, step};
+
+const PENALTY: &str = r#"
+data images = mnist[]
+block Net(x: f32[B, 1, 28, 28]) -> f32[B, 10] {
+  return x |> relu |> dropout[0.1] |> flatten |> Linear[10]
+}
+train t[steps=1] {
+  let net = Net
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> batch[32] {
+    let slope = grad(sum(net(x)), x)
+    let loss = cross_entropy(net(x), y) + mean(slope ^ 2)
+    minimize loss with opt
+    report loss
+  }
+}
+"#;
+
+#[test]
+fn a_part_of_a_sum_that_is_repeated_is_a_loop() {
+    let graph = step(PENALTY);
+    for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
+        let plan = schedule(&graph, &target, 32, &PersistentLayout::of(&graph)).expect("a plan");
+        let parts = plan.kernels.values();
+        let parts: Vec<_> = parts
+            .filter(|kernel| kernel.name.ends_with("_part"))
+            .collect();
+        assert!(!parts.is_empty(), "{plan}");
+        for kernel in parts {
+            let lines = kernel.to_string().lines().count();
+            assert!(lines < 400, "{lines} lines of {}", kernel.name);
+        }
+        assert!(agrees(&graph, &plan, 19) >= 2);
+    }
+}
