@@ -3,7 +3,8 @@
 //! The elements that all lanes share, of a matrix that fits no cache, come in rows of a kilobyte or less, several side by side:
 //! the processor's own prefetchers lose sight of several streams in one page, and each tile begins in other pages than the
 //! one before ended in. Rows that lie behind each other are one stretch of memory, of which each round of the sum asks for
-//! its share.
+//! its share. And where rounds go from row to row, each in another page, as those of a sum over the positions of attention, each round asks
+//! for the columns of its rows that the next tile reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,10 @@ const LINE: i64 = 64;
 const FAR: i64 = 1 << 20;
 /// Bytes of a row that the processor's own prefetchers follow.
 const LONG: i64 = 4096;
+/// Bytes from row to row from which on each is in a page of its own, or nearly.
+const APART: i64 = 2048;
+/// Bytes of a row that a tile reads at most.
+const FEW: i64 = 512;
 /// Vector multiply-adds of a round for each line that it asks for, at least.
 const WORK: usize = 8;
 
@@ -87,18 +92,22 @@ impl Asking<'_> {
 
     /// What each round of a sum asks for.
     fn asked(&self, sum: &LoopStatement, tiles: (Value, i64)) -> Vec<Statement> {
-        let Some(rounds) = self.rounds(sum) else {
+        let body = &sum.body.statements;
+        let nested = |own: &Statement| matches!(own, Statement::Loop(_) | Statement::If(_));
+        if body.iter().any(nested) {
             return Vec::new();
-        };
-        let work = sum
-            .body
-            .statements
+        }
+        let work = body.iter().filter(|own| is_multiply_add(own)).count();
+        let stretches = self
+            .rounds(sum)
+            .map(|rounds| self.stretches(sum, rounds, tiles));
+        let stretches = stretches.unwrap_or_default();
+        let mut lines: Vec<Statement> = stretches
             .iter()
-            .filter(|own| is_multiply_add(own));
-        let stretches = self.stretches(sum, rounds, tiles);
-        let lines = stretches.iter().flat_map(|own| self.lines(own, sum));
-        let lines: Vec<Statement> = lines.collect();
-        match lines.len() * WORK <= work.count() {
+            .flat_map(|own| self.lines(own, sum))
+            .collect();
+        lines.extend(self.columns(sum, tiles));
+        match lines.len() * WORK <= work {
             true => lines,
             false => Vec::new(),
         }
@@ -107,15 +116,13 @@ impl Asking<'_> {
     fn rounds(&self, sum: &LoopStatement) -> Option<i64> {
         let begin = self.ranges.value(sum.begin).exact()?;
         let end = self.ranges.value(sum.end).exact()?;
-        let nested = |own: &Statement| matches!(own, Statement::Loop(_) | Statement::If(_));
-        let flat = !sum.body.statements.iter().any(nested);
-        (flat && begin == 0 && end > 0).then(|| (end + sum.step - 1) / sum.step)
+        (begin == 0 && end > 0).then(|| (end + sum.step - 1) / sum.step)
     }
 
     fn stretches(&self, sum: &LoopStatement, rounds: i64, tiles: (Value, i64)) -> Vec<Stretch> {
         let mut loads: BTreeMap<Moved<'_>, BTreeSet<i64>> = BTreeMap::new();
         for statement in &sum.body.statements {
-            if let Some(address) = self.far(statement) {
+            if let Some((address, LoadKind::Splat)) = self.far(statement) {
                 let place = (address.buffer, address.terms.as_slice());
                 loads.entry(place).or_default().insert(address.offset);
             }
@@ -145,19 +152,49 @@ impl Asking<'_> {
         found
     }
 
-    /// The address of an element for all lanes, of a matrix that is far.
-    fn far<'s>(&self, statement: &'s Statement) -> Option<&'s Address> {
+    /// Prefetches of the columns behind those that a round reads of rows which lie apart.
+    fn columns(&self, sum: &LoopStatement, tiles: (Value, i64)) -> Vec<Statement> {
+        let mut asked: Vec<Address> = Vec::new();
+        for statement in &sum.body.statements {
+            let Some((address, LoadKind::Contiguous)) = self.far(statement) else {
+                continue;
+            };
+            let bytes = self.kernel.buffers[address.buffer].element.bytes() as i64;
+            let moves = |variable: Value, step: i64| {
+                let term = address.terms.iter().find(|term| term.0 == variable);
+                term.map_or(0, |term| term.1 * step * bytes)
+            };
+            let by_tile = moves(tiles.0, tiles.1);
+            let near = |other: &Address| {
+                let same = other.buffer == address.buffer && other.terms == address.terms;
+                let apart = address.offset + by_tile / bytes - other.offset;
+                same && (0..LINE / bytes).contains(&apart)
+            };
+            let far = moves(sum.variable, sum.step) >= APART && (LINE..=FEW).contains(&by_tile);
+            if far && !asked.iter().any(near) {
+                let offset = address.offset + by_tile / bytes;
+                asked.push(Address {
+                    offset,
+                    ..address.clone()
+                });
+            }
+        }
+        asked.into_iter().map(Statement::Prefetch).collect()
+    }
+
+    /// What is loaded of a matrix that is far, and how.
+    fn far<'s>(&self, statement: &'s Statement) -> Option<(&'s Address, LoadKind)> {
         let Statement::Define(_, Instruction::Load { address, kind }) = statement else {
             return None;
         };
         let decl = &self.kernel.buffers[address.buffer];
-        let read = decl.access == Access::Read && *kind == LoadKind::Splat;
+        // What a call is given may be the first of many heads.
         let terms = address.terms.iter();
-        let last: Option<i64> = terms
-            .map(|&(variable, factor)| self.ranges.value(variable).max?.checked_mul(factor))
+        let last: i64 = terms
+            .map(|&(variable, factor)| self.ranges.value(variable).max.unwrap_or(0) * factor)
             .sum();
-        let far = last? * decl.element.bytes() as i64 >= FAR;
-        (read && far).then_some(address)
+        let far = last * decl.element.bytes() as i64 >= FAR;
+        (decl.access == Access::Read && far).then_some((address, *kind))
     }
 
     /// Prefetches of a round's share, where that is whole lines.
@@ -282,5 +319,53 @@ mod tests {
             .replace("+ 13", "+ 832");
         assert!(!apart.contains("+ 128]"), "{apart}");
         assert!(asked(&kernel(&apart)).is_empty());
+    }
+
+    /// A sum over 512 rows of `row` elements, 16 columns of each.
+    fn columns(row: i64) -> String {
+        format!(
+            r#"kernel "columns" {{
+  buffer b0 "g": f32 read
+  buffer b1 "w": f32 read
+  buffer b2 "y": f32 write
+  v0: index = const 0
+  v1: index = const 256
+  v2: index = const 512
+  v3: f32x16 = const 0.0
+  for v4 "i" in v0..v1 step 16 domain {{
+    for v5 "r" in v0..v2 step 1 reduction carry v6: f32x16 = v3, v7: f32x16 = v3 {{
+      v8: f32x16 = load b0[v5 * 16]
+      v11: f32x16 = load b1[v4 + v5 * {row}]
+      v12: f32x16 = load b1[v4 + v5 * {row} + 8]
+{sums}
+      next v27, v28
+    }} give v30, v31
+    store b2[v4 * 16], v30
+    store b2[v4 * 16 + 16], v31
+  }}
+}}
+"#,
+            sums = (0..8)
+                .map(|at| {
+                    let (value, vector) = (13 + 2 * at, 11 + at % 2);
+                    let sum = if at == 0 { 6 } else { value - 2 };
+                    let other = if at == 0 { 7 } else { value - 1 };
+                    format!(
+                        "      v{value}: f32x16 = fma v8, v{vector}, v{sum}\n      \
+                         v{}: f32x16 = fma v8, v{vector}, v{other}\n",
+                        value + 1
+                    )
+                })
+                .collect::<String>()
+        )
+    }
+
+    #[test]
+    fn the_next_columns_of_rows_that_lie_apart_are_asked_for() {
+        // Two megabytes, a line of each row.
+        let wanted = ["prefetch b1[v4 + v5 * 1024 + 16]"];
+        assert_eq!(asked(&kernel(&columns(1024))), wanted);
+        // Rows of a kilobyte, half a megabyte in all.
+        assert!(asked(&kernel(&columns(256))).is_empty());
     }
 }
