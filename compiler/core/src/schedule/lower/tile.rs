@@ -680,7 +680,8 @@ fn search(
     let options: &[usize] = match () {
         () if shape.whole[axis] => &[0],
         () if shape.classes[axis] > 1 => &class,
-        () if shape.single[axis] || vector_axis => &[1],
+        () if shape.single[axis] => &[1],
+        () if vector_axis => &[1, 2, 3, 4],
         () if shape.edged[axis] => &edge,
         // Where borders stay outside of tiles one axis may be all that there is.
         () if shape.along_channels => &[1, 2, 3, 4, 5, 6, 8, 10, 12, 16],
@@ -698,7 +699,13 @@ fn search(
         let crowded = shape.streamed.is_some()
             && axis + 1 < shape.extents.len()
             && factors[..axis].iter().product::<usize>() * factor > RESIDENT;
-        if factor > extent
+        let wide = if vector_axis {
+            parts * cx.target.register_lanes
+        } else {
+            1
+        };
+        if (factor > 1 && factor * wide > extent)
+            || factor > extent
             || crowded
             || (sums > cx.target.accumulators && factor > 1 && option != 0)
         {
