@@ -16,8 +16,8 @@ use super::{
 
 /// Bytes of a cache line.
 const LINE: i64 = 64;
-/// Bytes of what fits no cache that is near.
-const FAR: i64 = 1 << 20;
+/// Bytes of a buffer that fits no cache that is near.
+pub const FAR: i64 = 1 << 20;
 /// Bytes of a row that the processor's own prefetchers follow.
 const LONG: i64 = 4096;
 /// Bytes from row to row from which on each is in a page of its own, or nearly.

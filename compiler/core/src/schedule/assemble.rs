@@ -24,7 +24,7 @@ use super::turned_maps::without_turned_maps;
 use super::under_pools::under_pools;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
-use crate::loops::ask_for_next_tile;
+use crate::loops::{FAR, ask_for_next_tile};
 use crate::passes::of_batch;
 use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
@@ -600,7 +600,10 @@ impl<'a> Assembler<'a> {
             span: self.span(&error, unit),
             error,
         })?;
-        if let Some(asking) = ask_for_next_tile(&lowered.kernel, &[]) {
+        let far = |&id: &BufferId| self.buffers.all[id].bytes as i64 >= FAR;
+        if lowered.buffers.iter().any(far)
+            && let Some(asking) = ask_for_next_tile(&lowered.kernel, &[])
+        {
             lowered.kernel = asking;
         }
         Ok(lowered)

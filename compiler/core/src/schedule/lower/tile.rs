@@ -681,7 +681,7 @@ fn search(
         () if shape.whole[axis] => &[0],
         () if shape.classes[axis] > 1 => &class,
         () if shape.single[axis] => &[1],
-        () if vector_axis => &[1, 2, 3, 4],
+        () if vector_axis => &[1, 2],
         () if shape.edged[axis] => &edge,
         // Where borders stay outside of tiles one axis may be all that there is.
         () if shape.along_channels => &[1, 2, 3, 4, 5, 6, 8, 10, 12, 16],
