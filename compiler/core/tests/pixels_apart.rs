@@ -6,25 +6,13 @@ mod programs;
 use dlm_core::graph::Graph;
 use dlm_core::plan::Plan;
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use programs::{agrees, step};
+use programs::{agrees, classifier};
 
-fn net(layers: &str) -> String {
-    format!(
-        r#"
-data images = mnist[]
-block Net(x: f32[B, 1, 28, 28]) -> f32[B, 10] {{
-  return concat[axis=1](x, x, x) |> {layers} |> flatten |> Linear[10]
-}}
-train pictures[steps=1] {{
-  let net = Net
-  let opt = sgd[lr=0.1](net)
-  step (x, y) in images.train |> batch[64] {{
-    let loss = cross_entropy(net(x), y)
-    minimize loss with opt
-    report loss
-  }}
-}}
-"#
+fn net(layers: &str) -> Graph {
+    let images = "concat[axis=1](x, x, x)";
+    classifier(
+        &format!("return {images} |> {layers} |> flatten |> Linear[10]"),
+        64,
     )
 }
 
@@ -52,7 +40,7 @@ fn pixels_of_a_kilobyte_that_only_sums_read_are_kept_apart() {
     ] {
         let layers = format!("{first}{SECOND}");
         for target in [Target::avx2(), Target::avx512()] {
-            let plan = planned(&step(&net(&layers)), &target);
+            let plan = planned(&net(&layers), &target);
             assert_eq!(
                 pixels_apart(&plan),
                 wanted,
@@ -65,7 +53,7 @@ fn pixels_of_a_kilobyte_that_only_sums_read_are_kept_apart() {
 
 #[test]
 fn their_values_are_those_of_the_graph() {
-    let graph = step(&net(&format!("Conv2d[16, 3, pad=1] |> relu{SECOND}")));
+    let graph = net(&format!("Conv2d[16, 3, pad=1] |> relu{SECOND}"));
     for target in [Target::avx2(), Target::avx512()] {
         let plan = planned(&graph, &target);
         assert_eq!(pixels_apart(&plan), 1, "{plan}");

@@ -5,26 +5,13 @@ mod programs;
 use dlm_core::graph::Graph;
 use dlm_core::plan::Plan;
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use programs::{agrees, step};
+use programs::{agrees, classifier};
 
 fn net(layers: &str) -> Graph {
-    step(&format!(
-        r#"
-data images = mnist[]
-block Net(x: f32[B, 1, 28, 28]) -> f32[B, 10] {{
-  return x |> flatten |> {layers} |> Linear[10]
-}}
-train pictures[steps=1] {{
-  let net = Net
-  let opt = sgd[lr=0.1, momentum=0.9](net)
-  step (x, y) in images.train |> batch[48] {{
-    let loss = cross_entropy(net(x), y)
-    minimize loss with opt
-    report loss
-  }}
-}}
-"#
-    ))
+    classifier(
+        &format!("return x |> flatten |> {layers} |> Linear[10]"),
+        48,
+    )
 }
 
 fn planned(graph: &Graph, target: &Target) -> Plan {

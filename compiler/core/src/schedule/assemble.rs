@@ -602,7 +602,7 @@ impl<'a> Assembler<'a> {
         })?;
         let far = |&id: &BufferId| self.buffers.all[id].bytes as i64 >= FAR;
         if lowered.buffers.iter().any(far)
-            && let Some(asking) = ask_for_next_tile(&lowered.kernel, &[])
+            && let Some(asking) = ask_for_next_tile(&lowered.kernel)
         {
             lowered.kernel = asking;
         }

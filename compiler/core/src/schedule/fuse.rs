@@ -9,7 +9,7 @@ use super::anew::twins;
 use super::beside::beside;
 use super::coarse::restriction;
 use super::forming::{Forming, Members};
-use super::group_order::{circle, in_order, last_homed};
+use super::group_order::{cycle, in_order, last_homed};
 use super::lanes::{ContractionLanes, Lanes};
 use super::lower::vector_operands_of;
 use super::outer::is_small_dense;
@@ -159,8 +159,8 @@ pub fn fuse(
             fuser.stored.insert(cut);
         }
         let groups = fuser.groups(&forming);
-        let circle = circle(graph, &fuser.stored, &groups);
-        let Some(waiting) = circle.and_then(|circle| last_homed(&groups, &circle)) else {
+        let cycle = cycle(graph, &fuser.stored, &groups);
+        let Some(waiting) = cycle.and_then(|cycle| last_homed(&groups, &cycle)) else {
             break groups;
         };
         forming.forget(waiting);
@@ -182,7 +182,7 @@ pub(super) struct Fuser<'a> {
     /// Values that one operation or output reads.
     pub(super) used_once: EntitySet<NodeId>,
     /// Values that no anchor's kernel computes: those that are computed anew wait for what they are beside of, and one of each
-    /// circle of kernels that wait for one another.
+    /// cycle of kernels that wait for one another.
     alone: BTreeSet<NodeId>,
     /// For each node, the anchors it depends on, as bits.
     below: SecondaryMap<NodeId, Vec<u64>>,

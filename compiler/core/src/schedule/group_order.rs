@@ -1,7 +1,7 @@
 //! Groups in the order in which they may run, and those that wait for one another.
 //!
 //! A value joins the kernel of the one anchor that it reads; what else it reads is stored. Two products each of which comes with a
-//! value that reads the other's are a circle, though no value waits for itself:
+//! value that reads the other's are a cycle, though no value waits for itself:
 //!
 //! ```text
 //! product1 -> a, d = f(product1, b)
@@ -20,13 +20,13 @@ pub fn in_order(graph: &Graph, stored: &BTreeSet<NodeId>, groups: Vec<Group>) ->
 }
 
 /// Groups each of which waits for the next, and the last for the first.
-pub fn circle(graph: &Graph, stored: &BTreeSet<NodeId>, groups: &[Group]) -> Option<Vec<usize>> {
-    Walk::new(graph, stored, groups).circle
+pub fn cycle(graph: &Graph, stored: &BTreeSet<NodeId>, groups: &[Group]) -> Option<Vec<usize>> {
+    Walk::new(graph, stored, groups).cycle
 }
 
 /// The last value that an anchor's kernel computes beside it, of some groups.
-pub fn last_homed(groups: &[Group], circle: &[usize]) -> Option<NodeId> {
-    let groups = circle.iter().map(|&number| &groups[number]);
+pub fn last_homed(groups: &[Group], cycle: &[usize]) -> Option<NodeId> {
+    let groups = cycle.iter().map(|&number| &groups[number]);
     let homed = groups.flat_map(|group| {
         let outputs = group.outputs.iter().copied();
         outputs.filter(|&output| group.anchor.is_some_and(|anchor| anchor != output))
@@ -45,7 +45,7 @@ enum State {
 /// A walk from each group to those it reads.
 struct Walk {
     order: Vec<usize>,
-    circle: Option<Vec<usize>>,
+    cycle: Option<Vec<usize>>,
 }
 
 impl Walk {
@@ -62,7 +62,7 @@ impl Walk {
         };
         let mut walk = Walk {
             order: Vec::with_capacity(groups.len()),
-            circle: None,
+            cycle: None,
         };
         let mut states = vec![State::New; groups.len()];
         for number in 0..groups.len() {
@@ -85,11 +85,11 @@ impl Walk {
             for other in read(number) {
                 match states[other] {
                     State::New => pending.push(other),
-                    State::Open if self.circle.is_none() => {
+                    State::Open if self.cycle.is_none() => {
                         let open = |&own: &usize| states[own] == State::Open;
                         let path: Vec<usize> = pending.iter().copied().filter(open).collect();
                         let begin = path.iter().rposition(|&own| own == other);
-                        self.circle = begin.map(|begin| path[begin..].to_vec());
+                        self.cycle = begin.map(|begin| path[begin..].to_vec());
                     }
                     State::Open | State::Placed => {}
                 }

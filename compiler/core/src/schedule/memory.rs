@@ -93,8 +93,7 @@ impl Placing<'_> {
         let places = ended.filter_map(|other| {
             let (begin, end) = self.stretch(other);
             let within = gaps.iter().map(|gap| (gap.0.max(begin), gap.1.min(end)));
-            let mut fit =
-                within.filter(|own_gap| own_gap.1.saturating_sub(own_gap.0) >= aligned(own.bytes));
+            let mut fit = within.filter(|gap| gap.1.saturating_sub(gap.0) >= aligned(own.bytes));
             fit.next().map(|gap| (self.lifetimes[other].to, gap.0))
         });
         let last = places.max_by_key(|&(to, offset)| (to, std::cmp::Reverse(offset)));

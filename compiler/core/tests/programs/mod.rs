@@ -88,6 +88,27 @@ pub fn step(text: &str) -> Graph {
     run_passes(&train.step, PASSES, |_, _| {}).expect("passes")
 }
 
+/// The training step of a net on digits, whose block has this body.
+pub fn classifier(body: &str, batch: i64) -> Graph {
+    step(&format!(
+        r#"
+data images = mnist[]
+block Net(x: f32[B, 1, 28, 28]) -> f32[B, 10] {{
+  {body}
+}}
+train pictures[steps=1] {{
+  let net = Net
+  let opt = sgd[lr=0.1, momentum=0.9](net)
+  step (x, y) in images.train |> batch[{batch}] {{
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }}
+}}
+"#
+    ))
+}
+
 /// What a plan gives for so many samples is what the graph says; how many values that are.
 pub fn agrees(graph: &Graph, plan: &Plan, samples: i64) -> usize {
     let mut given = Inputs::new();

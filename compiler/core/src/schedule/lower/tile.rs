@@ -704,8 +704,7 @@ fn search(
         } else {
             1
         };
-        if (factor > 1 && factor * wide > extent)
-            || factor > extent
+        if (option > 1 && option * wide > extent)
             || crowded
             || (sums > cx.target.accumulators && factor > 1 && option != 0)
         {

@@ -26,7 +26,7 @@ train t[epochs=1] {
 "#;
 
 #[test]
-fn a_value_that_would_close_a_circle_has_a_kernel_of_its_own() {
+fn a_value_that_would_close_a_cycle_has_a_kernel_of_its_own() {
     let graph = step(TWICE);
     for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
         let plan = schedule(&graph, &target, 33, &PersistentLayout::of(&graph)).expect("a plan");
