@@ -272,7 +272,7 @@ impl Team {
             false => Pace::together(),
         };
         let region = Region::new(program, memory, driver, (self.workers, pace), count);
-        let finished = self.run_region(&region, timing.is_some());
+        let finished = self.run_region(&region, timing.as_ref().map(|timing| timing.repeats));
         if let Some(timing) = timing {
             finished
                 .iter()
@@ -287,7 +287,7 @@ impl Team {
     }
 
     /// All workers' states after the region. A panic of one of them is passed on when all have stopped.
-    fn run_region(&self, region: &Region<'_>, timed: bool) -> Vec<Worker> {
+    fn run_region(&self, region: &Region<'_>, timed: Option<u32>) -> Vec<Worker> {
         let Some(pool) = &self.pool else {
             return vec![work(region, 0, timed)];
         };
@@ -309,7 +309,7 @@ impl Team {
     }
 }
 
-fn work(region: &Region<'_>, index: usize, timed: bool) -> Worker {
+fn work(region: &Region<'_>, index: usize, timed: Option<u32>) -> Worker {
     let mut worker = region.worker(index, timed);
     // A broken barrier means that another worker's panic is on its way to the caller.
     let _ = region.work(&mut worker);

@@ -48,6 +48,20 @@ fn rows_of_a_kilobyte_are_kept_apart_and_scores_have_their_heads_outermost() {
 }
 
 #[test]
+fn eight_rows_of_an_image_are_kept_apart_and_four_are_not() {
+    for (side, wanted) in [(8, true), (4, false)] {
+        let text = format!(
+            "block Case(x: f32[B, 16, {side}, {side}]) {{
+  return x |> Conv2d[32, 3, pad=1] |> relu |> Conv2d[16, 3, pad=1]
+}}"
+        );
+        let plan = planned(&text, &[32, 16, side, side], &Target::avx512());
+        let apart = decisions_with(&plan, "channels beside the lanes, rows apart") > 0;
+        assert_eq!(apart, wanted, "{plan}");
+    }
+}
+
+#[test]
 fn rows_that_a_reshape_joins_are_not_kept_apart() {
     let text = "block Case(x: f32[B, 32, 32]) { return x |> Linear[32] |> flatten |> Linear[3] }";
     let plan = planned(text, &[19, 32, 32], &Target::avx2());

@@ -134,7 +134,7 @@ impl<'a> Region<'a> {
         self.barrier.break_it();
     }
 
-    pub(super) fn worker(&self, index: usize, timed: bool) -> Worker {
+    pub(super) fn worker(&self, index: usize, timed: Option<u32>) -> Worker {
         let bases = Bases {
             persistent: self.persistent,
             arena: self.arena,
@@ -157,7 +157,7 @@ impl<'a> Region<'a> {
             index,
             phases,
             batch: 0,
-            sums: timed.then(|| vec![(0, 0); site]),
+            sums: timed.map(|repeats| Sums::new(site, repeats)),
         }
     }
 
@@ -416,14 +416,12 @@ fn call_all(table: &mut GroupTable, mut now: Now, mut sums: Option<&mut Sums>) {
 fn call_some(table: &GroupTable, calls: Range<usize>, mut sums: Option<&mut Sums>) {
     for call in &table.calls[calls] {
         let arguments = table.values[call.first..].as_ptr();
-        let begin = sums.is_some().then(Instant::now);
         // SAFETY: the arguments are the call's own, patched for this task and block; the rest is promised by
-        // `Executable::new`'s caller.
-        unsafe { flush::call(call.entry, arguments) };
-        if let (Some(begin), Some(sums)) = (begin, sums.as_deref_mut()) {
-            let (calls, nanoseconds) = &mut sums[call.site];
-            *calls += 1;
-            *nanoseconds += begin.elapsed().as_nanos() as u64;
+        // `Executable::new`'s caller. A call that is made again writes where it has written.
+        let own = || unsafe { flush::call(call.entry, arguments) };
+        match sums.as_deref_mut() {
+            Some(sums) => sums.time(call.site, own),
+            None => own(),
         }
     }
 }

@@ -446,9 +446,9 @@ fn a_program_runs_in_several_threads_at_once() {
     });
 }
 
-#[test]
-fn times_count_every_call() {
-    let (team, program) = (Team::new(2).expect("two"), program(false));
+/// Ten steps with a hundred ones, each call repeated: their times, and what the parameter is then.
+fn timed(workers: usize, repeats: u32) -> (Timing, f32) {
+    let (team, program) = (Team::new(workers).expect("workers"), program(false));
     let (mut persistent, mut arena) = (
         Buffer::zeroed(4).expect("small"),
         arena_of(&program).expect("small"),
@@ -459,17 +459,37 @@ fn times_count_every_call() {
         scratch: &mut Scratch::default(),
     };
     let mut timing = Timing::new(&program);
-    let mut driver = |_: u64, _: &mut StepMemory<'_>| ControlFlow::Continue(100);
+    timing.repeats = repeats;
+    let mut driver = |_: u64, memory: &mut StepMemory<'_>| {
+        memory.view_mut::<f32>(Space::Arena, 0, 100).fill(1.0);
+        memory.view_mut::<f32>(Space::Arena, 1152, 1)[0] = 1.0;
+        ControlFlow::Continue(100)
+    };
     team.run_steps_timed(&program, memory, 10, &mut driver, &mut timing)
         .expect("runs");
-    let calls: Vec<_> = timing
-        .calls
-        .iter()
-        .map(|call| (call.phase, call.kernel.as_str(), call.calls))
-        .collect();
-    assert_eq!(
-        calls,
-        [(0, "sum_block", 130), (0, "mark", 70), (1, "total", 10)]
-    );
-    assert!(timing.calls.iter().all(|call| call.nanoseconds > 0));
+    let parameter = persistent.view::<f32>(0, 1)[0];
+    (timing, parameter)
+}
+
+#[test]
+fn times_count_every_call_once() {
+    for (workers, repeats, parameter) in [
+        (2, 0, 1000.0),
+        // The sums of a step and the parameter's update are added four times each.
+        (2, 3, 16_000.0),
+        (1, 1, 4000.0),
+    ] {
+        let (timing, found) = timed(workers, repeats);
+        let calls = timing.calls.iter();
+        let calls: Vec<_> = calls
+            .clone()
+            .map(|call| (call.phase, call.kernel.as_str(), call.calls))
+            .collect();
+        assert_eq!(
+            calls,
+            [(0, "sum_block", 130), (0, "mark", 70), (1, "total", 10)]
+        );
+        assert!(timing.calls.iter().all(|call| call.nanoseconds > 0));
+        assert_eq!(found, parameter, "{repeats} repetitions");
+    }
 }

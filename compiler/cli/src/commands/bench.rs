@@ -70,6 +70,10 @@ pub struct BenchArguments {
     /// are left out, and `--plan` takes the text of `dlmc dump FILE --emit plan --products`
     #[arg(long, conflicts_with_all = ["compare", "roofline"])]
     products: bool,
+    /// Make each call of a kernel so many times more, and take these as its time: how fast its code is with its operands as near
+    /// as caches hold them, whatever the step leaves there
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u32).range(..=1000))]
+    repeat: u32,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -118,7 +122,9 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     };
     let team = shared.team().map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
-    let measured: Measured = stages.time("measure", || bench.measure(arguments.steps))?;
+    let measured: Measured = stages.time("measure", || {
+        bench.measure(arguments.steps, arguments.repeat)
+    })?;
     let working = working(&team, step);
     // What follows takes memory of its own, which is not the step's.
     drop(bench);

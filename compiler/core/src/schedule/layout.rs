@@ -145,7 +145,7 @@ const LINE_BYTES: usize = 64;
 /// Rows of such a multiple of lines begin in few of a cache's sets.
 const LINES: usize = 16;
 /// So many rows are in the cache in any case.
-const FEW_ROWS: usize = 16;
+const FEW_ROWS: usize = 7;
 
 /// Values that nothing but sums over the batch read, samples in the lanes of both operands: a few channels of every pixel.
 fn summed_alone(sources: &Sources<'_>) -> BTreeSet<NodeId> {

@@ -53,7 +53,7 @@ pub fn outer(
     let over = lanes.contraction(contraction, &node.inputs);
     let two = contraction.operands.len() == 2 && node.inputs[0] != node.inputs[1];
     let register = target.register_lanes;
-    let whole = block > 4 && (block.is_multiple_of(register) || register.is_multiple_of(block));
+    let whole = block >= 4 && (block.is_multiple_of(register) || register.is_multiple_of(block));
     if !two || !whole || !matches!(over, ContractionLanes::Across(_)) {
         return None;
     }

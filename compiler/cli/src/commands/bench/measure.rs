@@ -136,11 +136,12 @@ impl<'a> Bench<'a> {
         store(slot, self.batch, &tensor, &mut self.arena).map_err(Failure::internal)
     }
 
-    /// Measures steps: as many as wanted, or as many as last long enough.
+    /// Measures steps: as many as wanted, or as many as last long enough. Then each call of as many, or so many repetitions
+    /// of it.
     ///
     /// # Errors
     /// Where the program cannot run.
-    pub fn measure(&mut self, steps: Option<u64>) -> Result<Measured, Failure> {
+    pub fn measure(&mut self, steps: Option<u64>, repeats: u32) -> Result<Measured, Failure> {
         self.warm_up()?;
         let estimate = self.steps(WARM_UP, None)?.as_secs_f64() / WARM_UP as f64;
         let enough = (MEASUREMENT.as_secs_f64() / estimate.max(1e-9)).ceil() as u64;
@@ -152,12 +153,14 @@ impl<'a> Bench<'a> {
         }
         milliseconds.sort_by(f64::total_cmp);
         let mut timing = Timing::new(self.program);
-        self.steps(count, Some(&mut timing))?;
+        timing.repeats = repeats;
+        let timed_steps = (count / u64::from(repeats.max(1))).max(1);
+        self.steps(timed_steps, Some(&mut timing))?;
         Ok(Measured {
             milliseconds,
             steps: count,
             timing,
-            timed_steps: count,
+            timed_steps,
         })
     }
 

@@ -4,7 +4,7 @@ use super::classes::{stride, strided};
 use super::tile::splits;
 use super::{LowerError, Lowering, Place, Rows, form};
 use crate::graph::{Contraction, Dim, NodeId};
-use crate::loops::{IntOp, LoopKind, Value, VectorBinary};
+use crate::loops::{IntOp, LoopKind, Range, Value, VectorBinary};
 use crate::plan::Layout;
 use crate::schedule::affine::Affine;
 use crate::schedule::borders::borders;
@@ -212,7 +212,7 @@ impl Lowering<'_> {
                 (How::Whole, _) if self.partial => largest_power(room.min(4)),
                 (How::Whole, Some(extent)) if extent <= room => extent,
                 (How::Whole, _) => largest_power(room.min(8)),
-                (How::Samples, _) => self.cx.block as i64,
+                (How::Samples, _) => largest_power(room.min(self.cx.block as i64)),
                 _ => 1,
             };
         }
@@ -525,15 +525,7 @@ impl Lowering<'_> {
         self.push_scope();
         let mut first = Affine::constant(0);
         first.add_scaled(&Affine::variable(block), lanes);
-        let next = self.unrolled(
-            emission,
-            depth,
-            level,
-            &first,
-            level.unroll,
-            counters,
-            carried,
-        );
+        let next = self.some_samples(emission, depth, level, &first, counters, carried);
         self.pop_scope();
         let sums = self.b.end_loop(&next?);
         let left = self.b.mod_floor(&batch, lanes);
@@ -546,6 +538,33 @@ impl Lowering<'_> {
         at.add_scaled(&Affine::variable(whole), lanes);
         counters[level.variable] = Position::At(at);
         let next = self.contract_level(emission, depth + 1, counters, carried);
+        self.pop_scope();
+        Ok(self.b.end_loop(&next?))
+    }
+
+    /// A block's samples, as many written out as a round's body has room for.
+    fn some_samples(
+        &mut self,
+        emission: &Emission<'_>,
+        depth: usize,
+        level: &Level,
+        first: &Affine<Value>,
+        counters: &mut Vec<Place>,
+        sums: Vec<Value>,
+    ) -> Result<Vec<Value>, LowerError> {
+        let (block, together) = (self.cx.block as i64, level.unroll);
+        if together >= block {
+            return self.unrolled(emission, depth, level, first, block, counters, sums);
+        }
+        let (zero, rounds) = (self.b.index(0), self.b.index(block / together));
+        let (some, carried) =
+            self.b
+                .begin_loop(LoopKind::Reduction, "samples", zero, rounds, 1, &sums);
+        self.b.assume(some, Range::new(0, block / together - 1));
+        self.push_scope();
+        let mut first = first.clone();
+        first.add_scaled(&Affine::variable(some), together);
+        let next = self.unrolled(emission, depth, level, &first, together, counters, carried);
         self.pop_scope();
         Ok(self.b.end_loop(&next?))
     }

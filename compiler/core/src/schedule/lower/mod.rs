@@ -26,6 +26,7 @@ mod outer;
 mod padding;
 mod pairs;
 mod parts;
+mod passes;
 mod reduce;
 mod relayout;
 mod space;

@@ -1,9 +1,10 @@
 //! A block's part of a weight gradient as a sum of outer products: vectors along channels, samples one after the other.
 
 use super::axes::block_axes;
+use super::passes::Passes;
 use super::tile::{self, Along};
 use super::{Context, LowerError, Lowered, Lowering, Place, Share, Vectors, form};
-use crate::graph::{NodeId, Op};
+use crate::graph::NodeId;
 use crate::loops::{LoadKind, LoopKind, Range, TILE, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
@@ -15,9 +16,6 @@ use super::contract::Level;
 
 /// Pixels that are summed together at most: their turned vectors, and those of all taps, stay in the second cache.
 pub(super) const PIXELS: i64 = 128;
-
-/// Bytes of the first cache.
-const FIRST_CACHE: i64 = 32 << 10;
 
 /// The turned operand of a kernel's product.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +46,10 @@ pub fn lower_outer(
     let mut axes = block_axes(&shape, None, &tile.factors);
     let mut along = axes.remove(outer.axis);
     along.vector = true;
-    match lowering.passes_by_other(outer, &tile.factors) {
+    let passes = group
+        .anchor
+        .and_then(|anchor| Passes::of(cx, anchor, outer));
+    match passes.is_some_and(|passes| passes.by_other(&tile.factors)) {
         true => axes.push(along),
         false => axes.insert(0, along),
     }
@@ -59,28 +60,6 @@ pub fn lower_outer(
 }
 
 impl Lowering<'_> {
-    /// Whether the turned operand is gone through for each tile of the other, and not the other for each tile of vectors: a
-    /// tile's vectors would not stay in the first cache anyway, and the other is larger. A window's taps share vectors.
-    fn passes_by_other(&self, outer: Outer, factors: &[usize]) -> bool {
-        let Some(anchor) = self.group.anchor.map(|anchor| &self.cx.graph.nodes[anchor]) else {
-            return false;
-        };
-        let Op::Contract(contraction) = &anchor.op else {
-            return false;
-        };
-        let mut axes = contraction.operands.iter().flatten();
-        let elements = |operand: usize| {
-            let ty = &self.cx.graph.nodes[anchor.inputs[operand]].ty;
-            ty.elements(self.cx.block as i64)
-        };
-        let rounds = contraction.reduced.iter();
-        let rounds: i64 = rounds.map(|dim| dim.at(self.cx.block as i64)).product();
-        let bytes = rounds * (factors[outer.axis] * self.cx.target.register_lanes * 4) as i64;
-        axes.all(|axis| axis.terms.len() <= 1)
-            && bytes > FIRST_CACHE
-            && elements(1 - outer.operand) > elements(outer.operand)
-    }
-
     /// The samples of the block, those that are there, one by one; within each, what is summed of it.
     pub(super) fn over_own_samples(
         &mut self,

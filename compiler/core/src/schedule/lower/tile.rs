@@ -7,6 +7,7 @@ use super::axes::NARROWEST;
 use super::candidate::Candidate;
 use super::ends::Ends;
 use super::joined_tile as joined;
+use super::passes::Passes;
 use super::{Context, Share, classes, ranged_axis};
 use crate::graph::{AxisIndex, Contraction, Dim, NodeId, Op};
 use crate::schedule::borders::borders;
@@ -95,6 +96,8 @@ pub(super) struct Shape {
     sliding: Option<Sliding>,
     /// What it takes to end such sums.
     ends: Option<Ends>,
+    /// How often it goes through its operands.
+    passes: Option<Passes>,
     /// Whether few sums are split into those of every other round.
     splits: bool,
     /// The axis whose range tasks divide, where they do.
@@ -222,6 +225,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
             if let Along::Channels(outer) = along {
                 shape.sliding = sliding(contraction, outer);
                 shape.ends = Some(Ends::of(cx, contraction, outer, &shape.extents));
+                shape.passes = Passes::of(cx, anchor, outer);
                 shape.along_channels(outer, cx.target.register_lanes);
             }
             shape.ranged = ranged_axis(cx, &cx.graph.nodes[node].ty.shape);
@@ -376,6 +380,7 @@ fn describe(
         along_channels: false,
         sliding: None,
         ends: None,
+        passes: None,
         splits: !partial && contraction.reduced.iter().any(|dim| dim.known() != Some(1)),
         ranged: 0,
         work: work(cx, contraction),
@@ -829,9 +834,11 @@ fn cost(
     let useful = useful(shape, factors, sums);
     let ends = shape.ends.as_ref();
     let ends = ends.map_or(0.0, |ends| ends.cycles(cx.target, factors));
+    let passes = shape.passes.as_ref();
+    let passes = passes.map_or(0.0, |passes| passes.cycles(factors));
     let each = |cycles: f64| cycles / sums as f64 / useful + ends;
     let cost = Cost {
-        cycles: each(unmissed + missed),
+        cycles: each(unmissed + missed) + passes,
         unmissed: each(unmissed),
     };
     Some((cost, (sums, load)))
