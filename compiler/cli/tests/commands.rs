@@ -552,6 +552,17 @@ fn bench_shows_products_with_their_gradients() {
     assert!(products[1]["input_gradient"]["of_forward"].as_f64() > Some(0.0));
     let other = place.dlmc(&[&arguments[..], &["--roofline", "a.svg"]].concat());
     says(&other.bad(2), &["--products", "--roofline"]);
+    for repeat in ["1", "1000"] {
+        let repeated = place.dlmc(&[&arguments[..], &["--repeat", repeat, "--json"]].concat());
+        let products: Value = serde_json::from_str(&repeated.good().stdout).expect("JSON");
+        let speed = products[1]["weight_gradient"]["gflops"].as_f64();
+        assert!(
+            speed.is_some_and(|speed| speed > 0.0 && speed.is_finite()),
+            "{products}"
+        );
+    }
+    let more = place.dlmc(&[&arguments[..], &["--repeat", "1001"]].concat());
+    says(&more.bad(2), &["--repeat", "1001", "1000"]);
     // What was measured can be read: a product's kernel has no update in it.
     let plan = |more: &[&str]| {
         let dump = [&["dump", "p.dlm", "--emit", "plan"], more].concat();

@@ -39,6 +39,7 @@ Examples:
   dlmc bench models/lenet.dlm --roofline a.svg    a picture of what bounds each kernel
   dlmc bench models/lenet.dlm --compare old.json  and what has changed since old.json was printed
   dlmc bench models/lenet.dlm --products          each product by itself, with its gradients beside it
+  dlmc bench models/lenet.dlm --repeat 5          kernels with their operands as near as caches hold them
 
 GFLOP/s are nominal: two for each multiply-add of the forward pass's products; a training step counts
 three forward passes. The peaks are those of fused multiply-adds in registers and of reading memory
