@@ -552,17 +552,23 @@ fn bench_shows_products_with_their_gradients() {
     assert!(products[1]["input_gradient"]["of_forward"].as_f64() > Some(0.0));
     let other = place.dlmc(&[&arguments[..], &["--roofline", "a.svg"]].concat());
     says(&other.bad(2), &["--products", "--roofline"]);
-    for repeat in ["1", "1000"] {
-        let repeated = place.dlmc(&[&arguments[..], &["--repeat", repeat, "--json"]].concat());
-        let products: Value = serde_json::from_str(&repeated.good().stdout).expect("JSON");
-        let speed = products[1]["weight_gradient"]["gflops"].as_f64();
-        assert!(
-            speed.is_some_and(|speed| speed > 0.0 && speed.is_finite()),
-            "{products}"
-        );
+    for (repeat, steps) in [("0", 20), ("5", 4), ("100", 1)] {
+        let bench = [
+            "bench", "p.dlm", "--steps", "20", "--repeat", repeat, "--json",
+        ];
+        let json = place.dlmc(&bench).good().stdout;
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(json["repeat"].to_string(), repeat);
+        assert_eq!(json["timed_steps"].as_u64(), Some(steps));
+        let times = json["kernels"].as_array().expect("a table").iter();
+        let sum: f64 = times.filter_map(|own| own["microseconds"].as_f64()).sum();
+        // A mean of repetitions, not their sum: of a step that takes microseconds.
+        assert!(sum > 0.0 && sum < 1e6, "{json}");
     }
-    let more = place.dlmc(&[&arguments[..], &["--repeat", "1001"]].concat());
-    says(&more.bad(2), &["--repeat", "1001", "1000"]);
+    let more = place.dlmc(&["bench", "p.dlm", "--repeat", "101"]);
+    says(&more.bad(2), &["--repeat", "101"]);
+    let compared = place.dlmc(&["bench", "p.dlm", "--repeat", "5", "--roofline", "a.svg"]);
+    says(&compared.bad(2), &["--repeat", "--roofline"]);
     // What was measured can be read: a product's kernel has no update in it.
     let plan = |more: &[&str]| {
         let dump = [&["dump", "p.dlm", "--emit", "plan"], more].concat();

@@ -417,7 +417,8 @@ fn call_some(table: &GroupTable, calls: Range<usize>, mut sums: Option<&mut Sums
     for call in &table.calls[calls] {
         let arguments = table.values[call.first..].as_ptr();
         // SAFETY: the arguments are the call's own, patched for this task and block; the rest is promised by
-        // `Executable::new`'s caller. A call that is made again writes where it has written.
+        // `Executable::new`'s caller. A call that is made again touches what it has touched: no place depends
+        // on what it has added up, as kernels clamp the ids by which they read.
         let own = || unsafe { flush::call(call.entry, arguments) };
         match sums.as_deref_mut() {
             Some(sums) => sums.time(call.site, own),

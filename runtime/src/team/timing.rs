@@ -34,7 +34,7 @@ pub struct Timing {
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     repeats: u32,
-    /// By call site: calls, nanoseconds.
+    /// By call site: calls, nanoseconds of all repetitions.
     calls: Vec<(u64, u64)>,
 }
 
@@ -53,7 +53,7 @@ impl Sums {
         for _ in 0..self.repeats.max(1) {
             call();
         }
-        let time = begin.elapsed().as_nanos() as u64 / u64::from(self.repeats.max(1));
+        let time = begin.elapsed().as_nanos() as u64;
         let (calls, nanoseconds) = &mut self.calls[site];
         *calls += 1;
         *nanoseconds += time;
@@ -84,7 +84,7 @@ impl Timing {
     pub(super) fn add(&mut self, sums: &Sums) {
         for (call, (calls, nanoseconds)) in self.calls.iter_mut().zip(&sums.calls) {
             call.calls += calls;
-            call.nanoseconds += nanoseconds;
+            call.nanoseconds += nanoseconds / u64::from(sums.repeats.max(1));
         }
     }
 }

@@ -72,8 +72,9 @@ pub struct BenchArguments {
     #[arg(long, conflicts_with_all = ["compare", "roofline"])]
     products: bool,
     /// Make each call of a kernel so many times more, and take these as its time: how fast its code is with its operands as near
-    /// as caches hold them, whatever the step leaves there
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u32).range(..=1000))]
+    /// as caches hold them, whatever the step leaves there. Of a measurement's steps one in N is done so, one at least
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, value_parser = clap::value_parser!(u32).range(..=100),
+          conflicts_with_all = ["compare", "roofline"])]
     repeat: u32,
     /// Print one JSON object
     #[arg(long)]

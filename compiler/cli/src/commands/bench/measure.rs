@@ -136,8 +136,8 @@ impl<'a> Bench<'a> {
         store(slot, self.batch, &tensor, &mut self.arena).map_err(Failure::internal)
     }
 
-    /// Measures steps: as many as wanted, or as many as last long enough. Then each call of as many, or so many repetitions
-    /// of it.
+    /// Measures steps: as many as wanted, or as many as last long enough. Then the calls of as many more; or of one in
+    /// `repeats` of these, each call repeated so often.
     ///
     /// # Errors
     /// Where the program cannot run.

@@ -130,6 +130,8 @@ impl BenchResult {
             "ms_max": self.measured.max(),
             "repetitions": self.measured.milliseconds.len(),
             "steps": self.measured.steps,
+            "repeat": self.measured.timing.repeats,
+            "timed_steps": self.measured.timed_steps,
             "flops": self.flops,
             "gflops": self.gflops(),
             "peak_gflops": self.roof.gflops,
@@ -186,6 +188,11 @@ impl BenchResult {
             self.roof.gigabytes,
             self.takes(plan),
         );
+        if measured.timing.repeats > 0 {
+            let repeats = measured.timing.repeats;
+            text +=
+                &format!("  Each call is made {repeats} times more, and these are its time.\n\n");
+        }
         let mut table = Table::new(&[
             "phase",
             "<group",

@@ -160,7 +160,8 @@ impl Asking<'_> {
     }
 }
 
-/// What each of the tiles that read the same asks for, of lines evenly apart; all of them of others.
+/// What each of the tiles that read the same asks for, of lines evenly apart; all of them of others, or where no share is a
+/// whole number of steps.
 fn shares(place: &Address, lines: &[i64], by_tile: i64, passes: &[Tiles]) -> Vec<Address> {
     let next = |terms: &[(Value, i64)], line: i64| Address {
         buffer: place.buffer,
@@ -178,7 +179,7 @@ fn shares(place: &Address, lines: &[i64], by_tile: i64, passes: &[Tiles]) -> Vec
 }
 
 /// How many of the lines each pass asks for, and by how much each of the loops moves the first of them: whole steps of a
-/// loop, so that shares may overlap.
+/// loop, so that shares may overlap, or the last passes ask for what lies behind the next tile.
 fn by_pass(lines: &[i64], passes: &[Tiles]) -> Option<(usize, Vec<(Value, i64)>)> {
     let apart = lines.windows(2).map(|pair| pair[1] - pair[0]);
     let apart: BTreeSet<i64> = apart.collect();

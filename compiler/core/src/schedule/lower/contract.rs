@@ -542,7 +542,7 @@ impl Lowering<'_> {
         Ok(self.b.end_loop(&next?))
     }
 
-    /// A block's samples, as many written out as a round's body has room for.
+    /// A block's samples, as many written out as a round's body has room for, eight at most.
     fn some_samples(
         &mut self,
         emission: &Emission<'_>,
@@ -553,6 +553,7 @@ impl Lowering<'_> {
         sums: Vec<Value>,
     ) -> Result<Vec<Value>, LowerError> {
         let (block, together) = (self.cx.block as i64, level.unroll);
+        debug_assert_eq!(block % together, 0, "blocks and bodies are powers of two");
         if together >= block {
             return self.unrolled(emission, depth, level, first, block, counters, sums);
         }

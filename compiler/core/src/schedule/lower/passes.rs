@@ -14,15 +14,17 @@ const BEHIND: f64 = 8.0;
 /// The operands of an outer product: vectors of one, turned, each with one element of the other.
 #[derive(Clone, Debug)]
 pub(super) struct Passes {
-    /// The output's axis that vectors run along.
+    /// The output's axis that vectors run along, and how many vectors it is.
     axis: usize,
+    vectors: i64,
     /// Bytes that one vector's channels have for a block's rounds.
     column: i64,
     /// Whether both operands have one variable in each axis: a window's taps share vectors.
     plain: bool,
-    /// Elements of a block of the turned operand, and of the other.
+    /// Bytes of a block of the turned operand, of the other, and of one of its elements.
     turned: i64,
     other: i64,
+    element: i64,
     /// Multiply-adds of an element of the other with one vector's channels.
     uses: f64,
 }
@@ -35,28 +37,27 @@ impl Passes {
             return None;
         };
         let block = cx.block as i64;
-        let elements = |operand: usize| {
-            let input = node.inputs[operand];
-            cx.graph.nodes[input].ty.elements(block)
-        };
-        let (turned, other) = (elements(outer.operand), elements(1 - outer.operand));
+        let of = |operand: usize| &cx.graph.nodes[node.inputs[operand]].ty;
+        let elements = |operand: usize| of(operand).elements(block);
+        let bytes = |operand: usize| of(operand).dtype.bytes() as i64;
+        let (turned, other) = (outer.operand, 1 - outer.operand);
         let rounds: i64 = contraction
             .reduced
             .iter()
             .map(|dim| dim.at(block))
             .product();
-        let outputs = |but: Option<usize>| -> i64 {
-            let own = contraction.shape.iter().enumerate();
-            let own = own.filter(|&(axis, _)| Some(axis) != but);
-            own.map(|(_, dim)| dim.at(block)).product()
-        };
+        let own = contraction.shape.iter().enumerate();
+        let own = own.filter(|&(axis, _)| axis != outer.axis);
+        let outputs: i64 = own.map(|(_, dim)| dim.at(block)).product();
         Some(Passes {
             axis: outer.axis,
+            vectors: contraction.shape[outer.axis].at(block) / cx.target.register_lanes as i64,
             column: rounds * cx.target.register_lanes as i64 * 4,
             plain: is_plain(contraction),
-            turned,
-            other,
-            uses: (rounds * outputs(Some(outer.axis))) as f64 / other.max(1) as f64,
+            turned: elements(turned) * bytes(turned),
+            other: elements(other) * bytes(other),
+            element: bytes(other),
+            uses: (rounds * outputs) as f64 / elements(other).max(1) as f64,
         })
     }
 
@@ -68,12 +69,13 @@ impl Passes {
     }
 
     /// Cycles that each vector multiply-add waits for the other operand where each tile of vectors has it come again from
-    /// behind the second cache.
+    /// behind the second cache. What the turned operand waits for, where that is gone through for each tile, is not counted.
     pub(super) fn cycles(&self, factors: &[usize]) -> f64 {
-        if self.by_other(factors) || self.other * 4 < SECOND_CACHE {
+        let once = self.by_other(factors) || factors[self.axis] as i64 >= self.vectors;
+        if once || self.other < SECOND_CACHE {
             return 0.0;
         }
-        4.0 / BEHIND / (self.uses * factors[self.axis] as f64).max(1.0)
+        self.element as f64 / BEHIND / (self.uses * factors[self.axis] as f64).max(1.0)
     }
 }
 
@@ -90,10 +92,12 @@ mod tests {
     fn strided() -> Passes {
         Passes {
             axis: 0,
+            vectors: 16,
             column: 64 * 16 * 64,
             plain: false,
-            turned: 256 * 64 * 16,
-            other: 128 * 256 * 16,
+            turned: 256 * 64 * 16 * 4,
+            other: 128 * 256 * 16 * 4,
+            element: 4,
             uses: 2.25,
         }
     }
@@ -109,10 +113,11 @@ mod tests {
     #[test]
     fn what_stays_near_or_is_gone_through_once_costs_nothing() {
         let near = Passes {
-            other: 128 * 64 * 16,
+            other: 128 * 64 * 16 * 4,
             ..strided()
         };
         assert_eq!(near.cycles(&[2, 3, 1, 3]), 0.0);
+        assert_eq!(strided().cycles(&[16, 1, 1, 1]), 0.0);
         let once = Passes {
             plain: true,
             ..strided()
