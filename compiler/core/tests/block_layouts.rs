@@ -47,6 +47,25 @@ fn rows_of_a_kilobyte_are_kept_apart_and_scores_have_their_heads_outermost() {
     }
 }
 
+/// A copy in plain rows, for a weight gradient over the batch, has them apart where they are a multiple of a kilobyte: of
+/// samples, or of the positions of a sample.
+#[test]
+fn plain_rows_of_a_kilobyte_are_kept_apart() {
+    for (features, wanted) in [(256, true), (264, false)] {
+        for (dims, shape) in [("32", vec![48, 32]), ("9, 32", vec![32, 9, 32])] {
+            let text = format!(
+                "block Case(x: f32[B, {dims}]) {{
+  return x |> Linear[{features}] |> relu |> Linear[200]
+}}"
+            );
+            let plan = planned(&text, &shape, &Target::vector128());
+            assert!(decisions_with(&plan, "plain rows") > 0, "{plan}");
+            let apart = decisions_with(&plan, "plain rows, apart") > 0;
+            assert_eq!(apart, wanted, "{plan}");
+        }
+    }
+}
+
 #[test]
 fn eight_rows_of_an_image_are_kept_apart_and_four_are_not() {
     for (side, wanted) in [(8, true), (4, false)] {

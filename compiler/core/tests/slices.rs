@@ -23,10 +23,13 @@ fn planned(samples: i64, rows: i64) -> Plan {
 }
 
 fn planned_for(samples: i64, rows: i64, target: &Target) -> Plan {
-    let shape = [samples, rows, 16];
+    planned_block(ATTENTION, [samples, rows, 16], target)
+}
+
+fn planned_block(text: &str, shape: [i64; 3], target: &Target) -> Plan {
     let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
     let callable: Callable =
-        library::with_gradients(ATTENTION, "Case", BTreeMap::from([("x".to_owned(), x)]))
+        library::with_gradients(text, "Case", BTreeMap::from([("x".to_owned(), x)]))
             .expect("a program");
     library::planned(&callable, &shape, target).expect("what the graph says")
 }
@@ -52,6 +55,37 @@ fn large_scores_are_done_head_by_head() {
     });
     let heads: Vec<Option<i64>> = scores.map(|buffer| buffer.shape[1].known()).collect();
     assert!(heads.contains(&Some(1)), "{plan}");
+}
+
+/// A layer of two heads, and another.
+const LAYERS: &str = "block Attend(x: f32[B, T, D]) {
+  let q, k, v = x |> Linear[96] |> rearrange[\"b t (n h d) -> n b h t d\", n=3, h=2]
+  let a = einsum[\"b h i d, b h j d -> b h i j\"](q, k) / 4 |> causal_mask |> softmax[axis=-1]
+  return einsum[\"b h i j, b h j d -> b i h d\"](a, v) |> rearrange[\"b t h d -> b t (h d)\"] |> Linear[D]
+}
+block Layer(x: f32[B, T, D]) {
+  let h = x + (x |> LayerNorm |> Attend)
+  return h + (h |> LayerNorm |> Linear[128] |> gelu |> Linear[D])
+}
+block Case(x: f32[B, T, D]) { return x |> Layer |> Layer |> LayerNorm }";
+
+/// With each product in a kernel of its own, parts of a dense layer's weight gradient stand between the gradient of the
+/// scores and what reads it. They run before it. Of all heads are the softmax of both layers, which gradients read, and the
+/// second's scores, behind which another kernel stands; no gradient is.
+#[test]
+fn parts_of_sums_over_the_batch_do_not_end_a_series() {
+    let target = Target {
+        apart: true,
+        ..Target::avx2()
+    };
+    let plan = planned_block(LAYERS, [9, 128, 32], &target);
+    let scores = [2, 128, 128].map(Dim::fixed);
+    let of_all_heads = plan
+        .buffers
+        .values()
+        .filter(|buffer| buffer.shape.get(1..) == Some(&scores[..]));
+    let names: Vec<&str> = of_all_heads.map(|buffer| buffer.name.as_str()).collect();
+    assert_eq!(names.len(), 3, "{names:?} {plan}");
 }
 
 #[test]

@@ -294,7 +294,49 @@ fn what_stands_behind_sums_and_the_next_pixel_are_asked_for_ahead() {
     );
 }
 
-/// From the target of the last backward jump to the jump.
+/// A tile of rows, so many bytes apart, that nothing is read of.
+fn rows_written(apart: i64) -> String {
+    let kernel = parse(&format!(
+        r#"kernel "gradient" {{
+  buffer b0 "g": f32 read
+  buffer b1 "w": f32 write
+  v0: index = const 0
+  v1: index = const 4
+  v2: index = const 16
+  v3: f32x16 = const 0
+  for v4 "i" in v0..v1 step 1 domain {{
+    for v5 "sample" in v0..v2 step 1 reduction carry v6: f32x16 = v3, v7: f32x16 = v3 {{
+      v8: f32x16 = load b0[v5 * 16]
+      v9: f32x16 = add v8, v6
+      v10: f32x16 = fma v8, v8, v7
+      next v9, v10
+    }} give v11, v12
+    store b1[v4 * 16], v11
+    store b1[v4 * 16 + {elements}], v12
+  }}
+}}
+"#,
+        elements = apart / 4
+    ));
+    disassemble(&assemble(&kernel, Features::AVX2).expect("has code"))
+}
+
+/// Lines that lie far from each other, to which a tile's sums are stored, are asked for before the sums.
+#[test]
+fn rows_that_a_tile_is_stored_to_are_asked_for_ahead() {
+    let text = rows_written(4096);
+    let at = |name: &str| {
+        let lines = text.lines().enumerate();
+        let found = lines.filter(|(_, line)| line.contains(name));
+        found.map(|(number, _)| number).collect::<Vec<_>>()
+    };
+    let (asked, sums) = (at("prefetchw"), at("vfmadd"));
+    assert_eq!(asked.len(), 2, "{text}");
+    assert!(asked[1] < sums[0], "{text}");
+    // Neighbours are one stream.
+    assert!(!rows_written(64).contains("prefetchw"));
+}
+
 /// Neighbours whose lanes lie apart: a store for each row of the tile, none for each lane.
 #[test]
 fn neighbours_are_turned_in_registers() {

@@ -600,9 +600,10 @@ impl<'a> Assembler<'a> {
             span: self.span(&error, unit),
             error,
         })?;
-        let far = |&id: &BufferId| self.buffers.all[id].bytes as i64 >= FAR;
+        let memory = context.target.memory;
+        let far = |&id: &BufferId| self.buffers.all[id].bytes as i64 >= memory.far.min(FAR);
         if lowered.buffers.iter().any(far)
-            && let Some(asking) = ask_for_next_tile(&lowered.kernel)
+            && let Some(asking) = ask_for_next_tile(&lowered.kernel, memory)
         {
             lowered.kernel = asking;
         }

@@ -201,7 +201,7 @@ pub fn buffers(sources: &Sources<'_>, layouts: &Layouts) -> (Buffers, usize, usi
     }
     for (made, unit) in sources.units.iter().enumerate() {
         match unit.again {
-            0 => buffers.extra(sources, made, unit, &mut uses),
+            0 => buffers.extra(sources, layouts, (made, unit), &mut uses),
             _ => buffers.again(sources, layouts, (made, unit), &mut uses),
         }
     }
@@ -409,7 +409,13 @@ impl Buffers {
     }
 
     /// Partials and plain copies.
-    fn extra(&mut self, sources: &Sources<'_>, made: usize, unit: &Unit, uses: &mut Uses) {
+    fn extra(
+        &mut self,
+        sources: &Sources<'_>,
+        layouts: &Layouts,
+        (made, unit): (usize, &Unit),
+        uses: &mut Uses,
+    ) {
         let by = |wanted: &dyn Fn(&Unit) -> bool| {
             let found = sources
                 .units
@@ -453,6 +459,9 @@ impl Buffers {
                 let row = elements / sources.batch.max(1) * ty.dtype.bytes();
                 self.all[id].block_stride = row * sources.block;
                 self.all[id].bytes = self.all[id].block_stride * sources.blocks();
+                if let Some(apart) = layouts.copies_apart.get(&node) {
+                    self.lengthen(id, apart.rows * apart.elements, sources.blocks());
+                }
                 self.relayouts.insert(node, id);
                 uses.insert(id, by(&|unit| unit.copies.contains(&node)));
             }

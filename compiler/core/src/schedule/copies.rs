@@ -25,9 +25,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const FAR: i64 = 64;
 /// How many times a copy is gone over at least.
 const PASSES: i64 = 16;
-/// Elements of a matrix that does not stay in the second cache either: a part of every row is from far away, each in another
-/// page, and a copy is worth while for one pass.
-const FAR_AWAY: i64 = 1 << 18;
 /// Elements of a matrix that does not stay in the nearest cache.
 const LARGE: i64 = 1 << 14;
 
@@ -56,7 +53,7 @@ pub fn arranged(
                     if turned == Some(operand) {
                         continue;
                     }
-                    let order = order(graph, lanes, &node.inputs, own, operand);
+                    let order = order(graph, lanes, target, (&node.inputs, own), operand);
                     if let Some(order) = order {
                         let new = &mut rewrite.new;
                         *input = permuted(new, *input, &order, node.span)?;
@@ -91,8 +88,8 @@ pub fn arranged(
 fn order(
     graph: &Graph,
     lanes: &Lanes,
-    inputs: &[NodeId],
-    contraction: &Contraction,
+    target: &Target,
+    (inputs, contraction): (&[NodeId], &Contraction),
     operand: usize,
 ) -> Option<Vec<usize>> {
     match lanes.contraction(contraction, inputs) {
@@ -102,7 +99,9 @@ fn order(
         ContractionLanes::Along(lane) if lanes.axis(inputs[operand]).is_none() => {
             let shape = &graph.nodes[inputs[operand]].ty.shape;
             let order = summed_last(contraction, operand, shape);
-            let far = shape.iter().map(|dim| dim.at(1)).product::<i64>() >= FAR_AWAY;
+            // A part of every row is from far away, each in another page: a copy is worth while for one pass.
+            let elements: i64 = shape.iter().map(|dim| dim.at(1)).product();
+            let far = elements * 4 >= target.second_cache / 2;
             order.filter(|_| far || passes(contraction, operand, lane) >= PASSES)
         }
         _ => None,

@@ -6,7 +6,7 @@
 //! What a loop reads or makes stays row-major: its body has reshapes of its own.
 //!
 //! Rows whose length is a multiple of a kilobyte begin in few sets of the caches: a product over the rows of a matrix
-//! misses both caches on every load. Such rows are kept one cache line apart.
+//! misses both caches on every load. Such rows are kept one cache line apart, in lanes and in plain copies.
 
 use super::buffers::Sources;
 use super::fuse::{Strategy, root};
@@ -25,6 +25,8 @@ pub struct Layouts {
     pub channels_inside: BTreeSet<NodeId>,
     /// Those whose rows are kept apart.
     pub rows_apart: BTreeMap<NodeId, RowsApart>,
+    /// Those whose plain copy has its rows apart.
+    pub copies_apart: BTreeMap<NodeId, RowsApart>,
     /// Those in the order of a view of them.
     pub images: BTreeMap<NodeId, Image>,
     /// Those of which a round of slices leaves nothing for the next.
@@ -36,9 +38,9 @@ pub struct Layouts {
 pub struct RowsApart {
     /// The number of the axis whose places are the rows, from the outermost in memory.
     pub axis: usize,
-    /// All rows of a block.
+    /// All rows of a block: of a sample where samples lie in lanes.
     pub rows: usize,
-    /// How many elements of a sample a row is longer.
+    /// How many elements a row is longer: of a sample where samples lie in lanes.
     pub elements: usize,
 }
 
@@ -86,9 +88,13 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
     let of_round = slices::of_round(sources, |id| {
         own.contains(&id) && !channels_inside.contains(&id) && !images.contains_key(&id)
     });
+    let copies_apart = copied(sources)
+        .filter_map(|id| Some((id, conflicting_rows_of_copy(sources, id)?)))
+        .collect();
     Layouts {
         channels_inside,
         rows_apart,
+        copies_apart,
         images,
         of_round,
     }
@@ -161,6 +167,11 @@ fn summed_alone(sources: &Sources<'_>) -> BTreeSet<NodeId> {
         .collect()
 }
 
+/// Whether so many rows of that length begin in few of a cache's sets.
+fn conflict(rows: usize, row_bytes: usize) -> bool {
+    rows > FEW_ROWS && row_bytes.is_multiple_of(LINES * LINE_BYTES)
+}
+
 /// The rows of a value that begin in few of a cache's sets, and what they lack for it: of the innermost axis that has
 /// such, or of an image the outermost, as pixels are read with their neighbours; where they are only summed over, the pixels.
 fn conflicting_rows(
@@ -182,7 +193,7 @@ fn conflicting_rows(
     let lane_bytes = sources.block * memory_type(sources, id).dtype.bytes();
     let conflicts = |&axis: &usize| {
         let row_bytes = extents[axis + 1..].iter().product::<usize>() * lane_bytes;
-        extents[axis] > FEW_ROWS && row_bytes.is_multiple_of(LINES * LINE_BYTES)
+        conflict(extents[axis], row_bytes)
     };
     let candidates = if summed {
         1..2
@@ -195,6 +206,25 @@ fn conflicting_rows(
         axis,
         rows: extents[..=axis].iter().product(),
         elements: LINE_BYTES.div_ceil(lane_bytes),
+    })
+}
+
+/// The same of a value's plain copy: of the innermost axis that has such rows.
+fn conflicting_rows_of_copy(sources: &Sources<'_>, id: NodeId) -> Option<RowsApart> {
+    let graph = sources.graph;
+    let bytes = memory_type(sources, id).dtype.bytes();
+    let shape = &graph.nodes[id].ty.shape;
+    let batch = sources.batch as i64;
+    let extents: Vec<usize> = shape.iter().map(|dim| dim.at(batch) as usize).collect();
+    let row_bytes = |axis: usize| extents[axis + 1..].iter().product::<usize>() * bytes;
+    let mut axes = (0..extents.len().saturating_sub(1)).rev();
+    let axis = axes.find(|&axis| conflict(extents[axis], row_bytes(axis)))?;
+    let mut reshaped = graph.nodes.keys().filter(|&other| root(graph, other) == id);
+    let keeps = |other: NodeId| graph.nodes[other].ty.shape.get(..=axis) == shape.get(..=axis);
+    (sources.lanes.axis(id) == Some(0) && reshaped.all(keeps)).then(|| RowsApart {
+        axis,
+        rows: extents[1..=axis].iter().product::<usize>() * sources.block,
+        elements: LINE_BYTES / bytes,
     })
 }
 
@@ -217,10 +247,6 @@ fn keeps_rows(sources: &Sources<'_>, id: NodeId, apart: &RowsApart, inside: bool
 fn read_elsewhere<'s>(sources: &'s Sources<'_>) -> impl Iterator<Item = NodeId> + 's {
     let graph = sources.graph;
     let outputs = graph.outputs.iter().map(|output| root(graph, output.node));
-    let copied = sources.units.iter().filter_map(|unit| match unit.work {
-        Work::Relayout(id) => Some(id),
-        _ => None,
-    });
     let scans = graph
         .nodes
         .iter()
@@ -229,7 +255,15 @@ fn read_elsewhere<'s>(sources: &'s Sources<'_>) -> impl Iterator<Item = NodeId> 
         let inputs = node.inputs.iter().map(move |&input| root(graph, input));
         inputs.chain([id])
     });
-    outputs.chain(copied).chain(by_loops)
+    outputs.chain(copied(sources)).chain(by_loops)
+}
+
+/// What is copied into plain rows.
+fn copied<'s>(sources: &'s Sources<'_>) -> impl Iterator<Item = NodeId> + 's {
+    sources.units.iter().filter_map(|unit| match unit.work {
+        Work::Relayout(id) => Some(id),
+        _ => None,
+    })
 }
 
 /// Whether a value is an image with samples in lanes, and its channels are those of what is stored for it.

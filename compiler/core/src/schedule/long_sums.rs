@@ -1,6 +1,7 @@
 //! Long sums in stages. One accumulator that takes hundreds of thousands of values loses digits with each, and at 2^24
 //! takes no ones any more; it is also one lane of one thread. The first stage adds up columns, side by side in vectors, the
-//! next the columns' sums (blocked summation; Higham 1993).
+//! next the columns' sums (blocked summation; Higham 1993). A product has its operands' rows in pieces instead, each as it lies
+//! in memory: its vectors run along what it makes.
 
 use super::lanes::Lanes;
 use crate::graph::{
@@ -13,6 +14,8 @@ use dlm_grammar::Span;
 const MOST: i64 = 1 << 12;
 /// The fewest columns.
 const COLUMNS: i64 = 16;
+/// Values that a body of a product's loop takes at once.
+const BODY: i64 = 8;
 
 /// The graph with long sums in stages; none where there is none.
 ///
@@ -33,7 +36,7 @@ pub fn long_sums(graph: &Graph, lanes: &Lanes) -> Result<Option<Graph>, TypeErro
             let new = in_stages(&mut rewrite.new, inputs[0], axes, lane, node.span)?;
             rewrite.set(id, new);
         } else if let Some((contraction, variable)) = long_product(graph, lanes, id) {
-            let new = by_columns(&mut rewrite.new, contraction, variable, &inputs, node.span)?;
+            let new = in_pieces(&mut rewrite.new, contraction, variable, &inputs, node.span)?;
             rewrite.set(id, new);
         } else {
             rewrite.copy(id)?;
@@ -156,8 +159,8 @@ fn long_product<'g>(
     long.then_some((contraction, variable))
 }
 
-/// The product of each column of what is summed over, then the sum of these.
-fn by_columns(
+/// The product of each piece of what is summed over, then the sum of these.
+fn in_pieces(
     graph: &mut Graph,
     contraction: &Contraction,
     variable: usize,
@@ -165,17 +168,25 @@ fn by_columns(
     span: Span,
 ) -> Result<NodeId, TypeError> {
     let extent = contraction.reduced[0].known().unwrap_or(1);
-    let columns = columns(extent);
+    let pieces = pieces(extent);
+    let length = (extent as u64).div_ceil(pieces as u64) as i64;
     let mut new = contraction.clone();
-    new.shape.push(Dim::fixed(columns));
-    new.reduced[0] = Dim::fixed((extent as u64).div_ceil(columns as u64) as i64);
+    new.shape.push(Dim::fixed(pieces));
+    new.reduced[0] = Dim::fixed(length);
     for axis in new.operands.iter_mut().flatten() {
         if axis.coefficient(variable) != 0 {
-            *axis = AxisIndex::affine(&[(variable, 1), (variable + 1, columns)], 0, 1);
+            *axis = AxisIndex::affine(&[(variable, length), (variable + 1, 1)], 0, 1);
         }
     }
     let parts = graph.add(Op::Contract(new), inputs, span)?;
     graph.reduce(ReduceOp::Sum, parts, &[variable], span)
+}
+
+/// The fewest pieces that are short enough: of up to twice as many, those that are whole bodies of a loop, or at least equal.
+fn pieces(extent: i64) -> i64 {
+    let least = (extent as u64).div_ceil(MOST as u64) as i64;
+    let equal = |step: i64| (least..=2 * least).find(|pieces| extent % (pieces * step) == 0);
+    equal(BODY).or_else(|| equal(1)).unwrap_or(least)
 }
 
 #[cfg(test)]
@@ -254,6 +265,15 @@ mod tests {
         let product =
             "contract %0, %0 : f32[2, 2] {index=[\"v0, v2\", \"v1, v2\"], reduced=[5003]}";
         check("2, 5003", &[2, 5003], product);
+        check("2, 8400", &[2, 8400], &product.replace("5003", "8400"));
+    }
+
+    #[test]
+    fn pieces_are_equal_where_that_takes_no_more_than_twice_as_many() {
+        // Whole bodies of 8; equal; and of a prime the fewest.
+        assert_eq!((pieces(25_088), pieces(4112)), (7, 2));
+        assert_eq!((pieces(5000), pieces(8400)), (2, 3));
+        assert_eq!(pieces(5003), 2);
     }
 
     #[test]

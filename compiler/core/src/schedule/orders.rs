@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Orders {
     /// Buffers in lanes whose channels lie beside the lanes.
     pub channels_inside: BTreeSet<BufferId>,
-    /// Buffers in lanes whose rows are kept apart.
+    /// Buffers in lanes, and plain copies, whose rows are kept apart.
     pub rows_apart: BTreeMap<BufferId, RowsApart>,
     /// Buffers in lanes whose axes, the lane axis left out, are in an order of their own in memory.
     pub ordered: BTreeMap<BufferId, Vec<usize>>,
@@ -24,13 +24,15 @@ impl Orders {
     /// Those of a step's buffers.
     pub fn of(buffers: &Buffers, layouts: &Layouts) -> Orders {
         let buffer_of = |id: &NodeId| buffers.of.get(id).copied();
+        let copy_of = |id: &NodeId| buffers.relayouts.get(id).copied();
         let (inside, apart) = (layouts.channels_inside.iter(), layouts.rows_apart.iter());
+        let apart = apart.filter_map(|(id, apart)| Some((buffer_of(id)?, *apart)));
+        let copies = layouts.copies_apart.iter();
+        let copies = copies.filter_map(|(id, apart)| Some((copy_of(id)?, *apart)));
         let images = layouts.images.iter();
         Orders {
             channels_inside: inside.filter_map(buffer_of).collect(),
-            rows_apart: apart
-                .filter_map(|(id, apart)| Some((buffer_of(id)?, *apart)))
-                .collect(),
+            rows_apart: apart.chain(copies).collect(),
             ordered: images
                 .filter_map(|(id, image)| Some((buffer_of(id)?, image.order.clone())))
                 .collect(),

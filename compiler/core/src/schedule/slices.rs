@@ -10,7 +10,8 @@
 //!
 //! Attention's scores are many times what it makes them from and what it makes of them. All kernels of a series have an axis
 //! along which each element depends on what the others of the series have made at the same place only; a round of the
-//! series does one element of that axis in each.
+//! series does one element of that axis in each. Parts of sums over the batch, and copies for them, that stand between two
+//! kernels of a series and take nothing from it run before it.
 
 use super::along::{Along, read_along};
 use super::buffers::Sources;
@@ -38,15 +39,17 @@ pub fn slice(step: Step<'_>, units: &mut [Unit]) {
             first += 1;
             continue;
         };
-        for (unit, &axis) in units[first..].iter_mut().zip(&series.axes) {
-            unit.slice = Some(Slice {
+        for &(place, axis) in &series.members {
+            units[first + place].slice = Some(Slice {
                 series: number,
                 axis,
                 rounds: series.rounds,
             });
         }
+        let end = first + series.length();
+        units[first..end].sort_by_key(|unit| unit.slice.is_some());
         number += 1;
-        first += series.axes.len();
+        first = end;
     }
 }
 
@@ -78,17 +81,23 @@ pub fn of_round(sources: &Sources<'_>, may: impl Fn(NodeId) -> bool) -> BTreeSet
     found
 }
 
-/// Units, with the axis of the outputs of each that the rounds go along.
+/// Units by their places, with the axis of the outputs of each that the rounds go along.
 struct Series {
     rounds: i64,
-    axes: Vec<usize>,
+    members: Vec<(usize, usize)>,
 }
 
 impl Series {
+    /// Units from its first to its last.
+    fn length(&self) -> usize {
+        self.members.last().map_or(0, |&(place, _)| place + 1)
+    }
+
     /// Whether what its units, products among them, leave for one another is too large for the second cache, and what a
     /// round leaves is not. Without products they go row by row ([`by_rows`](super::by_rows)).
     fn is_worth_it(&self, step: Step<'_>, units: &[Unit]) -> bool {
-        let units = &units[..self.axes.len()];
+        let members = self.members.iter();
+        let units: Vec<&Unit> = members.map(|&(place, _)| &units[place]).collect();
         let made = units.iter().flat_map(|unit| made_by(step.fusion, unit));
         let made: BTreeSet<NodeId> = made.copied().collect();
         let read = units.iter().flat_map(|unit| unit.reads.iter().copied());
@@ -99,7 +108,7 @@ impl Series {
             sample * step.block as i64 * ty.dtype.bytes() as i64
         };
         let largest = made.intersection(&read).map(bytes).max().unwrap_or(0);
-        let product = |unit: &Unit| {
+        let product = |unit: &&Unit| {
             let anchor = group_of(step, unit).and_then(|group| group.anchor);
             anchor.is_some_and(|anchor| matches!(step.graph.nodes[anchor].op, Op::Contract(_)))
         };
@@ -118,23 +127,34 @@ fn longest(step: Step<'_>, units: &[Unit]) -> Option<Series> {
     let rounds: BTreeSet<i64> = rounds.filter(|rounds| ROUNDS.contains(rounds)).collect();
     let series = rounds.into_iter().map(|rounds| series(step, units, rounds));
     // Of two as long, the one of fewer rounds: its kernels do more in each.
-    series.rev().max_by_key(|series| series.axes.len())
+    series.rev().max_by_key(|series| series.members.len())
 }
 
 /// The units from the first on that have an axis of so many elements in common.
 fn series(step: Step<'_>, units: &[Unit], rounds: i64) -> Series {
     let mut made: BTreeMap<NodeId, usize> = BTreeMap::new();
-    let mut axes = Vec::new();
+    let mut members = Vec::new();
     let phase = units[0].phase;
-    for unit in units.iter().take_while(|unit| unit.phase == phase) {
-        let Some(axis) = axis_of(step, unit, rounds, &made) else {
+    let of_phase = units.iter().take_while(|unit| unit.phase == phase);
+    for (place, unit) in of_phase.enumerate() {
+        if let Some(axis) = axis_of(step, unit, rounds, &made) {
+            let outputs = made_by(step.fusion, unit).iter();
+            made.extend(outputs.map(|&output| (output, axis)));
+            members.push((place, axis));
+        } else if !goes_before(unit, &made) {
             break;
-        };
-        let outputs = made_by(step.fusion, unit).iter();
-        made.extend(outputs.map(|&output| (output, axis)));
-        axes.push(axis);
+        }
     }
-    Series { rounds, axes }
+    Series { rounds, members }
+}
+
+/// Whether a unit only leaves what is summed or read outside of its block's own kernels, and takes nothing of a series.
+fn goes_before(unit: &Unit, made: &BTreeMap<NodeId, usize>) -> bool {
+    let aside = matches!(
+        unit.work,
+        Work::Partial(_) | Work::Turn(_) | Work::Relayout(_)
+    );
+    aside && unit.in_blocks && !unit.reads.iter().any(|read| made.contains_key(read))
 }
 
 /// The group of a unit that can run slice by slice.

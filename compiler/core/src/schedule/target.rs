@@ -1,6 +1,7 @@
 //! What the schedule needs to know of a machine: fixed constants per instruction set, never measurements.
 
 use super::choices::Choices;
+use crate::loops::Memory;
 
 /// The constants of an instruction set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,10 @@ pub struct Target {
     pub spare: usize,
     /// Instructions of one multiply-add.
     pub fma_instructions: usize,
+    /// Bytes of a core's second cache, as most machines with the instruction set have at least.
+    pub second_cache: i64,
+    /// What asking for the next tile depends on.
+    pub memory: Memory,
     /// Whether one instruction adds the products of two pairs of bf16 numbers to a float.
     pub dot_pairs: bool,
     /// Samples in a block of a large batch.
@@ -57,6 +62,12 @@ impl Target {
             accumulators: 12,
             spare: 2,
             fma_instructions: 2,
+            second_cache: 512 << 10,
+            memory: Memory {
+                far: 384 << 10,
+                far_shared: 768 << 10,
+                work_a_line: 8,
+            },
             dot_pairs: false,
             block: 8,
             block_tasks: 16,
@@ -89,6 +100,12 @@ impl Target {
             register_lanes: 16,
             registers: 32,
             accumulators: 24,
+            second_cache: 2 << 20,
+            memory: Memory {
+                far: 3 << 19,
+                far_shared: 3 << 19,
+                work_a_line: 24,
+            },
             ..Target::avx2()
         }
     }

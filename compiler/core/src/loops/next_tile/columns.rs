@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Asking, FAR, LINE, Tiles, WORK, factor, is_multiply_add};
 use crate::loops::{Address, Buffer, LoopKind, LoopStatement, Statement, Value};
 
-/// Bytes of a buffer that does not stay in the second cache beside what else a sum of several loops reads.
-const TOO_MUCH: i64 = 3 << 19;
-/// Vector multiply-adds of such a sum's round for each line that it asks for, at least.
+/// Vector multiply-adds of a round of several loops for each line that it asks for, at least, where several tiles read
+/// the same or its neighbours before the next.
 const MUCH_WORK: i64 = 24;
 /// Bytes from row to row from which on each is in a page of its own, or nearly.
 const APART: i64 = 2048;
@@ -23,41 +22,58 @@ const SOME: i64 = 8;
 /// Where lines begin that a round reads of rows, by how the address moves.
 type Rows = BTreeMap<(Buffer, Vec<(Value, i64)>), Vec<i64>>;
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+struct Least {
+    /// Bytes of a buffer, and vector multiply-adds of a round for each line.
+    alone: (i64, i64),
+    /// The same where several tiles read the lines, or their neighbours, before the next.
+    shared: (i64, i64),
+}
+
 impl Asking<'_> {
     /// Has the rounds of a sum, and of the sums within it, ask for the columns of the next tile; whether there are any.
     pub(super) fn columns(&self, sum: &mut LoopStatement, outer: &[Tiles]) -> bool {
-        let (far, work) = match sum.body.statements.iter().any(is_loop) {
-            true => (TOO_MUCH, MUCH_WORK),
-            false => (FAR, WORK),
+        let least = match sum.body.statements.iter().any(is_loop) {
+            true => Least {
+                alone: (self.memory.far, self.memory.work_a_line),
+                shared: (self.memory.far_shared, MUCH_WORK),
+            },
+            false => Least {
+                alone: (FAR, WORK),
+                shared: (FAR, WORK),
+            },
         };
         let is_sum = sum.kind == LoopKind::Reduction;
-        is_sum && !self.slides(sum, far) && self.add_columns(sum, outer, (far, work))
+        is_sum && !self.slides(sum, least.alone.0) && self.add_columns(sum, outer, least)
     }
 
-    fn add_columns(
-        &self,
-        sum: &mut LoopStatement,
-        outer: &[Tiles],
-        (far, work): (i64, i64),
-    ) -> bool {
-        let rows = self.rows(sum, far).into_iter();
-        let asked = rows.flat_map(|((buffer, terms), lines)| {
+    fn add_columns(&self, sum: &mut LoopStatement, outer: &[Tiles], least: Least) -> bool {
+        let rows = self.rows(sum, least.alone.0).into_iter();
+        let asked = rows.map(|((buffer, terms), lines)| {
             let offset = 0;
             let place = Address {
                 buffer,
                 terms,
                 offset,
             };
-            self.of_next(&place, &lines, outer)
+            let (mut asked, shared) = self.of_next(&place, &lines, outer);
+            let (far, work) = if shared { least.shared } else { least.alone };
+            if self.reach(&place) < far {
+                asked.clear();
+            }
+            (asked.len() as i64 * work, asked)
         });
-        let asked: Vec<Statement> = asked.map(Statement::Prefetch).collect();
+        let (works, asked): (Vec<i64>, Vec<Vec<Address>>) = asked.unzip();
+        let asked = asked.into_iter().flatten().map(Statement::Prefetch);
+        let asked: Vec<Statement> = asked.collect();
         let mut found = false;
         for statement in &mut sum.body.statements {
             if let Statement::Loop(inner) = statement {
-                found |= self.add_columns(inner, outer, (far, work));
+                found |= self.add_columns(inner, outer, least);
             }
         }
-        if !asked.is_empty() && asked.len() as i64 * work <= self.work(sum) {
+        if !asked.is_empty() && works.iter().sum::<i64>() <= self.work(sum) {
             sum.body.statements.splice(0..0, asked);
             found = true;
         }
@@ -127,27 +143,28 @@ impl Asking<'_> {
         })
     }
 
-    /// The lines that the next tile reads where this one reads `lines`, as far as a round asks for them.
-    fn of_next(&self, place: &Address, lines: &[i64], outer: &[Tiles]) -> Vec<Address> {
+    /// The lines that the next tile reads where this one reads `lines`, as far as a round asks for them, and whether other
+    /// tiles, which read the same or its neighbours, come in between.
+    fn of_next(&self, place: &Address, lines: &[i64], outer: &[Tiles]) -> (Vec<Address>, bool) {
         let bytes = self.bytes(place);
         let moves = |tiles: &Tiles| factor(place, tiles.variable) * tiles.step;
         let beside = |tiles: &Tiles| (LINE..=FEW).contains(&(moves(tiles) * bytes));
         let Some(at) = outer.iter().rposition(beside) else {
-            return Vec::new();
+            return (Vec::new(), false);
         };
         let by_tile = moves(&outer[at]);
         // Rows that lie closer are streams that the processor sees.
         let rows: Vec<&[i64]> = lines.chunk_by(|one, next| next - one < by_tile).collect();
         let close = |pair: &[&[i64]]| (pair[1][0] - pair[0][0]) * bytes < APART;
         if rows.windows(2).any(close) {
-            return Vec::new();
+            return (Vec::new(), false);
         }
         let same = |tiles: &&Tiles| factor(place, tiles.variable) == 0;
         let passes: Vec<Tiles> = outer[at + 1..].iter().filter(same).copied().collect();
         let shares = rows
             .iter()
             .flat_map(|row| shares(place, row, by_tile, &passes));
-        shares.collect()
+        (shares.collect(), at + 1 < outer.len())
     }
 
     /// Vector multiply-adds of a round.

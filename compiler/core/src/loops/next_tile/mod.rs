@@ -22,13 +22,26 @@ pub const FAR: i64 = 1 << 20;
 /// Vector multiply-adds of a round for each line that it asks for, at least.
 const WORK: i64 = 8;
 
+/// What asking ahead depends on of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes of a buffer that does not stay in a core's second cache beside what else a sum of several loops reads.
+    pub far: i64,
+    /// The same where several tiles read it, or its neighbours, before the next.
+    pub far_shared: i64,
+    /// Multiply-adds of 16 lanes for each line that a round of such a sum asks for, at least, where the next tile is the one
+    /// that follows.
+    pub work_a_line: i64,
+}
+
 /// The kernel whose tiles ask for what the next of them reads, where that is far.
-pub fn ask_for_next_tile(kernel: &Kernel) -> Option<Kernel> {
+pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory) -> Option<Kernel> {
     let ranges = Ranges::of(kernel, &[]);
     let mut own = kernel.clone();
     let mut body = std::mem::take(&mut own.body);
     let mut asking = Asking {
         kernel,
+        memory,
         ranges,
         computed: BTreeSet::new(),
     };
@@ -39,6 +52,7 @@ pub fn ask_for_next_tile(kernel: &Kernel) -> Option<Kernel> {
 
 struct Asking<'a> {
     kernel: &'a Kernel,
+    memory: Memory,
     ranges: Ranges,
     /// What the sum at hand computes in its rounds: an address that is made of it is not known when a round begins.
     computed: BTreeSet<Value>,
@@ -98,17 +112,22 @@ impl Asking<'_> {
             return None;
         };
         let decl = &self.kernel.buffers[address.buffer];
-        // What is only known when the kernel is called, as the head that it is at, may be 0.
-        let terms = address.terms.iter();
-        let last: i64 = terms
-            .map(|&(variable, factor)| self.ranges.value(variable).max.unwrap_or(0) * factor)
-            .sum();
-        let far = last * decl.element.bytes() as i64 >= least;
+        let far = self.reach(address) >= least;
         let known = !address
             .terms
             .iter()
             .any(|term| self.computed.contains(&term.0));
         (decl.access == Access::Read && far && known).then_some((address, *kind))
+    }
+
+    /// Bytes from the first place that an address comes to, to the last.
+    fn reach(&self, address: &Address) -> i64 {
+        // What is only known when the kernel is called, as the head that it is at, may be 0.
+        let terms = address.terms.iter();
+        let last: i64 = terms
+            .map(|&(variable, factor)| self.ranges.value(variable).max.unwrap_or(0) * factor)
+            .sum();
+        last * self.bytes(address)
     }
 
     fn bytes(&self, address: &Address) -> i64 {
@@ -145,7 +164,7 @@ fn is_multiply_add(statement: &Statement) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::ask_for_next_tile;
+    use super::{Memory, ask_for_next_tile};
     use crate::loops::text::parse_kernels;
     use crate::loops::{Kernel, verify};
 
@@ -195,8 +214,19 @@ mod tests {
         kernels.remove(0)
     }
 
+    /// A second cache of two megabytes.
+    const LARGE: Memory = Memory {
+        far: 3 << 19,
+        far_shared: 3 << 19,
+        work_a_line: 24,
+    };
+
     fn asked(kernel: &Kernel) -> Vec<String> {
-        let Some(asking) = ask_for_next_tile(kernel) else {
+        asked_with(kernel, LARGE)
+    }
+
+    fn asked_with(kernel: &Kernel, memory: Memory) -> Vec<String> {
+        let Some(asking) = ask_for_next_tile(kernel, memory) else {
             return Vec::new();
         };
         verify(&asking).expect("verifies");
@@ -319,6 +349,84 @@ mod tests {
 "#
         )
         .replace(" + 0]", "]")
+    }
+
+    /// Sums of four channels of an image of half a megabyte, each with eight multiply-adds, for so many tiles beside each
+    /// other of the same channels.
+    fn pixels(beside: i64) -> String {
+        let channel = |own: i64| {
+            let load = 20 + own * 9;
+            let sums = (1..9).map(|at| match own * 8 + at {
+                1 => format!("v{}: f32x16 = fma v{load}, v{load}, v9\n", load + at),
+                _ if at == 1 => format!(
+                    "v{}: f32x16 = fma v{load}, v{load}, v{}\n",
+                    load + at,
+                    load - 1
+                ),
+                _ => format!(
+                    "v{}: f32x16 = fma v{load}, v{load}, v{}\n",
+                    load + at,
+                    load + at - 1
+                ),
+            });
+            format!(
+                "v{load}: f32x16 = load b0[v4 * 16 + v7 * 8192 + v8 * 512 + {}]\n",
+                own * 16
+            ) + &sums.collect::<String>()
+        };
+        let body: String = (0..4).map(channel).collect();
+        format!(
+            r#"kernel "pixels" {{
+  buffer b0 "g": f32 read
+  buffer b1 "w": f32 write
+  v0: index = const 0
+  v1: index = const 32
+  v2: index = const {beside}
+  v3: f32x16 = const 0.0
+  v13: index = const 16
+  v14: index = const 8
+  for v4 "i0" in v0..v1 step 4 domain {{
+    for v5 "i1" in v0..v2 step 1 domain {{
+      for v7 "r1" in v0..v13 step 1 reduction carry v10: f32x16 = v3 {{
+        for v8 "r2" in v0..v14 step 1 reduction carry v9: f32x16 = v10 {{
+{body}          next v55
+        }} give v11
+        next v11
+      }} give v12
+      store b1[v4 * 16 + v5 * 1024], v12
+    }}
+  }}
+}}
+"#
+        )
+        .replace(" + 0]", "]")
+    }
+
+    #[test]
+    fn a_small_cache_asks_for_more() {
+        let small = Memory {
+            far: 384 << 10,
+            far_shared: 768 << 10,
+            work_a_line: 8,
+        };
+        let alone = kernel(
+            &pixels(1)
+                .replace("    for v5 \"i1\" in v0..v2 step 1 domain {\n", "")
+                .replace("v4 * 16 + v5 * 1024]", "v4 * 16]")
+                .replacen("    }\n  }\n}\n", "  }\n}\n", 1),
+        );
+        let wanted: Vec<String> = (4..8)
+            .map(|channel| {
+                format!(
+                    "prefetch b0[v4 * 16 + v7 * 8192 + v8 * 512 + {}]",
+                    channel * 16
+                )
+            })
+            .collect();
+        assert_eq!(asked_with(&alone, small), wanted);
+        assert!(asked_with(&alone, LARGE).is_empty());
+        // Tiles between one and the next read the same again.
+        assert!(asked_with(&kernel(&pixels(3)), small).is_empty());
     }
 
     #[test]

@@ -104,9 +104,12 @@ impl Lowering<'_> {
                         Position::Lane => Position::Lane,
                     });
                     let places: Vec<Place> = places.collect();
-                    self.locate_plain(node, &inset.outer, &places)
+                    self.locate_plain(node, (&inset.outer, None), &places)
                 }
-                None => self.locate_plain(node, shape, places),
+                None => {
+                    let apart = self.cx.orders.rows_apart.get(&buffer).copied();
+                    self.locate_plain(node, (shape, apart), places)
+                }
             },
         }
     }
@@ -114,12 +117,13 @@ impl Lowering<'_> {
     fn locate_plain(
         &mut self,
         node: NodeId,
-        shape: &[Dim],
+        (shape, apart): (&[Dim], Option<RowsApart>),
         places: &[Place],
     ) -> Result<Located, LowerError> {
         let mut at = Affine::constant(0);
         let mut stride = 0;
-        for (dim, place) in shape.iter().zip(places) {
+        let mut room = (Affine::constant(0), 0);
+        for (number, (dim, place)) in shape.iter().zip(places).enumerate() {
             at = self.times(&at, *dim);
             stride = match dim.known() {
                 Some(extent) => stride * extent,
@@ -134,7 +138,13 @@ impl Lowering<'_> {
                     stride += 1;
                 }
             }
+            if let Some(apart) = apart.filter(|apart| apart.axis == number) {
+                room.0.add_scaled(&at, apart.elements as i64);
+                room.1 = stride * apart.elements as i64;
+            }
         }
+        at.add_scaled(&room.0, 1);
+        stride += room.1;
         match self.vectors {
             Vectors::Feature(counter) => stride = at.coefficient(counter),
             Vectors::Joined(_) if self.row.is_some() => stride = self.step_in_row(&at),

@@ -6,8 +6,6 @@ use crate::schedule::outer::Outer;
 
 /// Bytes of the first cache.
 const FIRST_CACHE: i64 = 32 << 10;
-/// Bytes of an operand that stays in the second cache beside the other's share.
-const SECOND_CACHE: i64 = 3 << 19;
 /// Bytes a cycle of what comes from behind the second cache.
 const BEHIND: f64 = 8.0;
 
@@ -25,6 +23,8 @@ pub(super) struct Passes {
     turned: i64,
     other: i64,
     element: i64,
+    /// Bytes of an operand that stays in the second cache beside the other's share.
+    near: i64,
     /// Multiply-adds of an element of the other with one vector's channels.
     uses: f64,
 }
@@ -57,6 +57,7 @@ impl Passes {
             turned: elements(turned) * bytes(turned),
             other: elements(other) * bytes(other),
             element: bytes(other),
+            near: cx.target.second_cache / 4 * 3,
             uses: (rounds * outputs) as f64 / elements(other).max(1) as f64,
         })
     }
@@ -72,7 +73,7 @@ impl Passes {
     /// behind the second cache. What the turned operand waits for, where that is gone through for each tile, is not counted.
     pub(super) fn cycles(&self, factors: &[usize]) -> f64 {
         let once = self.by_other(factors) || factors[self.axis] as i64 >= self.vectors;
-        if once || self.other < SECOND_CACHE {
+        if once || self.other < self.near {
             return 0.0;
         }
         self.element as f64 / BEHIND / (self.uses * factors[self.axis] as f64).max(1.0)
@@ -98,6 +99,7 @@ mod tests {
             turned: 256 * 64 * 16 * 4,
             other: 128 * 256 * 16 * 4,
             element: 4,
+            near: 3 << 19,
             uses: 2.25,
         }
     }

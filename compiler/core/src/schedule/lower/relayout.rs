@@ -39,27 +39,43 @@ pub fn lower_relayout(
         .enumerate()
         .filter(|&(axis, _)| Some(axis) != lane);
     let size: i64 = inner.map(|(_, dim)| dim.fixed).product();
-    let block = cx.block as i64;
-    let (zero, lanes, end) = (
-        lowering.b.index(0),
-        lowering.b.index(block),
-        lowering.b.index(size),
-    );
-    let (first, _) =
-        lowering
-            .b
-            .begin_loop(LoopKind::Domain, "lane", zero, lanes, width as i64, &[]);
-    let (counter, _) = lowering
-        .b
-        .begin_loop(LoopKind::Domain, "i0", zero, end, 1, &[]);
-    let mut read = Affine::variable(first);
+    let (row, apart) = match cx.orders.rows_apart.get(&to) {
+        Some(apart) => (
+            shape[apart.axis + 1..]
+                .iter()
+                .map(|dim| dim.fixed)
+                .product(),
+            apart.elements as i64,
+        ),
+        None => (size, 0),
+    };
+    let rows = size / row.max(1);
+    let (block, sample) = (cx.block as i64, rows * (row + apart));
+    let b = &mut lowering.b;
+    let (zero, lanes) = (b.index(0), b.index(block));
+    let (first, _) = b.begin_loop(LoopKind::Domain, "lane", zero, lanes, width as i64, &[]);
+    let mut outer = Affine::constant(0);
+    if rows > 1 {
+        let end = b.index(rows);
+        outer = Affine::variable(b.begin_loop(LoopKind::Domain, "row", zero, end, 1, &[]).0);
+    }
+    let end = b.index(row);
+    let (counter, _) = b.begin_loop(LoopKind::Domain, "i0", zero, end, 1, &[]);
+    let (mut read, mut write) = (Affine::variable(first), Affine::variable(counter));
     read.add_scaled(&Affine::variable(counter), block);
-    let value = lowering.b.load(source, form(&read), width as u8);
-    let mut write = Affine::variable(counter);
-    write.add_scaled(&Affine::variable(first), size);
+    read.add_scaled(&outer, row * block);
+    let value = b.load(source, form(&read), width as u8);
+    write.add_scaled(&outer, row + apart);
+    write.add_scaled(&Affine::variable(first), sample);
     let write = form(&write).address(target);
-    lowering.b.store_strided(write, value, size);
-    lowering.b.end_loop(&[]);
-    lowering.b.end_loop(&[]);
-    lowering.finish(None, "plain rows, for a product over the batch".into())
+    b.store_strided(write, value, sample);
+    for _ in 0..if rows > 1 { 3 } else { 2 } {
+        b.end_loop(&[]);
+    }
+    lowering.finish(None, decision(apart > 0))
+}
+
+fn decision(apart: bool) -> String {
+    let apart = if apart { ", apart" } else { "" };
+    format!("plain rows{apart}, for a product over the batch")
 }

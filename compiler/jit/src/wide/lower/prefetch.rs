@@ -5,7 +5,8 @@
 //!
 //! - those of a long round: behind a hundred instructions, as the derivative of gelu is, it sees three or four rounds, less
 //!   than memory takes;
-//! - what stands behind a tile's sums, as the weights and momenta that an update reads: it is asked for before the sums;
+//! - what stands behind a tile's sums, as the weights and momenta that an update reads, or the rows of a matrix that it is
+//!   stored to: it is asked for before the sums;
 //! - what a loop's next round reads with one element for all lanes, as the channels of the next pixel are in a weight
 //!   gradient: it lies a row of channels further.
 
@@ -26,6 +27,8 @@ const LINE: i64 = 64;
 /// What a round loads of one buffer lies at most so far from the last round's, in bytes: further ones are rows that
 /// other loops come to.
 const NEAR: i64 = 256;
+/// Bytes from row to row from which on each is in a page of its own, or nearly.
+const APART: i64 = 2048;
 /// Lines of the next round at most.
 const MOST: usize = 24;
 
@@ -45,7 +48,11 @@ impl Lower<'_> {
             }
             (LoopKind::Domain, Some(last)) if is_sum(&body[last]) => {
                 let behind = body[last + 1..].iter();
-                self.lines(behind.filter_map(|own| self.vector_address(own).cloned()))
+                let loads = behind.clone();
+                let mut lines =
+                    self.lines(loads.filter_map(|own| self.vector_address(own).cloned()));
+                lines.extend(self.rows_stored(behind));
+                lines
             }
             _ => Vec::new(),
         };
@@ -54,8 +61,8 @@ impl Lower<'_> {
         for address in lines {
             let memory = Operand::Memory(self.memory(&address, 0)?);
             let code = match self.kernel.buffers[address.buffer].access {
-                Access::ReadWrite => Code::Prefetchw_m8,
-                _ => Code::Prefetcht0_m8,
+                Access::Read => Code::Prefetcht0_m8,
+                _ => Code::Prefetchw_m8,
             };
             self.push(Inst::new(Op::General(code), First::Reads, &[memory]));
         }
@@ -115,6 +122,31 @@ impl Lower<'_> {
         };
         let splat = matches!(kind, LoadKind::Splat | LoadKind::SplatPair);
         (!splat && address.terms.iter().all(|term| self.is_there(term.0))).then_some(address)
+    }
+
+    /// The lines of rows, each in a page of its own or nearly, that a tile is stored to. What is read there too is asked for
+    /// as what is read.
+    fn rows_stored<'s>(&self, behind: impl Iterator<Item = &'s Statement>) -> Vec<Address> {
+        let stores = behind.filter_map(|own| match own {
+            Statement::Store {
+                address, stride: 1, ..
+            } => Some(address),
+            _ => None,
+        });
+        let known = stores.filter(|own| {
+            let write = self.kernel.buffers[own.buffer].access == Access::Write;
+            write && own.terms.iter().all(|term| self.is_there(term.0))
+        });
+        let mut lines = self.lines(known.cloned());
+        lines.sort_by(|a, b| (a.buffer, &a.terms, a.offset).cmp(&(b.buffer, &b.terms, b.offset)));
+        let row = |a: &Address, b: &Address| (a.buffer, &a.terms) == (b.buffer, &b.terms);
+        let rows = lines.chunk_by(row).filter(|own| {
+            let far = |pair: &[Address]| {
+                (pair[1].offset - pair[0].offset) * self.bytes(&pair[0]) >= APART
+            };
+            own.len() > 1 && own.windows(2).all(far)
+        });
+        rows.flatten().cloned().collect()
     }
 
     /// What the loops within a sum's loop read first in its next round, of elements for all lanes that lie in one line for
