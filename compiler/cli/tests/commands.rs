@@ -565,6 +565,11 @@ fn bench_shows_products_with_their_gradients() {
         // A mean of repetitions, not their sum: of a step that takes microseconds.
         assert!(sum > 0.0 && sum < 1e6, "{json}");
     }
+    let repeated = place.dlmc(&[&arguments[..], &["--repeat", "5"]].concat());
+    says(&repeated.good(), &["Each call is made 5 times more"]);
+    let repeated = place.dlmc(&[&arguments[..], &["--repeat", "5", "--json"]].concat());
+    let repeated: Value = serde_json::from_str(&repeated.good().stdout).expect("JSON");
+    assert_eq!(repeated[0]["repeat"], 5);
     let more = place.dlmc(&["bench", "p.dlm", "--repeat", "101"]);
     says(&more.bad(2), &["--repeat", "101"]);
     let compared = place.dlmc(&["bench", "p.dlm", "--repeat", "5", "--roofline", "a.svg"]);

@@ -167,7 +167,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     stages.show();
     if arguments.products {
         let done = result.done(&step_plan);
-        return told_products(&products, &done, arguments.json, &frontend.source.map);
+        return told_products(&products, &done, arguments, &frontend.source.map);
     }
     told(&result, &step_plan, arguments, earlier)
 }
@@ -204,10 +204,11 @@ fn told(
 fn told_products(
     products: &[Product],
     done: &[Done],
-    json: bool,
+    arguments: &BenchArguments,
     sources: &SourceMap,
 ) -> Result<(), Failure> {
-    match json {
+    let products = (products, arguments.repeat);
+    match arguments.json {
         true => terminal::print(&format!("{}\n", products::json(products, done, sources))),
         false => terminal::print(&products::table(products, done, sources)),
     }

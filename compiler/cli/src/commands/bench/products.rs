@@ -4,6 +4,7 @@ use dlm_core::schedule::{Gradient, Product};
 use dlm_grammar::SourceMap;
 use serde_json::{Value, json};
 
+use super::show::repeated;
 use crate::report::table::Table;
 
 /// What a kernel did in a step.
@@ -98,7 +99,7 @@ fn lines(products: &[Product], done: &[Done], sources: &SourceMap) -> Vec<Line> 
 }
 
 /// The text that people read.
-pub fn table(products: &[Product], done: &[Done], sources: &SourceMap) -> String {
+pub fn table((products, repeats): (&[Product], u32), done: &[Done], sources: &SourceMap) -> String {
     let mut table = Table::new(&[
         "<product",
         "us",
@@ -137,6 +138,7 @@ pub fn table(products: &[Product], done: &[Done], sources: &SourceMap) -> String
         "Each product in a kernel of its own, microseconds of a step; then its gradients. Around them operands are turned, and \
          the parts of all blocks added up.\n\n",
     );
+    text += &repeated(repeats);
     match lines.is_empty() {
         true => text += "  none\n",
         false => text += &table.render(),
@@ -155,7 +157,7 @@ fn speed(own: &Speed) -> [String; 2] {
 }
 
 /// The objects that tools read.
-pub fn json(products: &[Product], done: &[Done], sources: &SourceMap) -> Value {
+pub fn json((products, repeats): (&[Product], u32), done: &[Done], sources: &SourceMap) -> Value {
     let shown =
         |speed: &Speed| json!({"microseconds": speed.microseconds, "gflops": speed.gflops()});
     let object = |line: &Line| {
@@ -171,6 +173,7 @@ pub fn json(products: &[Product], done: &[Done], sources: &SourceMap) -> Value {
         };
         json!({
             "product": line.name,
+            "repeat": repeats,
             "forward": shown(&line.forward),
             "input_gradient": gradient(&line.gradients[0]),
             "weight_gradient": gradient(&line.gradients[1]),

@@ -83,6 +83,14 @@ impl Row<'_> {
     }
 }
 
+/// What a table says of calls that are repeated.
+pub fn repeated(repeats: u32) -> String {
+    match repeats {
+        0 => String::new(),
+        _ => format!("  Each call is made {repeats} times more, and these are its time.\n\n"),
+    }
+}
+
 impl BenchResult {
     fn gigahertz(&self) -> f64 {
         gigahertz(&self.roof, &self.ports)
@@ -188,11 +196,7 @@ impl BenchResult {
             self.roof.gigabytes,
             self.takes(plan),
         );
-        if measured.timing.repeats > 0 {
-            let repeats = measured.timing.repeats;
-            text +=
-                &format!("  Each call is made {repeats} times more, and these are its time.\n\n");
-        }
+        text += &repeated(measured.timing.repeats);
         let mut table = Table::new(&[
             "phase",
             "<group",
