@@ -242,7 +242,7 @@ impl Buffers {
         self.add_typed(sources, &sources.graph.nodes[id].ty, name, space, lane)
     }
 
-    /// Makes the blocks of a buffer in lanes so many elements longer.
+    /// Makes the blocks of a buffer so many elements longer.
     fn lengthen(&mut self, buffer: BufferId, elements: usize, blocks: usize) {
         let buffer = &mut self.all[buffer];
         let bytes = elements * buffer.element.bytes();

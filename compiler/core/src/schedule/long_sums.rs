@@ -1,7 +1,7 @@
 //! Long sums in stages. One accumulator that takes hundreds of thousands of values loses digits with each, and at 2^24
 //! takes no ones any more; it is also one lane of one thread. The first stage adds up columns, side by side in vectors, the
-//! next the columns' sums (blocked summation; Higham 1993). A product has its operands' rows in pieces instead, each as it lies
-//! in memory: its vectors run along what it makes.
+//! next the columns' sums (blocked summation; Higham 1993). A product of samples in lanes has its operands' rows
+//! in pieces instead, each as it lies in memory.
 
 use super::lanes::Lanes;
 use crate::graph::{
@@ -36,7 +36,14 @@ pub fn long_sums(graph: &Graph, lanes: &Lanes) -> Result<Option<Graph>, TypeErro
             let new = in_stages(&mut rewrite.new, inputs[0], axes, lane, node.span)?;
             rewrite.set(id, new);
         } else if let Some((contraction, variable)) = long_product(graph, lanes, id) {
-            let new = in_pieces(&mut rewrite.new, contraction, variable, &inputs, node.span)?;
+            let in_lanes = node.inputs.iter().any(|&input| lanes.axis(input).is_some());
+            let extent = contraction.reduced[0].known().unwrap_or(1);
+            let parts = match in_lanes {
+                true => Parts::pieces(extent),
+                false => Parts::columns(extent),
+            };
+            let inputs = (&*inputs, node.span);
+            let new = in_parts(&mut rewrite.new, contraction, variable, parts, inputs)?;
             rewrite.set(id, new);
         } else {
             rewrite.copy(id)?;
@@ -159,27 +166,57 @@ fn long_product<'g>(
     long.then_some((contraction, variable))
 }
 
-/// The product of each piece of what is summed over, then the sum of these.
-fn in_pieces(
+/// What a long product sums over, in parts.
+struct Parts {
+    count: i64,
+    /// Values of a part.
+    length: i64,
+    /// How far its values lie from each other, and the parts' first values.
+    apart: (i64, i64),
+}
+
+impl Parts {
+    /// Values that lie together: each is read for all lanes.
+    fn pieces(extent: i64) -> Parts {
+        let count = pieces(extent);
+        let length = (extent as u64).div_ceil(count as u64) as i64;
+        Parts {
+            count,
+            length,
+            apart: (1, length),
+        }
+    }
+
+    /// Columns side by side, for vectors that run along them.
+    fn columns(extent: i64) -> Parts {
+        let count = columns(extent);
+        Parts {
+            count,
+            length: (extent as u64).div_ceil(count as u64) as i64,
+            apart: (count, 1),
+        }
+    }
+}
+
+/// The product of each part of what is summed over, then the sum of these.
+fn in_parts(
     graph: &mut Graph,
     contraction: &Contraction,
     variable: usize,
-    inputs: &[NodeId],
-    span: Span,
+    parts: Parts,
+    (inputs, span): (&[NodeId], Span),
 ) -> Result<NodeId, TypeError> {
-    let extent = contraction.reduced[0].known().unwrap_or(1);
-    let pieces = pieces(extent);
-    let length = (extent as u64).div_ceil(pieces as u64) as i64;
     let mut new = contraction.clone();
-    new.shape.push(Dim::fixed(pieces));
-    new.reduced[0] = Dim::fixed(length);
+    new.shape.push(Dim::fixed(parts.count));
+    new.reduced[0] = Dim::fixed(parts.length);
+    let (value, part) = parts.apart;
     for axis in new.operands.iter_mut().flatten() {
         if axis.coefficient(variable) != 0 {
-            *axis = AxisIndex::affine(&[(variable, length), (variable + 1, 1)], 0, 1);
+            *axis = AxisIndex::affine(&[(variable, part), (variable + 1, value)], 0, 1);
         }
     }
-    let parts = graph.add(Op::Contract(new), inputs, span)?;
-    graph.reduce(ReduceOp::Sum, parts, &[variable], span)
+    let products = graph.add(Op::Contract(new), inputs, span)?;
+    graph.reduce(ReduceOp::Sum, products, &[variable], span)
 }
 
 /// The fewest pieces that are short enough: of up to twice as many, those that are whole bodies of a loop, or at least equal.
@@ -266,6 +303,21 @@ mod tests {
             "contract %0, %0 : f32[2, 2] {index=[\"v0, v2\", \"v1, v2\"], reduced=[5003]}";
         check("2, 5003", &[2, 5003], product);
         check("2, 8400", &[2, 8400], &product.replace("5003", "8400"));
+    }
+
+    /// Of samples in lanes, pieces; of others columns, along which vectors run.
+    #[test]
+    fn products_of_samples_are_in_pieces() {
+        let text = "graph sum {\n%0 = input : f32[B, 8400] {kind=data, name=\"x\"}\n%1 = input : f32[4, 8400] {kind=parameter, name=\"w\"}\n%2 = contract %0, %1 : f32[B, 4] {index=[\"v0, v2\", \"v1, v2\"], reduced=[8400]}\noutput result \"y\" = %2\n}\n";
+        let graph = parse(text).expect("a graph");
+        let (samples, absent) = (Lanes::analyse(&graph), Lanes::absent(&graph));
+        for (lanes, parts) in [(samples, 3), (absent, 92)] {
+            let staged = long_sums(&graph, &lanes).expect("types");
+            let staged = staged.expect("a long sum");
+            let mut shapes = staged.nodes.values().map(|node| &node.ty.shape);
+            let found = shapes.any(|shape| shape.get(2) == Some(&Dim::fixed(parts)));
+            assert!(found, "{parts}: {staged}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct Target {
     pub spare: usize,
     /// Instructions of one multiply-add.
     pub fma_instructions: usize,
-    /// Bytes of a core's second cache, as most machines with the instruction set have at least.
+    /// Bytes of a core's second cache, of the machines that the constants were measured on.
     pub second_cache: i64,
     /// What asking for the next tile depends on.
     pub memory: Memory,

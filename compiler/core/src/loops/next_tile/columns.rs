@@ -164,7 +164,8 @@ impl Asking<'_> {
         let shares = rows
             .iter()
             .flat_map(|row| shares(place, row, by_tile, &passes));
-        (shares.collect(), at + 1 < outer.len())
+        let between = outer[at + 1..].iter().any(|own| own.count != Some(1));
+        (shares.collect(), between)
     }
 
     /// Vector multiply-adds of a round.

@@ -29,7 +29,7 @@ pub struct Memory {
     pub far: i64,
     /// The same where several tiles read it, or its neighbours, before the next.
     pub far_shared: i64,
-    /// Multiply-adds of 16 lanes for each line that a round of such a sum asks for, at least, where the next tile is the one
+    /// Vector multiply-adds for each line that a round of such a sum asks for, at least, where the next tile is the one
     /// that follows.
     pub work_a_line: i64,
 }

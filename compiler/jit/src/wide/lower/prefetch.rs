@@ -61,8 +61,8 @@ impl Lower<'_> {
         for address in lines {
             let memory = Operand::Memory(self.memory(&address, 0)?);
             let code = match self.kernel.buffers[address.buffer].access {
-                Access::Read => Code::Prefetcht0_m8,
-                _ => Code::Prefetchw_m8,
+                Access::Write | Access::ReadWrite => Code::Prefetchw_m8,
+                Access::Read | Access::WriteRead => Code::Prefetcht0_m8,
             };
             self.push(Inst::new(Op::General(code), First::Reads, &[memory]));
         }
