@@ -1,5 +1,5 @@
 //! The weight gradient of a dense layer over a sequence goes over the larger operand once, where the turned one would not stay in
-//! the first cache for its tiles.
+//! the first cache for its tiles. That of a 1 x 1 convolution goes through its image in parts, where neither would stay in the second.
 
 mod programs;
 
@@ -50,4 +50,33 @@ fn the_larger_operand_is_gone_through_once() {
 fn its_values_are_those_of_the_graph() {
     let graph = net([96, 256]);
     assert!(agrees(&graph, &planned(&graph), 3) > 4);
+}
+
+/// A 1 x 1 convolution of stride 2 of 32 channels to 64, with 7 x 7 pixels: 100 and 200 KB of a sample block.
+fn image() -> Graph {
+    let layers = "Conv2d[32, 3, stride=2, pad=1] |> relu |> Conv2d[64, 1, stride=2] |> relu";
+    classifier(
+        &format!("return x |> {layers} |> global_avg_pool |> Linear[10]"),
+        32,
+    )
+}
+
+/// Planned for a second cache of so many kilobytes.
+fn planned_within(graph: &Graph, kilobytes: i64) -> Plan {
+    let target = Target {
+        second_cache: kilobytes << 10,
+        ..Target::avx2()
+    };
+    schedule(graph, &target, 32, &PersistentLayout::of(graph)).expect("a plan")
+}
+
+#[test]
+fn an_image_of_which_nothing_stays_near_is_summed_in_parts() {
+    let graph = image();
+    // With a larger cache, the smaller operand stays.
+    for (kilobytes, wanted) in [(64, ["rows", "i1"]), (1024, ["vector", "i1"])] {
+        let plan = planned_within(&graph, kilobytes);
+        assert_eq!(loops(&plan), wanted, "{plan}");
+        assert!(agrees(&graph, &plan, 3) > 4);
+    }
 }

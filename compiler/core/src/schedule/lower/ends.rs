@@ -2,8 +2,8 @@
 //! neighbours that emitters turn in registers.
 
 use super::Context;
-use super::outer::PIXELS;
-use crate::graph::Contraction;
+use super::outer::pixels_together;
+use crate::graph::{Contraction, NodeId};
 use crate::loops::{TILE, turned_from};
 use crate::schedule::outer::Outer;
 use crate::schedule::target::Target;
@@ -24,14 +24,15 @@ impl Ends {
     /// Those of a product whose output has these extents and vectors along one of its axes.
     pub(super) fn of(
         cx: &Context<'_>,
-        contraction: &Contraction,
+        (anchor, contraction): (NodeId, &Contraction),
         outer: Outer,
         extents: &[i64],
     ) -> Ends {
         let reduced = contraction.reduced.iter().filter_map(|dim| dim.known());
         let pixels: Vec<i64> = reduced.collect();
+        let most = pixels_together(cx, anchor, outer);
         let together = match pixels.len() {
-            2 => pixels.iter().product::<i64>().min(PIXELS),
+            2 => pixels.iter().product::<i64>().min(most),
             _ => pixels.iter().product(),
         };
         let inner = (outer.axis + 1..extents.len()).rev();

@@ -422,7 +422,7 @@ impl Lowering<'_> {
         let rows = contraction.reduced[row].known()?;
         let columns = contraction.reduced[column].known()?;
         let pixels = match self.turned {
-            Some(_) => super::outer::PIXELS,
+            Some(turned) => super::outer::pixels_together(self.cx, anchor, turned.outer),
             None => PIXELS,
         };
         let most = (pixels / columns.max(1)).max(1);

@@ -8,6 +8,8 @@ use crate::schedule::outer::Outer;
 const FIRST_CACHE: i64 = 32 << 10;
 /// Bytes a cycle of what comes from behind the second cache.
 const BEHIND: f64 = 8.0;
+/// Multiply-adds of a part of a sum, at least: its end is stored and read again.
+const ROUNDS: i64 = 256;
 
 /// The operands of an outer product: vectors of one, turned, each with one element of the other.
 #[derive(Clone, Debug)]
@@ -15,16 +17,22 @@ pub(super) struct Passes {
     /// The output's axis that vectors run along, and how many vectors it is.
     axis: usize,
     vectors: i64,
-    /// Bytes that one vector's channels have for a block's rounds.
+    /// Registers of a vector, and bytes that one register's channels have for a block's rounds.
+    registers: i64,
     column: i64,
+    /// Samples of a block, positions that are summed over of each, and whether these are an image's.
+    samples: i64,
+    positions: i64,
+    image: bool,
     /// Whether both operands have one variable in each axis: a window's taps share vectors.
     plain: bool,
-    /// Bytes of a block of the turned operand, of the other, and of one of its elements.
+    /// Bytes of a block of the turned operand, of the other, of what is read of that, and of one of its elements.
     turned: i64,
     other: i64,
+    read: i64,
     element: i64,
-    /// Bytes of an operand that stays in the second cache beside the other's share.
-    near: i64,
+    /// Bytes of a core's second cache.
+    second_cache: i64,
     /// Multiply-adds of an element of the other with one vector's channels.
     uses: f64,
 }
@@ -51,32 +59,57 @@ impl Passes {
         let outputs: i64 = own.map(|(_, dim)| dim.at(block)).product();
         Some(Passes {
             axis: outer.axis,
-            vectors: contraction.shape[outer.axis].at(block) / cx.target.register_lanes as i64,
+            vectors: contraction.shape[outer.axis].at(block) / outer.width as i64,
+            registers: (outer.width / cx.target.register_lanes) as i64,
             column: rounds * cx.target.register_lanes as i64 * 4,
+            samples: block,
+            positions: rounds / block,
+            image: contraction.reduced.len() == 3,
             plain: is_plain(contraction),
             turned: elements(turned) * bytes(turned),
             other: elements(other) * bytes(other),
+            read: elements(other).min(rounds * outputs) * bytes(other),
             element: bytes(other),
-            near: cx.target.second_cache / 4 * 3,
+            second_cache: cx.target.second_cache,
             uses: (rounds * outputs) as f64 / elements(other).max(1) as f64,
         })
     }
 
     /// Whether the turned operand is gone through for each tile of the other, and not the other for each tile of vectors: a
-    /// tile's vectors would not stay in the first cache anyway, and the other is larger.
+    /// tile's vectors would not stay in the first cache anyway, and the other is larger, or they are gone through in parts.
     pub(super) fn by_other(&self, factors: &[usize]) -> bool {
-        let bytes = self.column * factors[self.axis] as i64;
-        self.plain && bytes > FIRST_CACHE && self.other > self.turned
+        let stays = self.column * factors[self.axis] as i64 <= FIRST_CACHE;
+        let passes = !stays && self.other > self.turned;
+        self.plain && (passes || self.is_in_parts())
+    }
+
+    /// Positions of an image that are summed together at most, where neither operand stays in the second cache while the
+    /// other passes it: all vectors of so many do, and a tile's share of the other in the first.
+    pub(super) fn positions_together(&self) -> Option<i64> {
+        let stay = || self.positions * (self.second_cache / 2) / self.turned;
+        let least = ROUNDS / self.samples;
+        self.is_in_parts().then(|| stay().max(least))
     }
 
     /// Cycles that each vector multiply-add waits for the other operand where each tile of vectors has it come again from
     /// behind the second cache. What the turned operand waits for, where that is gone through for each tile, is not counted.
     pub(super) fn cycles(&self, factors: &[usize]) -> f64 {
         let once = self.by_other(factors) || factors[self.axis] as i64 >= self.vectors;
-        if once || self.other < self.near {
+        if once || self.is_near(self.other) {
             return 0.0;
         }
-        self.element as f64 / BEHIND / (self.uses * factors[self.axis] as f64).max(1.0)
+        let serves = self.uses * (factors[self.axis] as i64 * self.registers) as f64;
+        self.element as f64 / BEHIND / serves.max(1.0)
+    }
+
+    fn is_in_parts(&self) -> bool {
+        let far = !self.is_near(self.turned) && !self.is_near(self.read);
+        self.plain && self.image && self.positions * self.samples > ROUNDS && far
+    }
+
+    /// Whether an operand of so many bytes stays in the second cache beside the other's share.
+    fn is_near(&self, bytes: i64) -> bool {
+        bytes < self.second_cache / 4 * 3
     }
 }
 
@@ -94,13 +127,31 @@ mod tests {
         Passes {
             axis: 0,
             vectors: 16,
+            registers: 1,
             column: 64 * 16 * 64,
+            samples: 16,
+            positions: 64,
+            image: true,
             plain: false,
             turned: 256 * 64 * 16 * 4,
             other: 128 * 256 * 16 * 4,
+            read: 128 * 256 * 16 * 4,
             element: 4,
-            near: 3 << 19,
+            second_cache: 2 << 20,
             uses: 2.25,
+        }
+    }
+
+    /// 1 x 1 of stride 2 for the same images, which reads a quarter of the pixels, with vectors of two registers.
+    fn skip() -> Passes {
+        Passes {
+            registers: 2,
+            column: 64 * 16 * 32,
+            plain: true,
+            read: 128 * 64 * 16 * 4,
+            second_cache: 512 << 10,
+            uses: 0.25,
+            ..strided()
         }
     }
 
@@ -128,5 +179,57 @@ mod tests {
         assert_eq!(once.cycles(&[3, 8]), 0.0);
         // A window's taps share vectors, which stay where they are.
         assert!(!strided().by_other(&[3, 8, 1, 1]));
+    }
+
+    #[test]
+    fn registers_of_a_vector_share_what_comes_again() {
+        let pairs = Passes {
+            registers: 2,
+            ..strided()
+        };
+        let (one, two) = (strided().cycles(&[2, 3, 1, 3]), pairs.cycles(&[2, 3, 1, 3]));
+        assert!((two - one / 2.0).abs() < 1e-9, "{one} {two}");
+    }
+
+    #[test]
+    fn what_is_far_on_both_sides_is_summed_in_parts_whose_vectors_stay_near() {
+        let passes = skip();
+        assert!(passes.by_other(&[1, 5]));
+        assert_eq!(passes.cycles(&[1, 5]), 0.0);
+        // A quarter of the megabyte.
+        assert_eq!(passes.positions_together(), Some(16));
+        // Of many more channels, as few as the end of a part is worth.
+        let wide = Passes {
+            turned: 8 * passes.turned,
+            ..skip()
+        };
+        assert_eq!(wide.positions_together(), Some(16));
+    }
+
+    #[test]
+    fn what_stays_near_or_has_no_rows_of_pixels_is_summed_together() {
+        let large_cache = Passes {
+            second_cache: 2 << 20,
+            ..skip()
+        };
+        let read_is_near = Passes {
+            read: 64 * 64 * 16 * 4,
+            ..skip()
+        };
+        let window = Passes {
+            plain: false,
+            ..skip()
+        };
+        let sequence = Passes {
+            image: false,
+            ..skip()
+        };
+        let short = Passes {
+            positions: 16,
+            ..skip()
+        };
+        for passes in [large_cache, read_is_near, window, sequence, short] {
+            assert_eq!(passes.positions_together(), None, "{passes:?}");
+        }
     }
 }

@@ -224,7 +224,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
             }
             if let Along::Channels(outer) = along {
                 shape.sliding = sliding(contraction, outer);
-                shape.ends = Some(Ends::of(cx, contraction, outer, &shape.extents));
+                shape.ends = Some(Ends::of(cx, (anchor, contraction), outer, &shape.extents));
                 shape.passes = Passes::of(cx, anchor, outer);
                 shape.along_channels(outer, cx.target.register_lanes);
             }
