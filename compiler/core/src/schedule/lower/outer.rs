@@ -15,12 +15,12 @@ use crate::schedule::position::Position;
 use super::contract::Level;
 
 /// Pixels of a block that an outer product sums together at most: the turned vectors of a tile, and those of all taps, stay
-/// in the second cache, and where neither operand would, all turned vectors.
+/// in the second cache, or, of whole rows, those of all channels.
 pub(super) fn pixels_together(cx: &Context<'_>, anchor: NodeId, outer: Outer) -> i64 {
     /// Pixels of 16 samples and 16 channels: 128 KB.
     const PIXELS: i64 = 128;
     let passes = Passes::of(cx, anchor, outer);
-    let together = passes.and_then(|passes| passes.positions_together());
+    let together = passes.and_then(|passes| passes.pixels_together());
     together.unwrap_or(PIXELS).min(PIXELS)
 }
 

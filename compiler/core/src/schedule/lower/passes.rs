@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::graph::{Contraction, NodeId, Op};
+use crate::schedule::lanes::ContractionLanes;
 use crate::schedule::outer::Outer;
 
 /// Bytes of the first cache.
@@ -9,7 +10,7 @@ const FIRST_CACHE: i64 = 32 << 10;
 /// Bytes a cycle of what comes from behind the second cache.
 const BEHIND: f64 = 8.0;
 /// Multiply-adds of a part of a sum, at least: its end is stored and read again.
-const ROUNDS: i64 = 256;
+const ROUNDS: i64 = 384;
 
 /// The operands of an outer product: vectors of one, turned, each with one element of the other.
 #[derive(Clone, Debug)]
@@ -20,10 +21,9 @@ pub(super) struct Passes {
     /// Registers of a vector, and bytes that one register's channels have for a block's rounds.
     registers: i64,
     column: i64,
-    /// Samples of a block, positions that are summed over of each, and whether these are an image's.
+    /// Samples of a block, and rows and columns of an image that is summed over.
     samples: i64,
-    positions: i64,
-    image: bool,
+    image: Option<(i64, i64)>,
     /// Whether both operands have one variable in each axis: a window's taps share vectors.
     plain: bool,
     /// Bytes of a block of the turned operand, of the other, of what is read of that, and of one of its elements.
@@ -63,8 +63,7 @@ impl Passes {
             registers: (outer.width / cx.target.register_lanes) as i64,
             column: rounds * cx.target.register_lanes as i64 * 4,
             samples: block,
-            positions: rounds / block,
-            image: contraction.reduced.len() == 3,
+            image: image(cx, anchor, contraction),
             plain: is_plain(contraction),
             turned: elements(turned) * bytes(turned),
             other: elements(other) * bytes(other),
@@ -76,19 +75,27 @@ impl Passes {
     }
 
     /// Whether the turned operand is gone through for each tile of the other, and not the other for each tile of vectors: a
-    /// tile's vectors would not stay in the first cache anyway, and the other is larger, or they are gone through in parts.
+    /// tile's vectors, of each one register counted, would not stay in the first cache anyway, and the other is larger; or
+    /// they are gone through in parts.
     pub(super) fn by_other(&self, factors: &[usize]) -> bool {
         let stays = self.column * factors[self.axis] as i64 <= FIRST_CACHE;
         let passes = !stays && self.other > self.turned;
-        self.plain && (passes || self.is_in_parts())
+        self.plain && (passes || self.pixels_together().is_some())
     }
 
-    /// Positions of an image that are summed together at most, where neither operand stays in the second cache while the
-    /// other passes it: all vectors of so many do, and a tile's share of the other in the first.
-    pub(super) fn positions_together(&self) -> Option<i64> {
-        let stay = || self.positions * (self.second_cache / 2) / self.turned;
-        let least = ROUNDS / self.samples;
-        self.is_in_parts().then(|| stay().max(least))
+    /// Pixels of whole rows that are summed together where neither operand stays in the second cache while the other passes
+    /// it: all vectors of so many do. None where these would be too few to be worth the end of a part, or all.
+    pub(super) fn pixels_together(&self) -> Option<i64> {
+        let (rows, columns) = self.image.filter(|_| self.plain)?;
+        if self.is_near(self.turned) || self.is_near(self.read) {
+            return None;
+        }
+        // Of an image that is gone through in steps, the pixels between count too.
+        let stays = |count: i64| self.turned / rows * count <= self.second_cache / 2;
+        let worth = |count: i64| count * columns * self.samples >= ROUNDS;
+        let mut counts = (1..rows).rev().filter(|count| rows % count == 0);
+        let count = counts.find(|&count| stays(count))?;
+        worth(count).then_some(count * columns)
     }
 
     /// Cycles that each vector multiply-add waits for the other operand where each tile of vectors has it come again from
@@ -102,14 +109,24 @@ impl Passes {
         self.element as f64 / BEHIND / serves.max(1.0)
     }
 
-    fn is_in_parts(&self) -> bool {
-        let far = !self.is_near(self.turned) && !self.is_near(self.read);
-        self.plain && self.image && self.positions * self.samples > ROUNDS && far
-    }
-
     /// Whether an operand of so many bytes stays in the second cache beside the other's share.
     fn is_near(&self, bytes: i64) -> bool {
         bytes < self.second_cache / 4 * 3
+    }
+}
+
+/// Rows and columns of the image that a contraction sums over beside the samples, where it does.
+fn image(cx: &Context<'_>, anchor: NodeId, contraction: &Contraction) -> Option<(i64, i64)> {
+    let inputs = &cx.graph.nodes[anchor].inputs;
+    let ContractionLanes::Across(lane) = cx.lanes.contraction(contraction, inputs) else {
+        return None;
+    };
+    let others = contraction.reduced.iter().enumerate();
+    let others = others.filter(|&(variable, _)| variable != lane);
+    let others: Option<Vec<i64>> = others.map(|(_, dim)| dim.known()).collect();
+    match others?[..] {
+        [rows, columns] => Some((rows, columns)),
+        _ => None,
     }
 }
 
@@ -130,8 +147,7 @@ mod tests {
             registers: 1,
             column: 64 * 16 * 64,
             samples: 16,
-            positions: 64,
-            image: true,
+            image: Some((8, 8)),
             plain: false,
             turned: 256 * 64 * 16 * 4,
             other: 128 * 256 * 16 * 4,
@@ -142,13 +158,18 @@ mod tests {
         }
     }
 
-    /// 1 x 1 of stride 2 for the same images, which reads a quarter of the pixels, with vectors of two registers.
+    /// 1 x 1 of stride 2, 64 channels to 128 on 16 x 16 pixels, which reads a quarter of the image, with vectors of two
+    /// registers.
     fn skip() -> Passes {
         Passes {
+            vectors: 8,
             registers: 2,
-            column: 64 * 16 * 32,
+            column: 256 * 16 * 32,
+            image: Some((16, 16)),
             plain: true,
-            read: 128 * 64 * 16 * 4,
+            turned: 128 * 256 * 16 * 4,
+            other: 64 * 1024 * 16 * 4,
+            read: 64 * 256 * 16 * 4,
             second_cache: 512 << 10,
             uses: 0.25,
             ..strided()
@@ -196,24 +217,30 @@ mod tests {
         let passes = skip();
         assert!(passes.by_other(&[1, 5]));
         assert_eq!(passes.cycles(&[1, 5]), 0.0);
-        // A quarter of the megabyte.
-        assert_eq!(passes.positions_together(), Some(16));
-        // Of many more channels, as few as the end of a part is worth.
-        let wide = Passes {
-            turned: 8 * passes.turned,
+        // Of 2 MB an eighth: two rows.
+        assert_eq!(passes.pixels_together(), Some(32));
+        // Of half as many channels twice the rows.
+        let narrow = Passes {
+            turned: passes.turned / 2,
             ..skip()
         };
-        assert_eq!(wide.positions_together(), Some(16));
+        assert_eq!(narrow.pixels_together(), Some(64));
+        // Rows that two do not divide are summed one by one.
+        let odd = Passes {
+            image: Some((15, 32)),
+            ..skip()
+        };
+        assert_eq!(odd.pixels_together(), Some(32));
     }
 
     #[test]
-    fn what_stays_near_or_has_no_rows_of_pixels_is_summed_together() {
+    fn what_stays_near_or_has_no_such_rows_is_summed_together() {
         let large_cache = Passes {
-            second_cache: 2 << 20,
+            second_cache: 4 << 20,
             ..skip()
         };
         let read_is_near = Passes {
-            read: 64 * 64 * 16 * 4,
+            read: 16 * 256 * 16 * 4,
             ..skip()
         };
         let window = Passes {
@@ -221,15 +248,33 @@ mod tests {
             ..skip()
         };
         let sequence = Passes {
-            image: false,
+            image: None,
             ..skip()
         };
-        let short = Passes {
-            positions: 16,
+        let one_row = Passes {
+            image: Some((1, 256)),
             ..skip()
         };
-        for passes in [large_cache, read_is_near, window, sequence, short] {
-            assert_eq!(passes.positions_together(), None, "{passes:?}");
+        // The vectors of a row do not stay, and of what does, a part's end is not worth it.
+        let wide = Passes {
+            turned: 4 * skip().turned,
+            ..skip()
+        };
+        let few_rounds = Passes {
+            image: Some((8, 8)),
+            turned: skip().turned / 2,
+            ..skip()
+        };
+        for passes in [
+            large_cache,
+            read_is_near,
+            window,
+            sequence,
+            one_row,
+            wide,
+            few_rounds,
+        ] {
+            assert_eq!(passes.pixels_together(), None, "{passes:?}");
         }
     }
 }
