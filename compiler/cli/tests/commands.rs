@@ -535,6 +535,7 @@ fn bench_shows_products_with_their_gradients() {
             "of forward",
             "net.linear_1.weight",
             "GFLOP/s a thread",
+            "the range",
         ],
     );
     let json = place.dlmc(&[&arguments[..], &["--json"]].concat()).good();
@@ -549,7 +550,18 @@ fn bench_shows_products_with_their_gradients() {
         }
     }
     assert!(products[0]["input_gradient"].is_null(), "{}", products[0]);
-    assert!(products[1]["input_gradient"]["of_forward"].as_f64() > Some(0.0));
+    let part = |key: &str| products[1]["input_gradient"][key].as_f64().expect(key);
+    let [min, median, max] = ["of_forward_min", "of_forward", "of_forward_max"].map(part);
+    assert!(
+        0.0 < min && min <= median && median <= max,
+        "{}",
+        products[1]
+    );
+    assert!(
+        products[1]["measurements"].as_u64() > Some(1),
+        "{}",
+        products[1]
+    );
     let other = place.dlmc(&[&arguments[..], &["--roofline", "a.svg"]].concat());
     says(&other.bad(2), &["--products", "--roofline"]);
     for (repeat, steps) in [("0", 20), ("5", 4), ("100", 1)] {

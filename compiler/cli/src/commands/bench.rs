@@ -124,8 +124,12 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     };
     let team = shared.team().map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
+    let timings = match arguments.products {
+        true => products::MEASUREMENTS,
+        false => 1,
+    };
     let measured: Measured = stages.time("measure", || {
-        bench.measure(arguments.steps, arguments.repeat)
+        bench.measure(arguments.steps, arguments.repeat, timings)
     })?;
     let working = working(&team, step);
     // What follows takes memory of its own, which is not the step's.
@@ -203,7 +207,7 @@ fn told(
 
 fn told_products(
     products: &[Product],
-    done: &[Done],
+    done: &[Vec<Done>],
     arguments: &BenchArguments,
     sources: &SourceMap,
 ) -> Result<(), Failure> {

@@ -33,9 +33,9 @@ pub struct Measured {
     pub milliseconds: Vec<f64>,
     /// Steps of each measurement.
     pub steps: u64,
-    /// Where the time goes, by call site.
-    pub timing: Timing,
-    /// The steps that `timing` is the sum of.
+    /// Where the time goes, by call site; one for each measurement of calls, of which there is one at least.
+    pub timings: Vec<Timing>,
+    /// The steps that each of `timings` is the sum of.
     pub timed_steps: u64,
 }
 
@@ -136,12 +136,17 @@ impl<'a> Bench<'a> {
         store(slot, self.batch, &tensor, &mut self.arena).map_err(Failure::internal)
     }
 
-    /// Measures steps: as many as wanted, or as many as last long enough. Then the calls of as many more; or of one in
-    /// `repeats` of these, each call repeated so often.
+    /// Measures steps: as many as wanted, or as many as last long enough. Then, so many times, the calls of as many more; or of
+    /// one in `repeats` of these, each call repeated so often.
     ///
     /// # Errors
     /// Where the program cannot run.
-    pub fn measure(&mut self, steps: Option<u64>, repeats: u32) -> Result<Measured, Failure> {
+    pub fn measure(
+        &mut self,
+        steps: Option<u64>,
+        repeats: u32,
+        timings: usize,
+    ) -> Result<Measured, Failure> {
         self.warm_up()?;
         let estimate = self.steps(WARM_UP, None)?.as_secs_f64() / WARM_UP as f64;
         let enough = (MEASUREMENT.as_secs_f64() / estimate.max(1e-9)).ceil() as u64;
@@ -152,16 +157,22 @@ impl<'a> Bench<'a> {
             milliseconds.push(time.as_secs_f64() * 1e3 / count as f64);
         }
         milliseconds.sort_by(f64::total_cmp);
-        let mut timing = Timing::new(self.program);
-        timing.repeats = repeats;
         let timed_steps = (count / u64::from(repeats.max(1))).max(1);
-        self.steps(timed_steps, Some(&mut timing))?;
+        let timed = |_| self.timed(timed_steps, repeats);
         Ok(Measured {
             milliseconds,
             steps: count,
-            timing,
+            timings: (0..timings.max(1)).map(timed).collect::<Result<_, _>>()?,
             timed_steps,
         })
+    }
+
+    /// The calls of so many steps.
+    fn timed(&mut self, steps: u64, repeats: u32) -> Result<Timing, Failure> {
+        let mut timing = Timing::new(self.program);
+        timing.repeats = repeats;
+        self.steps(steps, Some(&mut timing))?;
+        Ok(timing)
     }
 
     /// Steps that are not measured, until it is known who does them.

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use super::show::repeated;
 use crate::report::table::Table;
 
+/// Measurements of which medians are taken: kernels of microseconds differ by a tenth from one to the next where others use the
+/// machine.
+pub const MEASUREMENTS: usize = 15;
+
 /// What a kernel did in a step.
 #[derive(Clone, Debug)]
 pub struct Done {
@@ -18,8 +22,8 @@ pub struct Done {
     pub flops: f64,
 }
 
-/// A product's kernels together.
-#[derive(Clone, Copy, Default)]
+/// A product's kernels together, in one measurement.
+#[derive(Clone, Copy, Debug, Default)]
 struct Speed {
     /// Of those that multiply.
     microseconds: f64,
@@ -61,21 +65,78 @@ impl Speed {
     }
 }
 
+/// A product's speed in each measurement; there is one at least.
+struct Speeds(Vec<Speed>);
+
+impl Speeds {
+    fn of(measurements: &[Vec<Done>], product: &str) -> Speeds {
+        let speed = |done: &Vec<Done>| Speed::of(done, product);
+        Speeds(measurements.iter().map(speed).collect())
+    }
+
+    fn is_known(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(Speed::is_known)
+    }
+
+    fn median(&self, of: impl Fn(&Speed) -> f64) -> f64 {
+        Spread::of(self.0.iter().map(of)).median
+    }
+
+    fn microseconds(&self) -> f64 {
+        self.median(|speed| speed.microseconds)
+    }
+
+    fn gflops(&self) -> f64 {
+        self.median(Speed::gflops)
+    }
+
+    fn around(&self) -> f64 {
+        self.median(|speed| speed.around)
+    }
+
+    /// GFLOP/s beside another's of the same measurement.
+    fn beside(&self, other: &Speeds) -> Spread {
+        let pairs = self.0.iter().zip(&other.0);
+        Spread::of(pairs.map(|(own, other)| own.gflops() / other.gflops()))
+    }
+}
+
+/// The least, the middle and the greatest of some numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Spread {
+    min: f64,
+    median: f64,
+    max: f64,
+}
+
+impl Spread {
+    /// Of at least one.
+    fn of(numbers: impl Iterator<Item = f64>) -> Spread {
+        let mut sorted: Vec<f64> = numbers.collect();
+        sorted.sort_by(f64::total_cmp);
+        Spread {
+            min: sorted[0],
+            median: sorted[sorted.len() / 2],
+            max: sorted[sorted.len() - 1],
+        }
+    }
+}
+
 /// A product and its gradients, as they were measured.
 struct Line {
     name: String,
-    forward: Speed,
+    forward: Speeds,
     /// Of the input, and of the weights or the second input.
-    gradients: [Option<Speed>; 2],
+    gradients: [Option<Speeds>; 2],
 }
 
-fn lines(products: &[Product], done: &[Done], sources: &SourceMap) -> Vec<Line> {
+fn lines(products: &[Product], done: &[Vec<Done>], sources: &SourceMap) -> Vec<Line> {
     let line = |product: &Product| {
-        let forward = Speed::of(done, &product.kernel);
-        let speed = |gradient: &Gradient| Speed::of(done, &gradient.kernel);
+        let forward = Speeds::of(done, &product.kernel);
+        let speed = |gradient: &Gradient| Speeds::of(done, &gradient.kernel);
         let mut gradients = [None, None];
         for gradient in &product.gradients {
-            let own = Some(speed(gradient)).filter(Speed::is_known);
+            let own = Some(speed(gradient)).filter(Speeds::is_known);
             // Of two parameters, too, each has a column.
             let column = match gradients {
                 [_, None] if gradient.of_parameter => 1,
@@ -99,7 +160,11 @@ fn lines(products: &[Product], done: &[Done], sources: &SourceMap) -> Vec<Line> 
 }
 
 /// The text that people read.
-pub fn table((products, repeats): (&[Product], u32), done: &[Done], sources: &SourceMap) -> String {
+pub fn table(
+    (products, repeats): (&[Product], u32),
+    done: &[Vec<Done>],
+    sources: &SourceMap,
+) -> String {
     let mut table = Table::new(&[
         "<product",
         "us",
@@ -114,66 +179,85 @@ pub fn table((products, repeats): (&[Product], u32), done: &[Done], sources: &So
     ]);
     let lines = lines(products, done, sources);
     for line in &lines {
-        let mut cells = vec![line.name.clone()];
-        cells.extend(speed(&line.forward));
-        for gradient in line.gradients {
-            match gradient {
-                None => cells.extend([String::new(), String::new(), String::new()]),
-                Some(own) => {
-                    cells.extend(speed(&own));
-                    let part = own.gflops() / line.forward.gflops();
-                    cells.push(format!("{:.0} %", 100.0 * part));
-                }
-            }
-        }
-        let around: f64 = line.gradients.iter().flatten().map(|own| own.around).sum();
-        cells.push(if around > 0.0 {
-            format!("{around:.1}")
-        } else {
-            String::new()
-        });
-        table.row(cells);
+        table.row(line.cells());
     }
-    let mut text = String::from(
+    let mut text = format!(
         "Each product in a kernel of its own, microseconds of a step; then its gradients. Around them operands are turned, and \
-         the parts of all blocks added up.\n\n",
+         the parts of all blocks added up. Medians of {} measurements; of forward also the range, each beside the forward \
+         product of the same measurement.\n\n",
+        done.len()
     );
     text += &repeated(repeats);
     match lines.is_empty() {
         true => text += "  none\n",
         false => text += &table.render(),
     }
-    if done.iter().any(|own| own.kernel.starts_with("scan")) {
+    let mut kernels = done.iter().flatten();
+    if kernels.any(|own| own.kernel.starts_with("scan")) {
         text += "\nProducts within loops over time are left out.\n";
     }
     text
 }
 
-fn speed(own: &Speed) -> [String; 2] {
+impl Line {
+    fn cells(&self) -> Vec<String> {
+        let mut cells = vec![self.name.clone()];
+        cells.extend(speed(&self.forward));
+        for gradient in &self.gradients {
+            match gradient {
+                None => cells.extend([String::new(), String::new(), String::new()]),
+                Some(own) => {
+                    cells.extend(speed(own));
+                    let part = own.beside(&self.forward);
+                    let [min, median, max] =
+                        [part.min, part.median, part.max].map(|part| 100.0 * part);
+                    cells.push(format!("{median:.0} % ({min:.0}-{max:.0})"));
+                }
+            }
+        }
+        let around: f64 = self.gradients.iter().flatten().map(Speeds::around).sum();
+        cells.push(if around > 0.0 {
+            format!("{around:.1}")
+        } else {
+            String::new()
+        });
+        cells
+    }
+}
+
+fn speed(own: &Speeds) -> [String; 2] {
     [
-        format!("{:.1}", own.microseconds),
+        format!("{:.1}", own.microseconds()),
         format!("{:.0}", own.gflops()),
     ]
 }
 
 /// The objects that tools read.
-pub fn json((products, repeats): (&[Product], u32), done: &[Done], sources: &SourceMap) -> Value {
+pub fn json(
+    (products, repeats): (&[Product], u32),
+    done: &[Vec<Done>],
+    sources: &SourceMap,
+) -> Value {
     let shown =
-        |speed: &Speed| json!({"microseconds": speed.microseconds, "gflops": speed.gflops()});
+        |speed: &Speeds| json!({"microseconds": speed.microseconds(), "gflops": speed.gflops()});
     let object = |line: &Line| {
-        let gradient = |own: &Option<Speed>| {
-            own.map(|own| {
+        let gradient = |own: &Option<Speeds>| {
+            own.as_ref().map(|own| {
+                let part = own.beside(&line.forward);
                 json!({
-                    "microseconds": own.microseconds,
+                    "microseconds": own.microseconds(),
                     "gflops": own.gflops(),
-                    "of_forward": own.gflops() / line.forward.gflops(),
-                    "microseconds_around": own.around,
+                    "of_forward": part.median,
+                    "of_forward_min": part.min,
+                    "of_forward_max": part.max,
+                    "microseconds_around": own.around(),
                 })
             })
         };
         json!({
             "product": line.name,
             "repeat": repeats,
+            "measurements": done.len(),
             "forward": shown(&line.forward),
             "input_gradient": gradient(&line.gradients[0]),
             "weight_gradient": gradient(&line.gradients[1]),

@@ -2,7 +2,7 @@
 
 use dlm_core::plan::cost::{Cost, Machine, Ports, Prediction, predict};
 use dlm_core::plan::{ALIGNMENT, Plan};
-use dlm_runtime::team::CallTime;
+use dlm_runtime::team::{CallTime, Timing};
 use serde_json::{Value, json};
 
 use super::measure::Measured;
@@ -138,7 +138,7 @@ impl BenchResult {
             "ms_max": self.measured.max(),
             "repetitions": self.measured.milliseconds.len(),
             "steps": self.measured.steps,
-            "repeat": self.measured.timing.repeats,
+            "repeat": self.repeats(),
             "timed_steps": self.measured.timed_steps,
             "flops": self.flops,
             "gflops": self.gflops(),
@@ -196,7 +196,7 @@ impl BenchResult {
             self.roof.gigabytes,
             self.takes(plan),
         );
-        text += &repeated(measured.timing.repeats);
+        text += &repeated(self.repeats());
         let mut table = Table::new(&[
             "phase",
             "<group",
@@ -258,25 +258,41 @@ impl BenchResult {
         picture(&title, &self.roof, &kernels)
     }
 
-    /// What each call site did in a step.
-    pub fn done(&self, plan: &Plan) -> Vec<Done> {
+    fn repeats(&self) -> u32 {
+        self.measured
+            .timings
+            .first()
+            .map_or(0, |timing| timing.repeats)
+    }
+
+    /// What each call site did in a step of each measurement.
+    pub fn done(&self, plan: &Plan) -> Vec<Vec<Done>> {
         let done = |row: Row<'_>| Done {
             kernel: row.call.kernel.clone(),
             microseconds: row.microseconds,
             flops: row.gflops.unwrap_or(0.0) * 1e3 * row.microseconds,
         };
-        self.rows(plan).into_iter().map(done).collect()
+        let timings = self.measured.timings.iter();
+        timings
+            .map(|timing| self.rows_of(plan, timing).into_iter().map(done).collect())
+            .collect()
     }
 
-    /// The call sites, the longest first.
+    /// The call sites of the first measurement, the longest first.
     fn rows(&self, plan: &Plan) -> Vec<Row<'_>> {
+        let first = self.measured.timings.first();
+        first.map_or_else(Vec::new, |timing| self.rows_of(plan, timing))
+    }
+
+    /// The call sites of a measurement, the longest first.
+    fn rows_of<'t>(&'t self, plan: &Plan, timing: &'t Timing) -> Vec<Row<'t>> {
         let sites = plan.phases.iter().flat_map(|phase| &phase.groups);
         let sites = sites.flat_map(|group| (0..group.calls.len()).map(move |call| (group, call)));
         let bytes = sites.map(|(group, call)| bytes_of_site(plan, group, call, self.batch));
         let work = self.prediction.sites.iter().copied().zip(bytes);
         // Copies at the end of a step stand after the plan's own calls, and do no arithmetic.
         let work = work.chain(std::iter::repeat((None, 0.0)));
-        let calls = &self.measured.timing.calls;
+        let calls = &timing.calls;
         let total: u64 = calls.iter().map(|call| call.nanoseconds).sum();
         let steps = self.measured.timed_steps as f64;
         let row = |(call, (cost, bytes)): (_, (Option<Cost>, f64))| {

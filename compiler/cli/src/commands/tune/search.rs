@@ -148,9 +148,9 @@ impl<'a> Tuner<'a> {
     /// The kernels with tiles that are worth a look, the longest first.
     fn kernels(&self, contestant: &Contestant) -> Result<Vec<String>, Failure> {
         let mut bench = self.bench(contestant)?;
-        let measured = bench.measure(None, 0)?;
+        let measured = bench.measure(None, 0, 1)?;
         let mut times: Vec<(String, u64)> = Vec::new();
-        for call in &measured.timing.calls {
+        for call in measured.timings.iter().flat_map(|timing| &timing.calls) {
             match times.iter_mut().find(|known| known.0 == call.kernel) {
                 Some(known) => known.1 += call.nanoseconds,
                 None => times.push((call.kernel.clone(), call.nanoseconds)),

@@ -123,8 +123,9 @@ impl Lowering<'_> {
         let sums = emission.instances.len() * parts;
         let inner = emission.levels.last();
         let unrolled = inner.is_some_and(|level| level.how == How::Whole && level.unroll > 1);
-        let splits = !self.partial && unrolled && splits(sums, self.cx.target);
-        1 + usize::from(splits)
+        let slides = emission.levels.iter().any(|level| level.slides);
+        let written_out = if self.partial { slides } else { unrolled };
+        1 + usize::from(written_out && splits(sums, self.cx.target))
     }
 
     /// The sums, or zeros where nothing reads them.

@@ -5,7 +5,7 @@ use super::passes::Passes;
 use super::tile::{self, Along};
 use super::{Context, LowerError, Lowered, Lowering, Place, Share, Vectors, form};
 use crate::graph::NodeId;
-use crate::loops::{LoadKind, LoopKind, Range, TILE, Value, VectorBinary};
+use crate::loops::{self, IntOp, LoadKind, LoopKind, Range, TILE, Value, VectorBinary};
 use crate::plan::{BufferId, ScalarArgument};
 use crate::schedule::affine::Affine;
 use crate::schedule::fuse::Group;
@@ -62,7 +62,7 @@ pub fn lower_outer(
     }
     lowering.set_order(&axes);
     lowering.preload()?;
-    lowering.over_rows(&axes, None, &tile.factors)?;
+    lowering.over_rows(&tile.factors, |own| own.nest(&axes, None, &mut Vec::new()))?;
     lowering.finish(None, tile.reason)
 }
 
@@ -113,54 +113,79 @@ impl Lowering<'_> {
     }
 
     /// Other than 0 where a block before this one, or rows before these, have left sums in the partial.
-    fn adds_to_others(&mut self) -> Value {
+    fn adds_to_others(&mut self) -> loops::Affine {
         let follows = self.scalar(ScalarArgument::Follows);
         let mut again = Affine::variable(follows);
         if let Some(rows) = &self.rows {
             again.add_scaled(&rows.first, 1);
         }
-        self.b.materialise(&form(&again))
+        form(&again)
     }
 
-    /// Adds sums of channels to the task's partial, each at its place, or stores them where they are the first. Where
-    /// elements lie beside one another, a few are stored together: emitters turn them in registers.
+    /// Adds sums of channels to the task's partial, each at its place, or stores them where they are the first: one
+    /// condition for all, and each is stored as soon as it is added. Where elements lie beside one another, a few are stored
+    /// together: emitters turn them in registers.
     pub(super) fn add_channels(&mut self, buffer: BufferId, sums: &[(Affine<Value>, Value)]) {
         let beside =
             |a: &(Affine<Value>, Value), b: &(Affine<Value>, Value)| a.0.clone().plus(1) == b.0;
-        for run in sums.chunk_by(beside) {
-            for group in run.chunks(TILE) {
-                self.add_group(buffer, group);
-            }
+        let runs = sums.chunk_by(beside);
+        let groups: Vec<&[(Affine<Value>, Value)]> =
+            runs.flat_map(|run| run.chunks(TILE)).collect();
+        let again = self.adds_to_others();
+        let one = loops::Affine::constant(1);
+        let first = self.b.condition(IntOp::Less, &again, &one);
+        self.b.begin_if(first);
+        for group in &groups {
+            self.store_group(buffer, group);
         }
+        self.b.end_if(&[]);
+        let again = self.b.materialise(&again);
+        self.b.begin_if(again);
+        for group in groups {
+            let added = self.added(buffer, group);
+            self.store_group(buffer, &added);
+        }
+        self.b.end_if(&[]);
     }
 
-    fn add_group(&mut self, buffer: BufferId, group: &[(Affine<Value>, Value)]) {
-        let stride = match (self.vectors, &group[0].0) {
-            (Vectors::Feature(counter), at) => at.coefficient(counter),
-            _ => 1,
-        };
-        let kind = match stride {
+    /// Sums with what the partial holds at their places.
+    fn added(
+        &mut self,
+        buffer: BufferId,
+        group: &[(Affine<Value>, Value)],
+    ) -> Vec<(Affine<Value>, Value)> {
+        let kind = match self.channel_stride(group) {
             1 => LoadKind::Contiguous,
             stride => LoadKind::Strided(stride),
         };
         let handle = self.handle(buffer);
-        let again = self.adds_to_others();
-        self.b.begin_if(again);
         let load = |at: &Affine<Value>| (form(at), kind, self.width);
         let loads: Vec<_> = group.iter().map(|(at, _)| load(at)).collect();
         let loaded = loads
             .into_iter()
             .map(|(at, kind, width)| self.b.load_as(handle, at, kind, width));
         let before: Vec<Value> = loaded.collect();
-        let added = before
-            .into_iter()
-            .zip(group)
-            .map(|(before, &(_, sums))| (self.b.binary(VectorBinary::Add, before, sums), sums));
-        let added: Vec<(Value, Value)> = added.collect();
-        let after = self.b.end_if(&added);
-        for ((at, _), after) in group.iter().zip(after) {
-            let address = form(at).address(handle);
-            self.b.store_strided(address, after, stride);
+        let added = before.into_iter().zip(group).map(|(before, (at, sums))| {
+            let sums = self.b.binary(VectorBinary::Add, before, *sums);
+            (at.clone(), sums)
+        });
+        added.collect()
+    }
+
+    fn store_group(&mut self, buffer: BufferId, group: &[(Affine<Value>, Value)]) {
+        let stride = self.channel_stride(group);
+        let handle = self.handle(buffer);
+        for (at, sums) in group {
+            self.b
+                .store_strided(form(at).address(handle), *sums, stride);
+        }
+    }
+
+    /// Elements from a channel to the next, in the partial.
+    fn channel_stride(&self, group: &[(Affine<Value>, Value)]) -> i64 {
+        match (self.vectors, &group[0].0) {
+            (Vectors::Feature(counter), at) => at.coefficient(counter),
+            _ => 1,
         }
     }
 }
