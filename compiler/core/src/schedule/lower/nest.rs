@@ -120,17 +120,35 @@ fn lower_with(
         false => None,
     };
     let mut axes = lowering.block_order(axes, domain);
+    let block = cx.block as i64;
+    let (first, last) = (lowering.b.index(0), lowering.b.index(block));
+    let step = i64::from(lowering.width).min(block);
+    let (counter, _) = lowering
+        .b
+        .begin_loop(LoopKind::Domain, "lane", first, last, step, &[]);
+    lowering.first_lane = lowering.counter(counter);
+    lowering.push_scope();
+    lowering.preload()?;
     let panel = group.anchor.filter(|_| partial && !divided);
     let panel = panel
         .zip(axes.last())
         .and_then(|(anchor, last)| tile::panel(cx, anchor, last.tile));
-    match panel {
-        Some(panel) => lowering.over_lanes(|own| own.over_panels(&mut axes, lane, panel as i64))?,
-        // The lanes of a vector's second half lie in the lines of the first: all are of one part of the rows.
-        None => lowering.over_rows(&tile.factors, |own| {
-            own.over_lanes(|own| own.nest(&axes, lane, &mut Vec::new()))
-        })?,
+    match (panel, axes.last_mut()) {
+        (Some(panel), Some(last)) => {
+            let end = lowering.b.index(last.extent.fixed);
+            let step = panel as i64;
+            let (counter, _) =
+                lowering
+                    .b
+                    .begin_loop(LoopKind::Domain, "panel", first, end, step, &[]);
+            last.panel = Some((counter, step));
+            lowering.nest(&axes, lane, &mut Vec::new())?;
+            lowering.b.end_loop(&[]);
+        }
+        _ => lowering.over_rows(&axes, lane, &tile.factors)?,
     }
+    lowering.pop_scope();
+    lowering.b.end_loop(&[]);
     lowering.finish(range, tile.reason.clone())
 }
 
@@ -353,12 +371,13 @@ impl Lowering<'_> {
     /// output gradient stays in the first cache while all weights that read it pass.
     pub(super) fn over_rows(
         &mut self,
+        axes: &[Axis],
+        lane: Option<usize>,
         factors: &[usize],
-        within: impl FnOnce(&mut Self) -> Result<(), LowerError>,
     ) -> Result<(), LowerError> {
         let rows = self.row_block(factors).filter(|_| !self.divided);
         let Some((variable, extent, count)) = rows else {
-            return within(self);
+            return self.nest(axes, lane, &mut Vec::new());
         };
         // Counted in such parts, so that positions divide by what their length divides by.
         let parts = extent / count;
@@ -376,51 +395,11 @@ impl Lowering<'_> {
             first,
             count,
         });
-        let result = within(self);
+        let result = self.nest(axes, lane, &mut Vec::new());
         self.rows = None;
         self.pop_scope();
         self.b.end_loop(&[]);
         result
-    }
-
-    /// The loops over the axes, the last of them by panels of so many elements.
-    fn over_panels(
-        &mut self,
-        axes: &mut [Axis],
-        lane: Option<usize>,
-        panel: i64,
-    ) -> Result<(), LowerError> {
-        let Some(last) = axes.last_mut() else {
-            return self.nest(axes, lane, &mut Vec::new());
-        };
-        let (first, end) = (self.b.index(0), self.b.index(last.extent.fixed));
-        let (counter, _) = self
-            .b
-            .begin_loop(LoopKind::Domain, "panel", first, end, panel, &[]);
-        last.panel = Some((counter, panel));
-        self.nest(axes, lane, &mut Vec::new())?;
-        self.b.end_loop(&[]);
-        Ok(())
-    }
-
-    /// The loop over a block's vectors of samples.
-    fn over_lanes(
-        &mut self,
-        within: impl FnOnce(&mut Self) -> Result<(), LowerError>,
-    ) -> Result<(), LowerError> {
-        let block = self.cx.block as i64;
-        let (first, last) = (self.b.index(0), self.b.index(block));
-        let step = i64::from(self.width).min(block);
-        let (counter, _) = self
-            .b
-            .begin_loop(LoopKind::Domain, "lane", first, last, step, &[]);
-        self.first_lane = self.counter(counter);
-        self.push_scope();
-        self.preload()?;
-        within(self)?;
-        self.pop_scope();
-        self.b.end_loop(&[]);
-        Ok(())
     }
 
     /// The reduced variable that runs over rows, its extent, and how many rows are summed at a time.

@@ -62,7 +62,7 @@ pub fn lower_outer(
     }
     lowering.set_order(&axes);
     lowering.preload()?;
-    lowering.over_rows(&tile.factors, |own| own.nest(&axes, None, &mut Vec::new()))?;
+    lowering.over_rows(&axes, None, &tile.factors)?;
     lowering.finish(None, tile.reason)
 }
 
