@@ -2,4 +2,5 @@
 
 pub mod kernels;
 pub mod layers;
+pub mod spread;
 pub mod table;

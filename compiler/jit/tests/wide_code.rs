@@ -173,6 +173,28 @@ fn tiles_that_fit_the_registers_do_not_spill() {
 }
 
 #[test]
+fn innermost_loops_begin_at_lines_of_code() {
+    let mut seen = std::collections::BTreeSet::new();
+    for features in BOTH {
+        for rows in 1..=6 {
+            let code = assemble(&tile(rows, 1, 8), features).expect("has code");
+            let text = disassemble(&code);
+            let target = text.lines().find_map(|line| line.split("jl ").nth(1));
+            let target = target.expect("a loop").trim().trim_end_matches('h');
+            let begin = u64::from_str_radix(target, 16).expect("an address");
+            assert_eq!(begin % 64, 0, "{text}");
+            let before = text
+                .lines()
+                .take_while(|line| !line.contains("nop"))
+                .count();
+            seen.insert(before);
+        }
+    }
+    // Of loops that would begin at different places.
+    assert!(seen.len() > 3, "{seen:?}");
+}
+
+#[test]
 fn a_splat_is_loaded_once_for_both_halves_of_its_lanes() {
     let code = assemble(&tile(6, 1, 16), Features::AVX2).expect("has code");
     let text = disassemble(&code);

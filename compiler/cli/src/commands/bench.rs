@@ -67,8 +67,8 @@ pub struct BenchArguments {
     /// Draw each kernel under the machine's roofline, as an SVG picture
     #[arg(long, value_name = "FILE.svg")]
     roofline: Option<PathBuf>,
-    /// Put each product in a kernel of its own, and show how fast it and its gradients are; products within loops over time
-    /// are left out, and `--plan` takes the text of `dlmc dump FILE --emit plan --products`
+    /// Put each product in a kernel of its own, and show how fast it and its gradients are, medians of 15 measurements; products
+    /// within loops over time are left out, and `--plan` takes the text of `dlmc dump FILE --emit plan --products`
     #[arg(long, conflicts_with_all = ["compare", "roofline"])]
     products: bool,
     /// Make each call of a kernel so many times more, and take these as its time: how fast its code is with its operands as near
@@ -98,30 +98,14 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     frontend.take_plan(arguments.plan.as_deref())?;
     let train = frontend.train(arguments.train.as_deref(), &mut stages)?;
     let part = part(&train, arguments.infer)?;
-    let layout: PersistentLayout = persistent_layout(&train);
-    let graph = optimise(part.graph, &mut stages, |_, _| {})?;
-    let init = optimise(&train.init, &mut stages, |_, _| {})?;
-    let place = (&frontend.machine, &frontend.source);
-    let (step_plan, products) = match arguments.products {
-        false => (
-            plan(&graph, part.batch, &layout, place, &mut stages)?,
-            vec![],
-        ),
-        true => plan_apart(&graph, part.batch, &layout, place, &mut stages)?,
-    };
-    let init_plan = plan(&init, 1, &layout, place, &mut stages)?;
-    let lanes = frontend.machine.target().register_lanes;
-    let peak_plan = peak::plan(lanes).map_err(Failure::internal)?;
-    let programs = link(
-        &[&step_plan, &init_plan, &peak_plan],
-        &frontend.machine,
-        &mut stages,
-    )?;
-    let [step, init, peak_program] = &programs[..] else {
+    let compiled = compiled(arguments, &train, &part, &frontend, &mut stages)?;
+    let step_plan = &compiled.plan;
+    let [step, init, peak_program] = &compiled.programs[..] else {
         return Err(Failure::internal(
             "three plans gave other than three programs",
         ));
     };
+    let lanes = frontend.machine.target().register_lanes;
     let team = shared.team().map_err(Failure::run)?;
     let mut bench = Bench::new(&team, step, init, &part, train.settings.seed)?;
     let timings = match arguments.products {
@@ -155,7 +139,7 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
         fma_instructions: frontend.machine.target().fma_instructions,
     };
     let prediction = stages.time("predict", || {
-        show::prediction(&step_plan, part.batch, (&roof, working), ports)
+        show::prediction(step_plan, part.batch, (&roof, working), ports)
     });
     let result = show::BenchResult {
         name: frontend.source.name(),
@@ -170,10 +154,46 @@ pub fn run(arguments: &BenchArguments, shared: &Shared) -> Result<(), Failure> {
     };
     stages.show();
     if arguments.products {
-        let done = result.done(&step_plan);
-        return told_products(&products, &done, arguments, &frontend.source.map);
+        let done = result.done(step_plan);
+        return told_products(&compiled.products, &done, arguments, &frontend.source.map);
     }
-    told(&result, &step_plan, arguments, earlier)
+    told(&result, step_plan, arguments, earlier)
+}
+
+/// What is measured.
+struct Compiled {
+    /// Of the step.
+    plan: Plan,
+    /// Those that it has kernels of their own for, where that was asked for.
+    products: Vec<Product>,
+    /// The step, what gives parameters their first values, and the machine's peak.
+    programs: Vec<Executable>,
+}
+
+fn compiled(
+    arguments: &BenchArguments,
+    train: &TrainProgram,
+    part: &Part<'_>,
+    frontend: &Frontend,
+    stages: &mut Stages,
+) -> Result<Compiled, Failure> {
+    let layout: PersistentLayout = persistent_layout(train);
+    let graph = optimise(part.graph, stages, |_, _| {})?;
+    let init = optimise(&train.init, stages, |_, _| {})?;
+    let place = (&frontend.machine, &frontend.source);
+    let (step, products) = match arguments.products {
+        false => (plan(&graph, part.batch, &layout, place, stages)?, vec![]),
+        true => plan_apart(&graph, part.batch, &layout, place, stages)?,
+    };
+    let init = plan(&init, 1, &layout, place, stages)?;
+    let lanes = frontend.machine.target().register_lanes;
+    let peak = peak::plan(lanes).map_err(Failure::internal)?;
+    let programs = link(&[&step, &init, &peak], &frontend.machine, stages)?;
+    Ok(Compiled {
+        plan: step,
+        products,
+        programs,
+    })
 }
 
 /// The threads that do the steps.

@@ -47,6 +47,10 @@ impl DataCatalog for Catalog {
                 part(DType::F32, &[1, 28, 28], None),
                 part(DType::I32, &[], Some(10)),
             ],
+            "cifar10" => vec![
+                part(DType::F32, &[3, 32, 32], None),
+                part(DType::I32, &[], Some(10)),
+            ],
             "synthetic" => vec![
                 part(DType::I32, &[8], Some(65)),
                 part(DType::I32, &[8], Some(65)),

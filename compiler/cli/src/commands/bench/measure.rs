@@ -15,6 +15,7 @@ use dlm_runtime::tensor::{DataType, Tensor};
 use crate::failure::Failure;
 use crate::peak;
 use crate::pipeline::frontend::Part;
+use crate::report::spread::Spread;
 
 /// Measurements of which the median is taken.
 const REPETITIONS: usize = 7;
@@ -29,31 +30,16 @@ const TRIALS: usize = 60;
 
 /// A step's times.
 pub struct Measured {
-    /// Milliseconds of a step in each measurement, sorted.
-    pub milliseconds: Vec<f64>,
+    /// Milliseconds of a step, of all measurements.
+    pub milliseconds: Spread,
+    /// How many measurements there were.
+    pub repetitions: usize,
     /// Steps of each measurement.
     pub steps: u64,
     /// Where the time goes, by call site; one for each measurement of calls, of which there is one at least.
     pub timings: Vec<Timing>,
     /// The steps that each of `timings` is the sum of.
     pub timed_steps: u64,
-}
-
-impl Measured {
-    /// The shortest.
-    pub fn min(&self) -> f64 {
-        self.milliseconds[0]
-    }
-
-    /// The one in the middle.
-    pub fn median(&self) -> f64 {
-        self.milliseconds[self.milliseconds.len() / 2]
-    }
-
-    /// The longest.
-    pub fn max(&self) -> f64 {
-        self.milliseconds[self.milliseconds.len() - 1]
-    }
 }
 
 /// A program with its memory, ready to run.
@@ -156,11 +142,11 @@ impl<'a> Bench<'a> {
             let time = self.steps(count, None)?;
             milliseconds.push(time.as_secs_f64() * 1e3 / count as f64);
         }
-        milliseconds.sort_by(f64::total_cmp);
         let timed_steps = (count / u64::from(repeats.max(1))).max(1);
         let timed = |_| self.timed(timed_steps, repeats);
         Ok(Measured {
-            milliseconds,
+            milliseconds: Spread::of(milliseconds),
+            repetitions: REPETITIONS,
             steps: count,
             timings: (0..timings.max(1)).map(timed).collect::<Result<_, _>>()?,
             timed_steps,

@@ -5,6 +5,7 @@ use dlm_grammar::SourceMap;
 use serde_json::{Value, json};
 
 use super::show::repeated;
+use crate::report::spread::Spread;
 use crate::report::table::Table;
 
 /// Measurements of which medians are taken: kernels of microseconds differ by a tenth from one to the next where others use the
@@ -98,27 +99,6 @@ impl Speeds {
     fn beside(&self, other: &Speeds) -> Spread {
         let pairs = self.0.iter().zip(&other.0);
         Spread::of(pairs.map(|(own, other)| own.gflops() / other.gflops()))
-    }
-}
-
-/// The least, the middle and the greatest of some numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
-impl Spread {
-    /// Of at least one.
-    fn of(numbers: impl Iterator<Item = f64>) -> Spread {
-        let mut sorted: Vec<f64> = numbers.collect();
-        sorted.sort_by(f64::total_cmp);
-        Spread {
-            min: sorted[0],
-            median: sorted[sorted.len() / 2],
-            max: sorted[sorted.len() - 1],
-        }
     }
 }
 

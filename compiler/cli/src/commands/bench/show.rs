@@ -102,7 +102,7 @@ impl BenchResult {
     }
 
     fn gflops(&self) -> f64 {
-        self.flops / self.measured.median() / 1e6
+        self.flops / self.measured.milliseconds.median / 1e6
     }
 
     /// The object that tools read.
@@ -133,10 +133,10 @@ impl BenchResult {
             "batch": self.batch,
             "threads": self.roof.threads,
             "working_threads": self.working,
-            "ms_min": self.measured.min(),
-            "ms_median": self.measured.median(),
-            "ms_max": self.measured.max(),
-            "repetitions": self.measured.milliseconds.len(),
+            "ms_min": self.measured.milliseconds.min,
+            "ms_median": self.measured.milliseconds.median,
+            "ms_max": self.measured.milliseconds.max,
+            "repetitions": self.measured.repetitions,
             "steps": self.measured.steps,
             "repeat": self.repeats(),
             "timed_steps": self.measured.timed_steps,
@@ -153,7 +153,7 @@ impl BenchResult {
                 "scratch_bytes": plan.scratch_bytes,
             },
             "predicted_ms": self.predicted(),
-            "predicted_error": self.predicted() / self.measured.median() - 1.0,
+            "predicted_error": self.predicted() / self.measured.milliseconds.median - 1.0,
             "predicted_kernel_error": kernel_error(&rows),
             "kernels": rows.iter().map(row).collect::<Vec<_>>(),
         })
@@ -182,13 +182,13 @@ impl BenchResult {
             self.train,
             self.batch,
             self.workers(),
-            measured.milliseconds.len(),
+            measured.repetitions,
             measured.steps,
-            measured.median(),
-            measured.min(),
-            measured.max(),
+            measured.milliseconds.median,
+            measured.milliseconds.min,
+            measured.milliseconds.max,
             self.predicted(),
-            100.0 * (self.predicted() / measured.median() - 1.0),
+            100.0 * (self.predicted() / measured.milliseconds.median - 1.0),
             100.0 * kernel_error(&rows),
             self.gflops(),
             100.0 * self.gflops() / self.roof.gflops,

@@ -14,6 +14,7 @@ use crate::commands::bench::measure::Bench;
 use crate::failure::Failure;
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{link, optimise, plan};
+use crate::report::spread::Spread;
 use crate::stages::Stages;
 
 /// Rounds of a comparison: in each both are measured once.
@@ -173,14 +174,14 @@ impl<'a> Tuner<'a> {
     /// The median over rounds of the step's time beside another's.
     fn ratio(&self, own: &Contestant, other: &Contestant) -> Result<f64, Failure> {
         let rounds = self.rounds(own, other)?;
-        Ok(median(rounds.iter().map(|(own, other)| own / other)))
+        Ok(Spread::of(rounds.iter().map(|(own, other)| own / other)).median)
     }
 
     /// The median times of two, in milliseconds.
     fn times(&self, first: &Contestant, second: &Contestant) -> Result<(f64, f64), Failure> {
         let rounds = self.rounds(first, second)?;
-        let first = median(rounds.iter().map(|round| round.0));
-        let second = median(rounds.iter().map(|round| round.1));
+        let first = Spread::of(rounds.iter().map(|round| round.0)).median;
+        let second = Spread::of(rounds.iter().map(|round| round.1)).median;
         Ok((first, second))
     }
 
@@ -194,12 +195,6 @@ impl<'a> Tuner<'a> {
         let mut round = || Ok((first.milliseconds(count)?, second.milliseconds(count)?));
         (0..ROUNDS).map(|_| round()).collect()
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// What the plan says of a kernel.

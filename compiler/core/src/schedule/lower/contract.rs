@@ -117,7 +117,8 @@ impl Lowering<'_> {
     }
 
     /// Where a tile has so few sums that each would wait for itself, those of every other body are by themselves, and are
-    /// added at the end.
+    /// added at the end. The bodies of what slides are its pixels; the cost of a tile knows nothing of these, as taps of few
+    /// sums were slower than channels of more.
     fn sets_of_sums(&self, emission: &Emission<'_>) -> usize {
         let parts = (usize::from(self.width) / self.cx.target.register_lanes).max(1);
         let sums = emission.instances.len() * parts;

@@ -16,7 +16,7 @@ use super::machine::{Inst, Item, Label, Op, Operand, Program};
 use super::pool::PoolEntry;
 
 /// Where innermost loops begin: at a multiple of this. The decoded instructions that a processor keeps lie by lines of 64 bytes:
-/// a loop of eight sums takes four cycles a round from two lines, and five from three.
+/// a short loop is faster from few of them.
 const LOOP_ALIGNMENT: usize = 64;
 
 /// The bytes of a program.
