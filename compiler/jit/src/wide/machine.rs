@@ -163,6 +163,14 @@ impl Inst {
         }
     }
 
+    /// The register that it writes.
+    pub(super) fn written(&self) -> Option<Reg> {
+        match (self.first, self.operands.first()) {
+            (First::Writes | First::Modifies, Some(Operand::Register(reg, _))) => Some(*reg),
+            _ => None,
+        }
+    }
+
     /// Whether it only copies a register.
     pub(super) fn copies(&self) -> Option<(Reg, Reg)> {
         let plain = matches!(

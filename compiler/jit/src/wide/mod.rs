@@ -3,7 +3,7 @@
 //! [`assemble`] makes a function `unsafe extern "C" fn(*const u64)` of the System V convention from a kernel whose
 //! functions are expanded. Its argument is the address of a block with a pointer for each buffer, then the scalars.
 //! The steps: [`storage`] finds values that share a register, [`lower`] chooses instructions, [`allocate`] assigns
-//! registers, [`encode`] writes bytes. Code is independent of where it is placed, but for its alignment.
+//! registers, [`unroll`] repeats rounds of short sums, [`encode`] writes bytes. Code is independent of where it is placed, but for its alignment.
 
 mod allocate;
 mod encode;
@@ -13,6 +13,7 @@ mod machine;
 mod ops;
 mod pool;
 mod storage;
+mod unroll;
 
 use dlm_core::loops::{Kernel, MathOp};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
@@ -87,6 +88,7 @@ impl Unsupported {
 pub fn assemble(kernel: &Kernel, features: Features) -> Result<MachineCode, WideError> {
     let mut program = lower::lower(kernel, features)?;
     let allocation = allocate::allocate(&mut program, features)?;
+    unroll::unroll(&mut program);
     let encoded = encode::encode(&program, &allocation)?;
     Ok(MachineCode {
         bytes: encoded.bytes,

@@ -96,7 +96,7 @@ impl Walk {
 
     fn inst(&mut self, inst: &Inst, position: u32) {
         for_each_read(inst, &mut |reg| self.touch(reg, position, self.cost));
-        if let Some(reg) = written(inst) {
+        if let Some(reg) = inst.written() {
             self.touch(reg, position + 1, self.cost);
         }
         if let Some((to, from)) = inst.copies() {
@@ -148,13 +148,5 @@ fn for_each_of_memory(memory: &Memory, visit: &mut dyn FnMut(Reg)) {
     }
     if let Some((index, _)) = memory.index {
         visit(index);
-    }
-}
-
-/// The register an instruction writes.
-pub(super) fn written(inst: &Inst) -> Option<Reg> {
-    match (inst.first, inst.operands.first()) {
-        (First::Writes | First::Modifies, Some(Operand::Register(reg, _))) => Some(*reg),
-        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use super::super::machine::{
     Base, Class, First, Inst, Item, Memory, Op, Operand, Program, Reg, Width,
 };
 use super::super::ops::VectorOp;
-use super::intervals::{for_each_read, written};
+use super::intervals::for_each_read;
 
 /// Keeps what is common to the rounds of rewriting.
 #[derive(Default)]
@@ -66,7 +66,7 @@ impl Spiller {
     }
 
     fn inst(&mut self, program: &mut Program, mut inst: Inst) {
-        let writes = written(&inst).filter(|&reg| self.homes[reg].is_some());
+        let writes = inst.written().filter(|&reg| self.homes[reg].is_some());
         if writes.is_some_and(|reg| program.regs[reg].constant.is_some()) {
             // The only write of a constant that is read from its home.
             return;
@@ -86,7 +86,7 @@ impl Spiller {
             self.transfer(program, stand_in, reg, true);
             replace(&mut inst, reg, stand_in);
         }
-        let result = match (writes, written(&inst)) {
+        let result = match (writes, inst.written()) {
             (Some(reg), Some(now)) if now == reg => {
                 let stand_in = self.stand_in(program, reg);
                 replace(&mut inst, reg, stand_in);
