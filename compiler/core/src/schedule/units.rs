@@ -229,11 +229,13 @@ impl Builder<'_> {
         self.units.push(unit);
     }
 
-    /// What stands above the sum of partials reads.
+    /// What stands above the sum of partials reads: not the operands of the sum, which only its parts read.
     fn epilogue_reads(&self, group: &Group, anchor: NodeId) -> BTreeSet<NodeId> {
         let stored = |id| id == anchor || self.fusion.stored.contains(&id);
+        let outputs = group.outputs.iter().copied();
         let above = Group {
             anchor: None,
+            outputs: outputs.filter(|&output| output != anchor).collect(),
             ..group.clone()
         };
         let mut reads = leaves_of(self.graph, stored, &above);
