@@ -3,7 +3,8 @@
 //! [`assemble`] makes a function `unsafe extern "C" fn(*const u64)` of the System V convention from a kernel whose
 //! functions are expanded. Its argument is the address of a block with a pointer for each buffer, then the scalars.
 //! The steps: [`storage`] finds values that share a register, [`lower`] chooses instructions, [`allocate`] assigns
-//! registers, [`unroll`] repeats rounds of short sums, [`encode`] writes bytes. Code is independent of where it is placed, but for its alignment.
+//! registers, [`unroll`] repeats rounds of short sums, [`encode`] writes bytes. Code is independent of where it is placed, but
+//! for its alignment.
 
 mod allocate;
 mod encode;
