@@ -6,7 +6,11 @@
 //! Rounds are written out behind the assignment of registers: addresses of one differ from those of the last by constants,
 //! which go to displacements, so that nothing is to be assigned again, and the loop IR stays as short as it is. Sums are
 //! added to in the same order. Unless the rounds are known to come out even, the counter runs ahead by all but one of them, so
-//! that the comparison stays the loop's own, and a loop of single rounds does the rest.
+//! that the comparison stays the loop's own, and a loop of single rounds does the rest. Counters are places in memory, or few:
+//! they are far from where running ahead would make them negative.
+//!
+//! What steps is told from the code: only a loop's end adds constants to registers (`lower::control`), and values that are
+//! carried round it are copied, which writes a register or, where they are spilled, names one.
 
 use iced_x86::Code;
 
@@ -78,7 +82,7 @@ impl<'a> Sum<'a> {
             own @ ..,
             Item::Inst(count),
             Item::Inst(compare),
-            Item::Jump(_, to),
+            Item::Jump(Code::Jl_rel32_64, to),
         ] = own
         else {
             return None;
@@ -105,7 +109,7 @@ impl<'a> Sum<'a> {
             count: before
                 .last()
                 .and_then(|set| count_of(set, compare, counter, step)),
-            guarded: leaves(before, compare, exit),
+            guarded: is_guard(before, compare, exit),
             length: end + 1,
         };
         (to == head && step > 0 && sum.compares_counter() && sum.is_short(program)).then_some(sum)
@@ -117,7 +121,7 @@ impl<'a> Sum<'a> {
         counter && compares.map(Op::General).contains(&self.compare.op)
     }
 
-    /// Whether the body is a few multiply-adds, and what steps is in it in addresses only.
+    /// Whether the body is a few multiply-adds, stores nothing, and has what steps in addresses only.
     fn is_short(&self, program: &Program) -> bool {
         let insts = self.body.iter().map(|item| match item {
             Item::Inst(inst) => Some(inst),
@@ -126,25 +130,20 @@ impl<'a> Sum<'a> {
         let Some(insts) = insts.collect::<Option<Vec<&Inst>>>() else {
             return false;
         };
-        let multiply_add = |inst: &&&Inst| {
-            matches!(
-                inst.op,
-                Op::Vector(VectorOp::Fma231 | VectorOp::Fma213 | VectorOp::DotPairs, _)
-            )
+        let products = insts.iter().filter(|inst| is_product(inst)).count();
+        let fits = |inst: &&Inst| {
+            let to_general = inst
+                .written()
+                .is_some_and(|reg| program.regs[reg].class == Class::General);
+            !to_general && !is_store(inst) && !self.names_what_steps(inst)
         };
-        let general = |inst: &Inst| {
-            inst.written()
-                .is_some_and(|reg| program.regs[reg].class == Class::General)
-        };
-        let named = |inst: &Inst| {
-            let mut operands = inst.operands.iter();
-            operands
-                .any(|own| matches!(own, Operand::Register(reg, _) if self.step_of(*reg).is_some()))
-        };
-        let products = insts.iter().filter(multiply_add).count();
-        (PRODUCTS..=SHORT).contains(&products)
-            && insts.len() <= SHORT
-            && !insts.iter().any(|inst| general(inst) || named(inst))
+        products >= PRODUCTS && insts.len() <= SHORT && insts.iter().all(fits)
+    }
+
+    /// Whether an instruction reads a register that steps, other than as an address.
+    fn names_what_steps(&self, inst: &Inst) -> bool {
+        let mut operands = inst.operands.iter();
+        operands.any(|own| matches!(own, Operand::Register(reg, _) if self.step_of(*reg).is_some()))
     }
 
     /// By how much a register is more in the next round.
@@ -223,6 +222,8 @@ impl<'a> Sum<'a> {
         let none_left = |to: Label| [compare.clone(), Item::Jump(Code::Jge_rel32_64, to)];
         if !self.even() {
             out.push(add(self.counter, self.ahead()));
+        }
+        if self.count.is_none() {
             out.extend(none_left(rest));
         }
         out.extend([Item::LoopBegin, Item::Label(head)]);
@@ -232,7 +233,9 @@ impl<'a> Sum<'a> {
         out.push(Item::Label(rest));
         if !self.even() {
             out.push(add(self.counter, -self.ahead()));
-            out.extend(none_left(self.exit));
+            if self.count.is_none() {
+                out.extend(none_left(self.exit));
+            }
             // No loop to begin at a line of code: it is short, and seldom entered.
             out.push(Item::Label(self.head));
             out.extend_from_slice(self.body);
@@ -247,6 +250,16 @@ impl<'a> Sum<'a> {
         out.push(Item::Inst(self.compare.clone()));
         out.push(Item::Jump(Code::Jl_rel32_64, head));
     }
+}
+
+fn is_product(inst: &Inst) -> bool {
+    use VectorOp::{DotPairs, Fma213, Fma231};
+    matches!(inst.op, Op::Vector(Fma231 | Fma213 | DotPairs, _))
+}
+
+fn is_store(inst: &Inst) -> bool {
+    let to_memory = matches!(inst.operands.first(), Some(Operand::Memory(_)));
+    to_memory && matches!(inst.op, Op::Vector(..))
 }
 
 /// The register that an instruction adds a constant to, and the constant: a small one, so that several fit.
@@ -289,7 +302,7 @@ fn count_of(set: &Item, compare: &Inst, counter: Reg, step: i64) -> Option<i64> 
 }
 
 /// Whether the last of `before` leave for `exit` by the same comparison.
-fn leaves(before: &[Item], compare: &Inst, exit: Label) -> bool {
+fn is_guard(before: &[Item], compare: &Inst, exit: Label) -> bool {
     match before {
         [.., Item::Inst(first), Item::Jump(Code::Jge_rel32_64, to)] => {
             first == compare && *to == exit
