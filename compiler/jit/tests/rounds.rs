@@ -19,6 +19,13 @@ struct Counter {
     step: i64,
 }
 
+/// From zero on to what is known when the kernel runs.
+const UP: Counter = Counter {
+    begin: Some(0),
+    end: None,
+    step: 1,
+};
+
 /// The sums of `products` rows, each of single elements times vectors that lie `apart`, from `first` on.
 fn sums(counter: Counter, products: i64, (first, apart): (i64, i64), lanes: u8) -> Kernel {
     let mut b = KernelBuilder::new("sums");
@@ -70,14 +77,9 @@ fn check_sums(counter: Counter, (begin, end): (i64, i64), apart: i64, lanes: u8)
 
 #[test]
 fn any_number_of_rounds_that_is_known_when_it_runs() {
-    let counter = Counter {
-        begin: Some(0),
-        end: None,
-        step: 1,
-    };
     for lanes in [4, 8, 16] {
         for end in 0..=13 {
-            check_sums(counter, (0, end), i64::from(lanes), lanes);
+            check_sums(UP, (0, end), i64::from(lanes), lanes);
         }
     }
 }
@@ -86,38 +88,24 @@ fn any_number_of_rounds_that_is_known_when_it_runs() {
 fn counters_begin_anywhere_and_step_by_more_than_one() {
     for step in [1, 2, 3] {
         for (begin, end) in [(0, 16), (3, 20), (5, 5), (9, 4), (2, 3), (7, 14)] {
-            let counter = Counter {
-                begin: None,
-                end: None,
-                step,
-            };
-            check_sums(counter, (begin, end), 8, 8);
-            let counter = Counter {
-                begin: Some(begin),
-                end: Some(end),
-                step,
-            };
-            check_sums(counter, (begin, end), 8, 8);
-            let counter = Counter {
-                begin: None,
-                end: Some(end),
-                step,
-            };
-            check_sums(counter, (begin, end), 8, 8);
+            let (from, to) = (Some(begin), Some(end));
+            for (begin_known, end_known) in [(None, None), (from, to), (None, to)] {
+                let counter = Counter {
+                    begin: begin_known,
+                    end: end_known,
+                    step,
+                };
+                check_sums(counter, (begin, end), 8, 8);
+            }
         }
     }
 }
 
 #[test]
 fn vectors_lie_before_one_another_or_are_the_same() {
-    let counter = Counter {
-        begin: Some(0),
-        end: None,
-        step: 1,
-    };
     for apart in [-16, -1, 0, 1, 2] {
         for end in [0, 3, 4, 7, 11] {
-            check_sums(counter, (0, end), apart, 16);
+            check_sums(UP, (0, end), apart, 16);
         }
     }
 }
@@ -187,11 +175,7 @@ fn products_by_loop(kernel: &Kernel, features: Features) -> Vec<usize> {
 #[test]
 fn rounds_are_repeated_and_single_ones_are_left_where_they_may_be() {
     let of = |end: Option<i64>, products: i64| {
-        let counter = Counter {
-            begin: Some(0),
-            end,
-            step: 1,
-        };
+        let counter = Counter { end, ..UP };
         let kernel = sums(counter, products, (0, 8), 8);
         let [narrow, wide] =
             [Features::AVX2, Features::AVX512].map(|own| products_by_loop(&kernel, own));

@@ -1,7 +1,7 @@
 //! Several rounds of a short sum's loop, written one after the other.
 //!
-//! Of a loop with a dozen multiply-adds, what counts and what steps pointers is an eighth of all instructions. Where a
-//! processor is held up by decoding them, as beside a busy neighbour on the same core, that is an eighth of the time.
+//! Of a loop with a dozen multiply-adds, what counts and what steps pointers is an eighth of all instructions: where a
+//! processor multiplies faster than it decodes, an eighth of the time.
 //!
 //! Rounds are written out behind the assignment of registers: addresses of one differ from those of the last by constants,
 //! which go to displacements, so that nothing is to be assigned again, and the loop IR stays as short as it is. Sums are
