@@ -53,22 +53,26 @@ fn rows_of_a_kilobyte_are_kept_apart_and_scores_have_their_heads_outermost() {
     }
 }
 
-/// A copy in plain rows, for a weight gradient over the batch, has them apart where they are a multiple of a kilobyte: of
-/// samples, or of the positions of a sample.
+/// A copy in plain rows, for a weight gradient over the batch and the positions of a sample, has them apart where they are a
+/// multiple of a kilobyte. One of samples alone is in panels, which lie apart whatever their rows are.
 #[test]
 fn plain_rows_of_a_kilobyte_are_kept_apart() {
-    for (features, wanted) in [(256, true), (264, false)] {
-        for (dims, shape) in [("32", vec![48, 32]), ("9, 32", vec![32, 9, 32])] {
+    for (features, wanted) in [(256, 1), (264, 0)] {
+        let planned = |dims: &str, shape: &[i64]| {
             let text = format!(
                 "block Case(x: f32[B, {dims}]) {{
   return x |> Linear[{features}] |> relu |> Linear[200]
 }}"
             );
-            let plan = planned(&text, &shape, &Target::vector128());
-            assert!(decisions_with(&plan, "plain rows") > 0, "{plan}");
-            let apart = decisions_with(&plan, "plain rows, apart") > 0;
-            assert_eq!(apart, wanted, "{plan}");
-        }
+            planned(&text, shape, &Target::vector128())
+        };
+        let positions = planned("9, 32", &[32, 9, 32]);
+        assert!(decisions_with(&positions, "plain rows") > 0, "{positions}");
+        let apart = decisions_with(&positions, "plain rows, apart").min(1);
+        assert_eq!(apart, wanted, "{positions}");
+        let samples = planned("32", &[48, 32]);
+        assert_eq!(decisions_with(&samples, "plain rows"), 0, "{samples}");
+        assert!(decisions_with(&samples, "panels of 8") > 0, "{samples}");
     }
 }
 

@@ -54,6 +54,12 @@ pub enum Layout {
         /// How many samples a block holds.
         lanes: usize,
     },
+    /// `[panels][samples][width]`: what follows the first axis, the samples, is one axis of columns, cut into panels. Each
+    /// panel has room for the samples of whole blocks.
+    Panels {
+        /// Columns of a panel. The last one may have fewer.
+        width: usize,
+    },
     /// One plain copy a task, to be summed.
     Partials,
 }

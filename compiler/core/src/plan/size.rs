@@ -49,6 +49,20 @@ impl PlanBuffer {
         (lanes > 0).then(|| (bytes, cut.div_ceil(lanes)))
     }
 
+    /// Bytes of one sample block of a value in panels, and the number of panels.
+    pub(crate) fn panels(
+        &self,
+        width: usize,
+        batch: usize,
+        lanes: usize,
+    ) -> Option<(usize, usize)> {
+        let columns = product(self.shape.get(1..)?.iter().copied(), batch)?;
+        let block = width
+            .checked_mul(lanes)?
+            .checked_mul(self.element.bytes())?;
+        (width > 0).then(|| (block, columns.div_ceil(width)))
+    }
+
     /// One past the last byte in its space.
     pub(crate) fn end(&self) -> usize {
         self.offset.saturating_add(self.bytes)
@@ -75,6 +89,11 @@ impl PlanBuffer {
         match (tasks, self.space, self.layout) {
             (Tasks::Blocks { .. }, Space::Arena | Space::Persistent, Layout::Partials) => {
                 (self.offset + task * self.task_stride, self.task_stride)
+            }
+            (Tasks::Blocks { .. }, Space::Arena | Space::Persistent, Layout::Panels { .. }) => {
+                // Of each panel, a block has the rows that lie from here on.
+                let first = block * self.block_stride;
+                (self.offset + first, self.bytes.saturating_sub(first))
             }
             (Tasks::Blocks { .. }, Space::Arena | Space::Persistent, _)
                 if self.block_stride > 0 =>

@@ -18,20 +18,25 @@ use super::orders::Orders;
 use super::padded::{Around, padded};
 use super::placing::Step;
 use super::products::{Product, products, products_of};
+use super::strided::strided;
 use super::target::Target;
 use super::triangles::Triangles;
 use super::turned_maps::without_turned_maps;
 use super::under_pools::under_pools;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
-use crate::loops::{FAR, ask_for_next_tile};
+use crate::loops::{FAR, Panels, Range, ask_for_next_tile};
 use crate::passes::of_batch;
-use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
+use crate::plan::{
+    BufferId, Call, KernelId, Layout, Phase, Plan, Repeat, ScalarArgument, TaskGroup, Tasks,
+};
 use dlm_grammar::Span;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
+/// Bytes of a core's first cache.
+const FIRST_CACHE: usize = 32 << 10;
 /// The most tasks that a range is cut into.
 const RANGE_TASKS: i64 = 16;
 
@@ -196,7 +201,7 @@ fn plan(
         insets,
     } = ready;
     let (batch, block) = batch_and_block(lanes, target, batch);
-    let fusion = fuse(graph, lanes, (target, block), kept);
+    let fusion = fuse(graph, lanes, target, kept);
     let fusion = without_turned_maps(graph, lanes, (target, block), fusion);
     let loops = loops(graph, lanes, &fusion, target);
     let units = units(graph, lanes, &fusion, &loops, (target, block), batch);
@@ -309,6 +314,8 @@ fn ready(
     let graph = short.as_ref().unwrap_or(graph);
     let twice = anew(graph, &attempt.lanes(graph), batch).map_err(fault)?;
     let graph = twice.as_ref().unwrap_or(graph);
+    let whole = strided(graph, &attempt.lanes(graph)).map_err(fault)?;
+    let graph = whole.as_ref().unwrap_or(graph);
     let lanes = attempt.lanes(graph);
     let (_, block) = batch_and_block(&lanes, target, batch);
     let (graph, kept) = copies::arranged(graph, &lanes, (target, block)).map_err(fault)?;
@@ -602,12 +609,33 @@ impl<'a> Assembler<'a> {
         })?;
         let memory = context.target.memory;
         let far = |&id: &BufferId| self.buffers.all[id].bytes as i64 >= memory.far.min(FAR);
-        if lowered.buffers.iter().any(far)
-            && let Some(asking) = ask_for_next_tile(&lowered.kernel, memory)
+        let panels = self.cold_panels(&lowered);
+        if (lowered.buffers.iter().any(far) || !panels.buffers.is_empty())
+            && let Some(asking) = ask_for_next_tile(&lowered.kernel, memory, &panels)
         {
             lowered.kernel = asking;
         }
         Ok(lowered)
+    }
+
+    /// Copies in panels that have left the first cache since they were made, in another phase.
+    fn cold_panels(&self, lowered: &Lowered) -> Panels {
+        let handles = lowered.kernel.buffers.keys().zip(&lowered.buffers);
+        let cold = handles.filter(|(_, id)| {
+            let buffer = &self.buffers.all[**id];
+            matches!(buffer.layout, Layout::Panels { .. }) && buffer.bytes > FIRST_CACHE
+        });
+        let extent = lowered.range.and_then(|(extent, _)| extent.known());
+        let known = |scalar: &ScalarArgument| match (scalar, extent) {
+            (ScalarArgument::RangeBegin | ScalarArgument::RangeEnd, Some(extent)) => {
+                Range::new(0, extent)
+            }
+            _ => Range::default(),
+        };
+        Panels {
+            buffers: cold.map(|(handle, _)| handle).collect(),
+            scalars: lowered.scalars.iter().map(known).collect(),
+        }
     }
 
     fn span(&self, error: &LowerError, unit: &Unit) -> Span {

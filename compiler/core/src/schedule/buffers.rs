@@ -454,14 +454,7 @@ impl Buffers {
                 let ty = memory_type(sources, node);
                 let name = format!("rows{}", node.as_u32());
                 let id = self.add_typed(sources, &ty, name, Space::Arena, None);
-                // Kernels write whole blocks, so the last one has room for all its rows.
-                let elements = ty.elements(sources.batch as i64).max(0) as usize;
-                let row = elements / sources.batch.max(1) * ty.dtype.bytes();
-                self.all[id].block_stride = row * sources.block;
-                self.all[id].bytes = self.all[id].block_stride * sources.blocks();
-                if let Some(apart) = layouts.copies_apart.get(&node) {
-                    self.lengthen(id, apart.rows * apart.elements, sources.blocks());
-                }
+                self.copy(sources, layouts, node, id);
                 self.relayouts.insert(node, id);
                 uses.insert(id, by(&|unit| unit.copies.contains(&node)));
             }
@@ -481,6 +474,26 @@ impl Buffers {
                 self.loops.insert(number, own);
             }
             Work::Group(_) => {}
+        }
+    }
+
+    /// The memory of a plain copy. Kernels write whole blocks, so the last one has room for all its samples.
+    fn copy(&mut self, sources: &Sources<'_>, layouts: &Layouts, node: NodeId, id: BufferId) {
+        let buffer = &mut self.all[id];
+        let (blocks, sample) = (sources.blocks(), buffer.element.bytes() * sources.block);
+        if let Some(panels) = layouts.panels.get(&node) {
+            buffer.layout = Layout::Panels {
+                width: panels.width,
+            };
+            buffer.block_stride = panels.width * sample;
+            buffer.bytes = panels.count() * buffer.block_stride * blocks;
+            return;
+        }
+        let elements = buffer.elements(sources.batch).unwrap_or(0);
+        buffer.block_stride = elements / sources.batch.max(1) * sample;
+        buffer.bytes = buffer.block_stride * blocks;
+        if let Some(apart) = layouts.copies_apart.get(&node) {
+            self.lengthen(id, apart.rows * apart.elements, blocks);
         }
     }
 

@@ -12,7 +12,6 @@ use super::forming::{Forming, Members};
 use super::group_order::{cycle, in_order, last_homed};
 use super::lanes::{ContractionLanes, Lanes};
 use super::lower::vector_operands_of;
-use super::outer::is_small_dense;
 use super::position::{Indexed, Position, index, reshape};
 use super::symbols::{Symbol, Symbols};
 use super::target::Target;
@@ -141,13 +140,8 @@ pub fn rows_over_batch(
 }
 
 /// Chooses what is stored, `kept` in any case, and forms the groups.
-pub fn fuse(
-    graph: &Graph,
-    lanes: &Lanes,
-    (target, block): (&Target, usize),
-    kept: &BTreeSet<NodeId>,
-) -> Fusion {
-    let mut fuser = Fuser::new(graph, lanes, (target, block));
+pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target, kept: &BTreeSet<NodeId>) -> Fusion {
+    let mut fuser = Fuser::new(graph, lanes, target);
     fuser.stored.extend(kept);
     fuser.require_outputs();
     fuser.require_operands();
@@ -200,7 +194,7 @@ pub(super) struct Reach {
 }
 
 impl<'a> Fuser<'a> {
-    fn new(graph: &'a Graph, lanes: &'a Lanes, machine: (&Target, usize)) -> Fuser<'a> {
+    fn new(graph: &'a Graph, lanes: &'a Lanes, target: &Target) -> Fuser<'a> {
         let mut fuser = Fuser {
             graph,
             lanes,
@@ -212,7 +206,7 @@ impl<'a> Fuser<'a> {
             bits: BTreeMap::new(),
         };
         for id in graph.nodes.keys() {
-            if let Some(strategy) = fuser.strategy(id, machine) {
+            if let Some(strategy) = fuser.strategy(id, target) {
                 let bit = fuser.bits.len();
                 fuser.bits.insert(id, bit);
                 fuser.strategies.insert(id, strategy);
@@ -223,7 +217,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// The strategy of an anchor; `None` for all other nodes.
-    fn strategy(&self, id: NodeId, (target, block): (&Target, usize)) -> Option<Strategy> {
+    fn strategy(&self, id: NodeId, target: &Target) -> Option<Strategy> {
         let node = &self.graph.nodes[id];
         let across = match &node.op {
             Op::Contract(contraction)
@@ -241,7 +235,6 @@ impl<'a> Fuser<'a> {
                         .filter(|&(axis, _)| axis != lane);
                     let work: i64 = rest.map(|(_, dim)| dim.known().unwrap_or(1)).product();
                     2 * work >= target.lane_sum_work
-                        || is_small_dense(self.graph, self.lanes, (target, block), id)
                 }
                 _ => false,
             },

@@ -13,6 +13,7 @@ use super::fuse::{Strategy, root};
 use super::images::{Image, images};
 use super::long_maps::users;
 use super::outer::outer;
+use super::panels::{Panels, panels};
 use super::slices;
 use super::units::Work;
 use super::widened::memory_type;
@@ -27,6 +28,8 @@ pub struct Layouts {
     pub rows_apart: BTreeMap<NodeId, RowsApart>,
     /// Those whose plain copy has its rows apart.
     pub copies_apart: BTreeMap<NodeId, RowsApart>,
+    /// Those whose plain copy is in panels.
+    pub panels: BTreeMap<NodeId, Panels>,
     /// Those in the order of a view of them.
     pub images: BTreeMap<NodeId, Image>,
     /// Those of which a round of slices leaves nothing for the next.
@@ -88,13 +91,18 @@ pub fn layouts(sources: &Sources<'_>) -> Layouts {
     let of_round = slices::of_round(sources, |id| {
         own.contains(&id) && !channels_inside.contains(&id) && !images.contains_key(&id)
     });
+    let panels: BTreeMap<NodeId, Panels> = copied(sources)
+        .filter_map(|id| Some((id, panels(sources, id)?)))
+        .collect();
     let copies_apart = copied(sources)
+        .filter(|id| !panels.contains_key(id))
         .filter_map(|id| Some((id, conflicting_rows_of_copy(sources, id)?)))
         .collect();
     Layouts {
         channels_inside,
         rows_apart,
         copies_apart,
+        panels,
         images,
         of_round,
     }

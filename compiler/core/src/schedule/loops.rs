@@ -99,7 +99,7 @@ fn plan(graph: &Graph, lanes: &Lanes, node: NodeId, target: &Target) -> Option<L
     {
         return None;
     }
-    let fusion = fuse(body, &body_lanes, (target, 0), &BTreeSet::new());
+    let fusion = fuse(body, &body_lanes, target, &BTreeSet::new());
     let mut order = units(
         body,
         &body_lanes,

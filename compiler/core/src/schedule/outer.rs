@@ -18,10 +18,6 @@ use std::collections::BTreeSet;
 /// Accumulators that one vector of the turned operand serves at least.
 const SIDE_BY_SIDE: i64 = 4;
 
-/// Elements of a dense layer's weights whose sums stay in the first cache. Added up block by block, they find their operands
-/// where the block has left them.
-const FEW: i64 = 8192;
-
 /// Multiply-adds that an element must serve where the kernel that turns it makes it, as it would be made anyway.
 const MADE_THERE: i64 = 24;
 
@@ -67,7 +63,7 @@ pub fn outer(
     let possible = (0..2).filter_map(|operand| turned(graph, lanes, target, anchor, operand));
     let possible = possible.filter(|outer| {
         let pays = served(contraction, *outer, target.turn_reuse);
-        pays || is_dense(contraction) || is_made_where_turned(graph, node.inputs[outer.operand])
+        pays || is_made_where_turned(graph, node.inputs[outer.operand])
     });
     possible.min_by_key(|outer| {
         let input = node.inputs[outer.operand];
@@ -154,45 +150,18 @@ fn turned(
         };
         let fits = shape[channels].known() == Some(extent)
             && !reads(&contraction.operands[1 - operand], axis)
-            && served(contraction, outer, least_reuse(target, contraction));
+            && served(contraction, outer, least_reuse(target));
         fits.then_some(outer)
     });
     along.max_by_key(|outer| (outer.width, contraction.shape[outer.axis].known()))
 }
 
-/// Multiply-adds that an element must serve at least, wherever it is made. Only what is turned in registers is worth so few;
-/// a dense layer's operands would be copied into rows otherwise.
-fn least_reuse(target: &Target, contraction: &Contraction) -> i64 {
+/// Multiply-adds that an element must serve at least, wherever it is made. Only what is turned in registers is worth few.
+fn least_reuse(target: &Target) -> i64 {
     match turned_from(target.register_lanes) {
-        Some(_) if is_dense(contraction) => SIDE_BY_SIDE,
         Some(_) => target.turn_reuse.min(MADE_THERE),
         None => target.turn_reuse,
     }
-}
-
-/// Whether nothing but samples is summed over.
-fn is_dense(contraction: &Contraction) -> bool {
-    contraction.reduced.len() == 1
-}
-
-/// Whether the weight gradient of a dense layer is so small that each block adds its part.
-pub fn is_small_dense(
-    graph: &Graph,
-    lanes: &Lanes,
-    (target, block): (&Target, usize),
-    anchor: NodeId,
-) -> bool {
-    let Op::Contract(contraction) = &graph.nodes[anchor].op else {
-        return false;
-    };
-    let extents = contraction.shape.iter().map(|dim| dim.known());
-    let few = extents
-        .product::<Option<i64>>()
-        .is_some_and(|all| all <= FEW);
-    let in_registers = turned_from(target.register_lanes).is_some();
-    few && in_registers
-        && is_dense(contraction)
-        && outer(graph, lanes, target, block, anchor).is_some()
 }
 
 /// Whether each vector of the operand serves enough accumulators.

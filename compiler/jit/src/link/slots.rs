@@ -63,7 +63,7 @@ fn slot(plan: &Plan, name: &str, buffer: BufferId) -> Result<Slot, LinkError> {
         ),
     })?;
     let layout = match buffer.layout {
-        Layout::Plain | Layout::Partials => program::Layout::Plain,
+        Layout::Plain | Layout::Panels { .. } | Layout::Partials => program::Layout::Plain,
         Layout::Lanes { axis, lanes } => program::Layout::Lanes {
             lanes: lanes as u32,
             axis: axis as u32,

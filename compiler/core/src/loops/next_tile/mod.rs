@@ -1,18 +1,20 @@
 //! What the next tile reads of a large matrix is asked for while the sums of this one are computed.
 //!
 //! The processor's own prefetchers follow a few streams, each within a page, and a tile begins in other pages than the one
-//! before ended in. Two kinds of reading are among what they do not see in time: several rows shorter than a page, side by
-//! side (`stretches`), and some columns of many rows, each row in a page of its own (`columns`).
+//! before ended in. Three kinds of reading are among what they do not see in time: several rows shorter than a page, side by
+//! side (`stretches`), some columns of many rows, each row in a page of its own (`columns`), and the begin of the next panel
+//! of a copy (`streams`).
 
 mod columns;
+mod streams;
 mod stretches;
 
 use std::collections::BTreeSet;
 
 use super::ranges::Ranges;
 use super::{
-    Access, Address, Block, Instruction, Kernel, LoadKind, LoopKind, LoopStatement, Statement,
-    Value,
+    Access, Address, Block, Buffer, Instruction, Kernel, LoadKind, LoopKind, LoopStatement, Range,
+    Statement, Value,
 };
 
 /// Bytes of a cache line.
@@ -34,14 +36,26 @@ pub struct Memory {
     pub work_a_line: i64,
 }
 
-/// The kernel whose tiles ask for what the next of them reads, where that is far.
-pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory) -> Option<Kernel> {
+/// Copies in panels that a kernel reads from behind the first cache.
+#[derive(Clone, Debug, Default)]
+pub struct Panels {
+    /// The copies.
+    pub buffers: Vec<Buffer>,
+    /// What is known of the kernel's scalars, in order.
+    pub scalars: Vec<Range>,
+}
+
+/// The kernel whose tiles ask for what the next of them reads, where that is far: matrices by
+/// their size, and panels that are said to be.
+pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory, panels: &Panels) -> Option<Kernel> {
     let ranges = Ranges::of(kernel, &[]);
     let mut own = kernel.clone();
     let mut body = std::mem::take(&mut own.body);
     let mut asking = Asking {
         kernel,
         memory,
+        panels,
+        of_call: Ranges::of(kernel, &panels.scalars),
         ranges,
         computed: BTreeSet::new(),
     };
@@ -53,7 +67,10 @@ pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory) -> Option<Kernel> {
 struct Asking<'a> {
     kernel: &'a Kernel,
     memory: Memory,
+    panels: &'a Panels,
     ranges: Ranges,
+    /// The same with what is known of a call.
+    of_call: Ranges,
     /// What the sum at hand computes in its rounds: an address that is made of it is not known when a round begins.
     computed: BTreeSet<Value>,
 }
@@ -65,6 +82,8 @@ struct Tiles {
     step: i64,
     /// How many, where it begins at 0 and that is known.
     count: Option<i64>,
+    /// How many at most, where that is known.
+    most: Option<i64>,
 }
 
 impl Asking<'_> {
@@ -82,7 +101,7 @@ impl Asking<'_> {
                 Statement::Loop(sum) if !outer.is_empty() => {
                     self.computed = computed(&sum.body);
                     // Each has an allowance of its own.
-                    self.stretches(sum, outer) | self.columns(sum, outer)
+                    self.stretches(sum, outer) | self.columns(sum, outer) | self.streams(sum, outer)
                 }
                 Statement::If(own) => self.within(&mut own.body, outer),
                 _ => false,
@@ -96,7 +115,15 @@ impl Asking<'_> {
             variable: own.variable,
             step: own.step,
             count: self.rounds(own),
+            most: self.most_rounds(own),
         }
+    }
+
+    /// The rounds of a loop at most, as far as what it begins and ends with is known.
+    fn most_rounds(&self, own: &LoopStatement) -> Option<i64> {
+        let least = self.of_call.value(own.begin).min?;
+        let most = self.of_call.value(own.end).max?;
+        Some((most - least + own.step - 1).div_euclid(own.step).max(0))
     }
 
     /// The rounds of a loop that begins at 0, where they are known.
@@ -164,7 +191,7 @@ fn is_multiply_add(statement: &Statement) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, ask_for_next_tile};
+    use super::{Memory, Panels, ask_for_next_tile};
     use crate::loops::text::parse_kernels;
     use crate::loops::{Kernel, verify};
 
@@ -226,7 +253,7 @@ mod tests {
     }
 
     fn asked_with(kernel: &Kernel, memory: Memory) -> Vec<String> {
-        let Some(asking) = ask_for_next_tile(kernel, memory) else {
+        let Some(asking) = ask_for_next_tile(kernel, memory, &Panels::default()) else {
             return Vec::new();
         };
         verify(&asking).expect("verifies");

@@ -220,7 +220,7 @@ impl Runner<'_> {
     fn binding(&self, id: BufferId, block: usize, round: usize) -> Binding {
         let (buffer, unit) = (&self.plan.buffers[id], self.unit);
         let toucher = match (unit.group.tasks, buffer.layout) {
-            (Tasks::Blocks { .. }, Layout::Plain | Layout::Lanes { .. }) => {
+            (Tasks::Blocks { .. }, layout) if layout != Layout::Partials => {
                 unit.first + (block - unit.range.start) as u32
             }
             _ => unit.first,

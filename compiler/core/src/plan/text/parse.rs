@@ -236,8 +236,16 @@ impl Parser {
         if self.accept_word("partials") {
             return Ok(Layout::Partials);
         }
+        if self.accept_word("panels") {
+            self.mark("(")?;
+            let width = self.number()?;
+            self.mark(")")?;
+            return Ok(Layout::Panels { width });
+        }
         if !self.accept_word("lanes") {
-            return Err(self.expected("`plain`, `lanes(AXIS)xLANES` or `partials`"));
+            return Err(
+                self.expected("`plain`, `lanes(AXIS)xLANES`, `panels(WIDTH)` or `partials`")
+            );
         }
         self.mark("(")?;
         let axis = self.number()?;

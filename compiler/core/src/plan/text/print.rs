@@ -184,6 +184,7 @@ impl Display for Layout {
         match self {
             Layout::Plain => f.write_str("plain"),
             Layout::Lanes { axis, lanes } => write!(f, "lanes({axis})x{lanes}"),
+            Layout::Panels { width } => write!(f, "panels({width})"),
             Layout::Partials => f.write_str("partials"),
         }
     }

@@ -116,6 +116,7 @@ fn buffer() -> impl Strategy<Value = PlanBuffer> {
     let layout = prop_oneof![
         Just(Layout::Plain),
         Just(Layout::Partials),
+        (1usize..17).prop_map(|width| Layout::Panels { width }),
         (0usize..4, 1usize..17).prop_map(|(axis, lanes)| Layout::Lanes { axis, lanes }),
     ];
     let space = prop::sample::select(vec![Space::Persistent, Space::Arena, Space::Scratch]);

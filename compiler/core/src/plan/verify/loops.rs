@@ -10,7 +10,7 @@ pub(super) fn check_row(plan: &Plan, id: BufferId, faults: &mut Faults) {
     let Some(stack) = row.row_of else { return };
     let own = &plan.buffers[stack];
     let fits = own.row_of.is_none()
-        && own.layout != Layout::Partials
+        && !matches!(own.layout, Layout::Partials | Layout::Panels { .. })
         && (row.space, row.offset, row.element) == (own.space, own.offset, own.element)
         && row.block_stride == own.block_stride
         && lanes(row.layout) == lanes(own.layout);

@@ -133,6 +133,11 @@ fn strides(plan: &Plan, (id, place): (BufferId, &str), buffer: &PlanBuffer, faul
         (Layout::Partials, space) => block_stride == 0 && task_stride > 0 && space == Space::Arena,
         (_, Space::Scratch) => block_stride == 0 && task_stride == 0,
         (Layout::Plain, _) => task_stride == 0,
+        (Layout::Panels { width }, space) => {
+            let row = width * buffer.element.bytes();
+            let rows = row > 0 && block_stride > 0 && block_stride.is_multiple_of(row);
+            rows && task_stride == 0 && space == Space::Arena
+        }
         (Layout::Lanes { axis, lanes }, _) => {
             let block = buffer.lane_blocks(axis, lanes, plan.batch);
             // Between kernels rows may be apart; what others write and read has no gaps.
@@ -153,6 +158,15 @@ fn strides(plan: &Plan, (id, place): (BufferId, &str), buffer: &PlanBuffer, faul
 fn room(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
     let (needed, available) = match (buffer.layout, buffer.space) {
         (Layout::Plain, _) => (buffer.value_bytes(plan.batch), buffer.bytes),
+        (Layout::Panels { width }, _) => {
+            let row = width * buffer.element.bytes();
+            let rows = plan
+                .batch
+                .next_multiple_of(buffer.block_stride / row.max(1));
+            let panels = buffer.panels(width, plan.batch, rows);
+            let needed = panels.and_then(|(bytes, count)| bytes.checked_mul(count));
+            (needed, buffer.bytes)
+        }
         (Layout::Partials, _) => (
             buffer.value_bytes(plan.batch),
             buffer.task_stride.min(buffer.bytes),
@@ -271,6 +285,10 @@ fn check_blocks(
     }
     let same = match buffer.layout {
         Layout::Lanes { lanes: own, .. } => own == lanes,
+        Layout::Panels { width } => {
+            let panels = buffer.panels(width, plan.batch, lanes);
+            panels.is_some_and(|(bytes, _)| bytes == buffer.block_stride)
+        }
         _ => true,
     };
     let reach = buffer
@@ -375,9 +393,10 @@ fn ports(plan: &Plan, faults: &mut Faults) {
 
 fn check_port_layout(plan: &Plan, id: BufferId, faults: &mut Faults) {
     let buffer = &plan.buffers[id];
-    let is_value = buffer.layout != Layout::Partials && buffer.row_of.is_none();
+    let whole = matches!(buffer.layout, Layout::Plain | Layout::Lanes { .. });
+    let is_value = whole && buffer.row_of.is_none();
     faults.unless(is_value, Rule::Ports, named(plan, id), || {
-        "partials and rows neither enter nor leave".into()
+        "partials, panels and rows neither enter nor leave".into()
     });
 }
 

@@ -7,7 +7,7 @@ use crate::plan::parse_plan;
 const GOOD: &str = r#"plan "net.step" {
   batch 20
   space persistent 320 bytes
-  space arena 2816 bytes
+  space arena 5888 bytes
   space scratch 512 bytes
 
   buffer m0 "x": f32[B, 16] lanes(0)x8 in arena at 0, 1536 bytes, block 512
@@ -23,6 +23,7 @@ const GOOD: &str = r#"plan "net.step" {
   buffer m10 "gradient[t]": f32[16] plain in arena at 2176, 64 bytes, row of m7
   buffer m11 "all": f32[4, 16] plain in arena at 2560, 256 bytes
   buffer m12 "all[t]": f32[16] plain in arena at 2560, 64 bytes, row of m11
+  buffer m13 "columns": f32[B, 20] panels(16) in arena at 2816, 3072 bytes, block 512
 
   input data "x" m0
   input data "labels" m1
@@ -42,6 +43,7 @@ const GOOD: &str = r#"plan "net.step" {
     blocks of 8, at most 2 tasks "blocks" {
       zero m5
       call k0(m0, m4)
+      call k0(m4, m13)
       call k1(m4, m2, m5; valid)
     }
     once "count" {
@@ -97,6 +99,7 @@ const BREAKS: &[(Rule, &str, &str)] = &[
     (Rule::Room, "at 2176, 256 bytes", "at 2176, 252 bytes"),
     (Rule::Room, "at 0, 1536 bytes", "at 0, 1535 bytes"),
     (Rule::Room, "1600, 512 bytes", "1600, 256 bytes"),
+    (Rule::Room, "2816, 3072 bytes", "2816, 2560 bytes"),
     (
         Rule::Room,
         "copy\": f32[4, 16]",
@@ -118,6 +121,11 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         Rule::Strides,
         "partials in arena at 1600, 512 bytes, task 256",
         "partials in arena at 1600, 512 bytes",
+    ),
+    (
+        Rule::Strides,
+        "3072 bytes, block 512",
+        "3072 bytes, block 528",
     ),
     (Rule::Arity, "m5; valid)", "m5)"),
     (Rule::Arity, "call k4(m3, m6)", "call k4(m3)"),
@@ -149,6 +157,11 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         "copy\": f32[4, 16] plain in arena at 2368",
     ),
     (Rule::BlockSize, "blocks of 8", "blocks of 4"),
+    (
+        Rule::BlockSize,
+        "3072 bytes, block 512",
+        "3072 bytes, block 256",
+    ),
     (Rule::Zeroed, "      zero m5\n", ""),
     (Rule::Zeroed, "zero m5", "zero m5, m7"),
     (Rule::PartialCount, "tasks of 8 most 2", "tasks of 8 most 4"),
@@ -190,6 +203,11 @@ const BREAKS: &[(Rule, &str, &str)] = &[
     ),
     (
         Rule::Ports,
+        "output result \"copy\" m8",
+        "output result \"copy\" m13",
+    ),
+    (
+        Rule::Ports,
         "input data \"labels\" m1",
         "input data \"x\" m1",
     ),
@@ -205,6 +223,7 @@ const BREAKS: &[(Rule, &str, &str)] = &[
     ),
     (Rule::Serial, "  phase 0 {", "  phase 0 serial {"),
     (Rule::Rows, "64 bytes, row of m7", "64 bytes, row of m0"),
+    (Rule::Rows, "64 bytes, row of m11", "64 bytes, row of m13"),
     (Rule::Rows, "repeat 4 backward", "repeat 5 backward"),
     (Rule::Loops, "repeat 4 backward", "repeat 0 backward"),
     (Rule::Loops, "call k3(m7, m8)", "call k3(m10, m8)"),

@@ -96,6 +96,7 @@ impl Lowering<'_> {
                 }
                 Ok(located)
             }
+            Layout::Panels { width } => self.locate_in_panels(node, width as i64, places),
             Layout::Plain | Layout::Partials => match self.cx.insets.get(&node) {
                 Some(inset) => {
                     let places = places.iter().zip(&inset.before);
@@ -154,6 +155,36 @@ impl Lowering<'_> {
             at,
             stride: if self.width == 1 { 0 } else { stride },
         })
+    }
+
+    /// A column of a sample, or a vector of columns that begins in a panel and ends there.
+    fn locate_in_panels(
+        &mut self,
+        node: NodeId,
+        width: i64,
+        places: &[Place],
+    ) -> Result<Located, LowerError> {
+        let [Position::At(sample), Position::At(column)] = places else {
+            return self.unsupported(node, "panels of columns in another shape");
+        };
+        let stride = match self.vectors {
+            Vectors::Joined(_) => return Err(LowerError::NotVector),
+            Vectors::Feature(counter) if self.width > 1 => column.coefficient(counter),
+            _ => 0,
+        };
+        let samples = self.cx.samples_of_blocks();
+        let mut at = Affine::constant(0);
+        if stride != 0 && i64::from(self.width) == width {
+            // Whole vectors begin where panels do, as tasks' ranges do.
+            at.add_scaled(column, samples);
+        } else {
+            let panel = self.b.div_floor(&form(column), width);
+            let within = self.b.mod_floor(&form(column), width);
+            at.add_scaled(&affine(&panel), samples * width);
+            at.add_scaled(&affine(&within), 1);
+        }
+        at.add_scaled(sample, width);
+        Ok(Located { at, stride })
     }
 
     /// The lane axis, then the other axes from the outermost in memory to the innermost.

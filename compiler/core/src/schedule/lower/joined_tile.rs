@@ -128,7 +128,7 @@ fn keeps_rows(cx: &Context<'_>, group: &Group) -> bool {
         if let Some(&buffer) = cx.buffer_of.get(&id).filter(|_| !own) {
             match cx.buffers[buffer].layout {
                 Layout::Plain => continue,
-                Layout::Lanes { .. } | Layout::Partials => return false,
+                Layout::Lanes { .. } | Layout::Panels { .. } | Layout::Partials => return false,
             }
         }
         let node = &cx.graph.nodes[id];

@@ -160,6 +160,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Samples that whole blocks of the largest batch have.
+    pub fn samples_of_blocks(&self) -> i64 {
+        self.batch.next_multiple_of(self.block) as i64
+    }
+
     /// How an anchor is a sum of outer products, and where its turned operand is.
     pub fn turned(&self, anchor: NodeId) -> Option<(Outer, BufferId)> {
         let buffer = *self.turned_of.get(&anchor)?;

@@ -354,13 +354,13 @@ impl Lowering<'_> {
         self.group.anchor.is_none() && own.is_some_and(|own| own + 1 < view.index.len())
     }
 
-    /// The size of what the anchor reads along the output's last axis.
+    /// The size, for the largest batch, of what the anchor reads along the output's last axis.
     fn vector_operand_bytes(&self) -> i64 {
         let anchor = self.group.anchor.into_iter();
         let operands = anchor.flat_map(|anchor| tile::vector_operands_of(self.cx.graph, anchor));
         let bytes = |id: NodeId| {
             let dims = self.cx.graph.nodes[id].ty.shape.iter();
-            dims.map(|dim| dim.at(self.cx.block as i64))
+            dims.map(|dim| dim.at(self.cx.batch as i64))
                 .product::<i64>()
                 * 4
         };

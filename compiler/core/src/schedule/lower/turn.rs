@@ -131,7 +131,13 @@ impl Lowering<'_> {
         at
     }
 
-    fn begin(&mut self, name: &str, extent: i64, step: i64) -> Affine<crate::loops::Value> {
+    /// A loop of its own scope over so many places; its counter.
+    pub(super) fn begin(
+        &mut self,
+        name: &str,
+        extent: i64,
+        step: i64,
+    ) -> Affine<crate::loops::Value> {
         let (first, last) = (self.b.index(0), self.b.index(extent));
         let (counter, _) = self
             .b
@@ -143,7 +149,7 @@ impl Lowering<'_> {
         self.counter(counter)
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.pop_scope();
         self.b.end_loop(&[]);
     }

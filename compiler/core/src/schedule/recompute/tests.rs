@@ -41,7 +41,7 @@ fn shown(graph: &Graph, program: Program<'_>, units: &[Unit]) -> String {
 fn what_is_not_kept_runs_again() {
     let graph = bordered();
     let (lanes, target) = (Lanes::analyse(&graph), Target::vector128());
-    let fusion = fuse(&graph, &lanes, (&target, 16), &BTreeSet::new());
+    let fusion = fuse(&graph, &lanes, &target, &BTreeSet::new());
     let loops = loops(&graph, &lanes, &fusion, &target);
     let earliest = units(&graph, &lanes, &fusion, &loops, (&target, 8), BATCH);
     let program = Program {

@@ -1,0 +1,169 @@
+//! Where a few tiles read one panel of a copy from end to end and those behind them the next, each asks for the next panel.
+//!
+//! The processor's own prefetchers find such a stream when it has begun, and stay within a page. Where many tiles read the
+//! panel, it is theirs to wait for once, and not worth a prefetch in each.
+
+use super::{Asking, LINE, Tiles, factor, is_multiply_add};
+use crate::loops::{Address, LoadKind, LoopKind, LoopStatement, Statement};
+
+/// Tiles of a panel, at most.
+const TILES: i64 = 2;
+/// Vector multiply-adds of a round for each line that it asks for, at least: a panel's lines are one after the other.
+const WORK: i64 = 4;
+
+impl Asking<'_> {
+    /// Has the rounds of a sum, or of the innermost one within it, ask for the next panel; whether there is one.
+    pub(super) fn streams(&self, sum: &mut LoopStatement, outer: &[Tiles]) -> bool {
+        if sum.kind != LoopKind::Reduction {
+            return false;
+        }
+        let mut found = false;
+        for statement in &mut sum.body.statements {
+            if let Statement::Loop(inner) = statement {
+                found |= self.streams(inner, outer);
+            }
+        }
+        let work = sum.body.statements.iter();
+        let work = work.filter(|own| is_multiply_add(own)).count() as i64;
+        let asked = self.of_next_panel(sum, outer);
+        let few = !asked.is_empty() && asked.len() as i64 * WORK <= work;
+        if few {
+            let asked = asked.into_iter().map(Statement::Prefetch);
+            sum.body.statements.splice(0..0, asked);
+        }
+        found || few
+    }
+
+    /// The lines of the next panel that lie where a round reads this one.
+    fn of_next_panel(&self, sum: &LoopStatement, outer: &[Tiles]) -> Vec<Address> {
+        let loads = sum.body.statements.iter();
+        let mut loads: Vec<&Address> = loads.filter_map(|own| self.of_panel(own)).collect();
+        loads.sort_by_key(|own| own.offset);
+        let Some(&first) = loads.first() else {
+            return Vec::new();
+        };
+        let line = LINE / self.bytes(first);
+        let one = |own: &&Address| (own.buffer, &own.terms) == (first.buffer, &first.terms);
+        let behind = |pair: &[&Address]| pair[1].offset - pair[0].offset == line;
+        let by_round = factor(first, sum.variable) * sum.step;
+        let whole = loads.iter().all(one)
+            && loads.windows(2).all(behind)
+            && by_round == loads.len() as i64 * line;
+        let moves = |tiles: &Tiles| factor(first, tiles.variable) * tiles.step;
+        let panel = outer.iter().rposition(|tiles| moves(tiles) != 0);
+        let Some(panel) = panel.filter(|_| whole) else {
+            return Vec::new();
+        };
+        let tiles: Option<i64> = outer[panel + 1..].iter().map(|own| own.most).product();
+        if tiles.is_none_or(|tiles| tiles > TILES) {
+            return Vec::new();
+        }
+        let next = |own: &&Address| Address {
+            offset: own.offset + moves(&outer[panel]),
+            ..(*own).clone()
+        };
+        loads.iter().map(next).collect()
+    }
+
+    fn of_panel<'s>(&self, statement: &'s Statement) -> Option<&'s Address> {
+        let (address, kind) = self.far(statement, 0)?;
+        let panel = kind == LoadKind::Contiguous && self.panels.buffers.contains(&address.buffer);
+        panel.then_some(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::loops::text::parse_kernels;
+    use crate::loops::{Memory, Panels, Range, ask_for_next_tile, verify};
+
+    /// Sums over 256 samples, four a round, of panels of 16 columns, each for tiles of so many of the outputs that a task
+    /// has; a round goes on by so many elements.
+    fn kernel(outputs: i64, by_round: i64) -> String {
+        let load = |at: i64| {
+            let (value, sum) = (20 + 6 * at, |own: i64| 20 + 6 * at + 1 + own);
+            let before = |own: i64| match at {
+                0 => format!("v{}", 10 + own),
+                _ => format!("v{}", sum(own) - 6),
+            };
+            let sums = (0..outputs).map(|own| {
+                format!(
+                    "        v{}: f32x16 = fma v{value}, v{value}, {}\n",
+                    sum(own),
+                    before(own)
+                )
+            });
+            let sums: String = sums.collect();
+            let place = format!("v5 * 256 + v7 * {by_round} + {}", at * 16).replace(" + 0", "");
+            format!("        v{value}: f32x16 = load b0[{place}]\n{sums}")
+        };
+        let body: String = (0..4).map(load).collect();
+        let list = |first: i64, text: &dyn Fn(i64) -> String| {
+            let all: Vec<String> = (0..outputs).map(|own| text(first + own)).collect();
+            all.join(", ")
+        };
+        format!(
+            r#"kernel "sums" {{
+  buffer b0 "rows": f32 read
+  buffer b1 "w": f32 write
+  scalar v0 "begin"
+  scalar v1 "end"
+  v2: index = const 0
+  v3: index = const 80
+  v4: f32x16 = const 0.0
+  v8: index = const 64
+  for v5 "vector" in v2..v3 step 16 domain {{
+    for v6 "i0" in v0..v1 step {outputs} domain {{
+      for v7 "samples" in v2..v8 step 1 reduction carry {carried} {{
+{body}        next {next}
+      }} give {give}
+      store b1[v5 + v6 * 80], v60
+    }}
+  }}
+}}
+"#,
+            carried = list(10, &|own| format!("v{own}: f32x16 = v4")),
+            next = list(39, &|own| format!("v{own}")),
+            give = list(60, &|own| format!("v{own}")),
+        )
+    }
+
+    /// The prefetches of a kernel, of which a call's task has up to ten rows.
+    fn asked(text: &str) -> Vec<String> {
+        let mut kernels = parse_kernels(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let own = kernels.remove(0);
+        let memory = Memory {
+            far: 1 << 30,
+            far_shared: 1 << 30,
+            work_a_line: 8,
+        };
+        let panels = Panels {
+            buffers: own.buffers.keys().take(1).collect(),
+            scalars: vec![Range::new(0, 10); 2],
+        };
+        assert!(ask_for_next_tile(&own, memory, &Panels::default()).is_none());
+        let Some(asking) = ask_for_next_tile(&own, memory, &panels) else {
+            return Vec::new();
+        };
+        verify(&asking).expect("verifies");
+        let text = asking.to_string();
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| line.starts_with("prefetch"));
+        lines.map(String::from).collect()
+    }
+
+    #[test]
+    fn two_tiles_of_a_panel_ask_for_the_next_panel() {
+        let wanted = [4096, 4112, 4128, 4144]
+            .map(|line| format!("prefetch b0[v5 * 256 + v7 * 64 + {line}]"));
+        assert_eq!(asked(&kernel(5, 64)), wanted);
+    }
+
+    #[test]
+    fn what_many_tiles_read_or_rounds_leave_out_is_not_asked_for() {
+        // Three tiles of four.
+        assert!(asked(&kernel(4, 64)).is_empty());
+        // Every other sample.
+        assert!(asked(&kernel(5, 128)).is_empty());
+    }
+}
