@@ -90,6 +90,24 @@ fn sums_of_panels_are_those_of_the_graph() {
     }
 }
 
+#[test]
+fn columns_that_an_update_takes_apart_are_those_of_the_graph() {
+    // The update goes over rows that are no multiples of vectors.
+    for (features, rows, columns) in [(400, 20, 20), (400, 40, 10), (300, 25, 12), (320, 10, 32)] {
+        let body = format!(
+            "let h = x |> flatten |> Linear[{features}] |> relu
+  param w: f32[10, {rows}, {columns}] = fan_in_uniform[{features}]
+  return einsum[\"b i, o i -> b o\"](h, reshape[10, {features}](w))"
+        );
+        let graph = classifier(&body, 48);
+        for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
+            let plan = planned(&graph, &target);
+            let found = agrees(&graph, &plan, 37);
+            assert!(found > 4, "{rows} x {columns}, {}", target.name);
+        }
+    }
+}
+
 /// Multiply-adds of the longest round of a loop with that name.
 fn longest_round(plan: &Plan, name: &str) -> usize {
     let name = format!("\"{name}\"");

@@ -91,7 +91,7 @@ impl PlanBuffer {
                 (self.offset + task * self.task_stride, self.task_stride)
             }
             (Tasks::Blocks { .. }, Space::Arena | Space::Persistent, Layout::Panels { .. }) => {
-                // Of each panel, a block has the rows that lie from here on.
+                // Of each panel a block has some rows, from here on; others' rows lie in between.
                 let first = block * self.block_stride;
                 (self.offset + first, self.bytes.saturating_sub(first))
             }

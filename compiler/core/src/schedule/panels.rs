@@ -4,7 +4,8 @@
 //! sample is long: no prefetcher follows, and long rows begin in few sets of the caches. A panel is read from end to end.
 
 use super::buffers::Sources;
-use super::fuse::{leaves_of, root};
+use super::fuse::{is_identity, leaves_of, root};
+use super::outer::sources as operand_sources;
 use super::units::{Unit, Work};
 use crate::graph::{NodeId, Op};
 use crate::schedule::fuse::Group;
@@ -67,10 +68,22 @@ fn reads_columns(sources: &Sources<'_>, unit: &Unit, (id, columns): (NodeId, i64
     let [sample, column] = axes.as_slice() else {
         return false;
     };
+    let other = node.inputs.iter().filter(|&&other| other != input);
+    let stored = &sources.fusion.stored;
+    let mut others = other.flat_map(|&other| operand_sources(sources.graph, stored, other));
+    if others.any(|other| other == id) || !is_own_domain(group) {
+        return false;
+    }
     let summed = sample.as_variable().is_some_and(|axis| axis >= rank);
     let along = column.as_variable() == rank.checked_sub(1);
     let flat = sources.graph.nodes[input].ty.shape[1].known() == Some(columns);
     summed && along && flat && !is_read_above(sources, group, anchor, id)
+}
+
+/// Whether a group's loops go over its product's own axes, one element after the other.
+fn is_own_domain(group: &Group) -> bool {
+    let own = group.place.positions.is_empty() || is_identity(&group.place);
+    own && group.place.windows.is_empty() && group.place.parts.is_none()
 }
 
 /// Whether what stands above a product reads a value too.

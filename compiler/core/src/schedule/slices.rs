@@ -10,8 +10,8 @@
 //!
 //! Attention's scores are many times what it makes them from and what it makes of them. All kernels of a series have an axis
 //! along which each element depends on what the others of the series have made at the same place only; a round of the
-//! series does one element of that axis in each. Parts of sums over the batch, and copies for them, that stand between two
-//! kernels of a series and take nothing from it run before it.
+//! series does one element of that axis in each. What stands between two kernels of a series and takes nothing from it, as parts
+//! of sums over the batch, runs before it.
 
 use super::along::{Along, read_along};
 use super::buffers::Sources;
@@ -102,12 +102,8 @@ impl Series {
         let made: BTreeSet<NodeId> = made.copied().collect();
         let read = units.iter().flat_map(|unit| unit.reads.iter().copied());
         let read: BTreeSet<NodeId> = read.collect();
-        let bytes = |id: &NodeId| {
-            let ty = &step.graph.nodes[*id].ty;
-            let sample = ty.elements(step.batch as i64) / step.batch as i64;
-            sample * step.block as i64 * ty.dtype.bytes() as i64
-        };
-        let largest = made.intersection(&read).map(bytes).max().unwrap_or(0);
+        let sizes = made.intersection(&read).map(|&value| bytes(step, value));
+        let largest = sizes.max().unwrap_or(0);
         let product = |unit: &&Unit| {
             let anchor = group_of(step, unit).and_then(|group| group.anchor);
             anchor.is_some_and(|anchor| matches!(step.graph.nodes[anchor].op, Op::Contract(_)))
@@ -141,20 +137,29 @@ fn series(step: Step<'_>, units: &[Unit], rounds: i64) -> Series {
             let outputs = made_by(step.fusion, unit).iter();
             made.extend(outputs.map(|&output| (output, axis)));
             members.push((place, axis));
-        } else if !goes_before(unit, &made) {
+        } else if !goes_before(step, unit, &made) {
             break;
         }
     }
     Series { rounds, members }
 }
 
-/// Whether a unit only leaves what is summed or read outside of its block's own kernels, and takes nothing of a series.
-fn goes_before(unit: &Unit, made: &BTreeMap<NodeId, usize>) -> bool {
-    let aside = matches!(
-        unit.work,
-        Work::Partial(_) | Work::Turn(_) | Work::Relayout(_)
-    );
+/// Whether a unit takes nothing of a series, and either only leaves what is summed or read outside of its block's own
+/// kernels, or stands behind one that has made something large: the series might as well begin behind it else.
+fn goes_before(step: Step<'_>, unit: &Unit, made: &BTreeMap<NodeId, usize>) -> bool {
+    let aside = match unit.work {
+        Work::Partial(_) | Work::Turn(_) | Work::Relayout(_) => true,
+        Work::Group(_) => !unit.serial && made.keys().any(|&own| bytes(step, own) >= LARGE),
+        Work::Loop(_) => false,
+    };
     aside && unit.in_blocks && !unit.reads.iter().any(|read| made.contains_key(read))
+}
+
+/// Bytes of a block's value.
+fn bytes(step: Step<'_>, value: NodeId) -> i64 {
+    let ty = &step.graph.nodes[value].ty;
+    let sample = ty.elements(step.batch as i64) / step.batch as i64;
+    sample * step.block as i64 * ty.dtype.bytes() as i64
 }
 
 /// The group of a unit that can run slice by slice.

@@ -1,4 +1,5 @@
-//! Weight gradients of 1 x 1 convolutions that leave pixels out, as those of a ResNet's skips.
+//! Products over samples that leave places of an operand out, as the weight gradients of the 1 x 1 convolutions of a
+//! ResNet's skips do.
 //!
 //! `sum over b, p of g[b, o, p] * x[b, i, 2 p]` reads one of four pixels of `x`. With these as a view, both operands are of
 //! one size, and the one with fewer channels is turned, which leaves the others' pixels unread either way.

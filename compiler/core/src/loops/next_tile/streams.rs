@@ -128,7 +128,7 @@ mod tests {
         )
     }
 
-    /// The prefetches of a kernel, of which a call's task has up to ten rows.
+    /// The prefetches of a kernel of ten rows.
     fn asked(text: &str) -> Vec<String> {
         let mut kernels = parse_kernels(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let own = kernels.remove(0);

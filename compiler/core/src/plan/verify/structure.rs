@@ -131,13 +131,13 @@ fn strides(plan: &Plan, (id, place): (BufferId, &str), buffer: &PlanBuffer, faul
         // The blocks are the stack's.
         _ if buffer.row_of.is_some() => task_stride == 0,
         (Layout::Partials, space) => block_stride == 0 && task_stride > 0 && space == Space::Arena,
-        (_, Space::Scratch) => block_stride == 0 && task_stride == 0,
-        (Layout::Plain, _) => task_stride == 0,
         (Layout::Panels { width }, space) => {
-            let row = width * buffer.element.bytes();
+            let row = width.saturating_mul(buffer.element.bytes());
             let rows = row > 0 && block_stride > 0 && block_stride.is_multiple_of(row);
             rows && task_stride == 0 && space == Space::Arena
         }
+        (_, Space::Scratch) => block_stride == 0 && task_stride == 0,
+        (Layout::Plain, _) => task_stride == 0,
         (Layout::Lanes { axis, lanes }, _) => {
             let block = buffer.lane_blocks(axis, lanes, plan.batch);
             // Between kernels rows may be apart; what others write and read has no gaps.
@@ -159,11 +159,11 @@ fn room(plan: &Plan, place: &str, buffer: &PlanBuffer, faults: &mut Faults) {
     let (needed, available) = match (buffer.layout, buffer.space) {
         (Layout::Plain, _) => (buffer.value_bytes(plan.batch), buffer.bytes),
         (Layout::Panels { width }, _) => {
-            let row = width * buffer.element.bytes();
-            let rows = plan
-                .batch
-                .next_multiple_of(buffer.block_stride / row.max(1));
-            let panels = buffer.panels(width, plan.batch, rows);
+            // Rows of whole blocks.
+            let row = width.saturating_mul(buffer.element.bytes()).max(1);
+            let block = (buffer.block_stride / row).max(1);
+            let rows = plan.batch.checked_next_multiple_of(block);
+            let panels = rows.and_then(|rows| buffer.panels(width, plan.batch, rows));
             let needed = panels.and_then(|(bytes, count)| bytes.checked_mul(count));
             (needed, buffer.bytes)
         }

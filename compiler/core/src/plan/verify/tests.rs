@@ -127,6 +127,22 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         "3072 bytes, block 512",
         "3072 bytes, block 528",
     ),
+    (
+        Rule::Strides,
+        "3072 bytes, block 512",
+        "3072 bytes, block 4",
+    ),
+    (
+        Rule::Strides,
+        "2816, 3072 bytes, block 512",
+        "2816, 3072 bytes",
+    ),
+    (
+        Rule::Strides,
+        "panels(16) in arena",
+        "panels(16) in scratch",
+    ),
+    (Rule::Strides, "panels(16) in arena", "panels(0) in arena"),
     (Rule::Arity, "m5; valid)", "m5)"),
     (Rule::Arity, "call k4(m3, m6)", "call k4(m3)"),
     (

@@ -172,6 +172,9 @@ impl Lowering<'_> {
             Vectors::Feature(counter) if self.width > 1 => column.coefficient(counter),
             _ => 0,
         };
+        if stride != 0 && !self.stays_in_panel(column, stride) {
+            return Err(LowerError::NotVector);
+        }
         let samples = self.cx.samples_of_blocks();
         let mut at = Affine::constant(0);
         if stride != 0 && i64::from(self.width) == width {
@@ -185,6 +188,17 @@ impl Lowering<'_> {
         }
         at.add_scaled(sample, width);
         Ok(Located { at, stride })
+    }
+
+    /// Whether a vector of neighbouring columns begins at a multiple of its width, as its counter does.
+    fn stays_in_panel(&self, column: &Affine<Value>, stride: i64) -> bool {
+        let width = i64::from(self.width);
+        let counter = match self.vectors {
+            Vectors::Feature(counter) => Some(counter),
+            _ => None,
+        };
+        let mut others = column.terms.iter().filter(|term| Some(term.0) != counter);
+        stride == 1 && others.all(|term| term.1 % width == 0) && column.offset % width == 0
     }
 
     /// The lane axis, then the other axes from the outermost in memory to the innermost.
