@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use dlm_core::elaborate::Callable;
 use dlm_core::graph::{DType, Dim, TensorType};
-use dlm_core::plan::{Plan, Repeat};
-use dlm_core::schedule::{Budget, Target};
+use dlm_core::passes::{PASSES, run_passes};
+use dlm_core::plan::{Plan, PlanBuffer, Repeat};
+use dlm_core::schedule::{Budget, PersistentLayout, Target, schedule};
 
 #[path = "programs/library.rs"]
 mod library;
@@ -86,6 +87,37 @@ fn parts_of_sums_over_the_batch_do_not_end_a_series() {
         .filter(|buffer| buffer.shape.get(1..) == Some(&scores[..]));
     let names: Vec<&str> = of_all_heads.map(|buffer| buffer.name.as_str()).collect();
     assert_eq!(names.len(), 2, "{names:?} {plan}");
+}
+
+/// A layer of six heads as the GPT among the bench programs has it, and another.
+const SIX_HEADS: &str = "block Attend(x: f32[B, T, D]) {
+  let q, k, v = x |> Linear[576] |> rearrange[\"b t (n h d) -> n b h t d\", n=3, h=6]
+  let a = einsum[\"b h i d, b h j d -> b h i j\"](q, k) / 5 |> causal_mask |> softmax[axis=-1]
+  return einsum[\"b h i j, b h j d -> b i h d\"](a, v) |> rearrange[\"b t h d -> b t (h d)\"] |> Linear[D]
+}
+block Layer(x: f32[B, T, D]) { return x + (x |> LayerNorm |> Attend) }
+block Case(x: f32[B, T, D]) { return x |> Layer |> Layer |> LayerNorm }";
+
+/// With each product in a kernel of its own, maps that take nothing from a series stand between its kernels here. Only the first
+/// layer's scores are those of all heads, as copies of weights, which no block makes, stand behind them.
+#[test]
+fn what_takes_nothing_from_a_series_does_not_end_it() {
+    let shape = [16, 128, 192];
+    let x = TensorType::new(DType::F32, shape.map(Dim::fixed).to_vec());
+    let given = BTreeMap::from([("x".to_owned(), x)]);
+    let callable = library::with_gradients(SIX_HEADS, "Case", given).expect("a program");
+    let graph = run_passes(&callable.graph, PASSES, |_, _| {}).expect("passes");
+    let target = Target {
+        apart: true,
+        ..Target::avx2()
+    };
+    let plan = schedule(&graph, &target, 1, &PersistentLayout::of(&graph)).expect("a plan");
+    let made = |buffer: &PlanBuffer| {
+        let all_heads = buffer.shape.get(1..) == Some(&[6, 128, 128].map(Dim::fixed)[..]);
+        (all_heads && buffer.name.starts_with("product")).then(|| buffer.name.clone())
+    };
+    let products: Vec<String> = plan.buffers.values().filter_map(made).collect();
+    assert_eq!(products.len(), 1, "{products:?} {plan}");
 }
 
 #[test]
