@@ -118,7 +118,7 @@ pub fn is_given(op: &Op) -> bool {
 }
 
 /// The operands of a product over the batch, or of samples with each other, that are read along its vector axis: in lanes
-/// as they are, they are copied into plain rows, and so they are stored themselves, views too.
+/// as they are, they are copied into rows or panels, and so they are stored themselves, views too.
 pub fn rows_over_batch(
     graph: &Graph,
     lanes: &Lanes,

@@ -266,7 +266,7 @@ fn read_elsewhere<'s>(sources: &'s Sources<'_>) -> impl Iterator<Item = NodeId> 
     outputs.chain(copied(sources)).chain(by_loops)
 }
 
-/// What is copied into plain rows.
+/// What is copied out of lanes, into rows or panels.
 fn copied<'s>(sources: &'s Sources<'_>) -> impl Iterator<Item = NodeId> + 's {
     sources.units.iter().filter_map(|unit| match unit.work {
         Work::Relayout(id) => Some(id),

@@ -243,7 +243,7 @@ impl Builder<'_> {
         reads
     }
 
-    /// The operands that are copied into plain rows for a group.
+    /// The operands that are copied out of lanes for a group, into rows or panels.
     fn relayouts(&self, group: &Group) -> Vec<NodeId> {
         let rows = |anchor| rows_over_batch(self.graph, self.lanes, Some(&group.strategy), anchor);
         group.anchor.map_or_else(Vec::new, rows)

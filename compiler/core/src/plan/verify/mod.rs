@@ -3,7 +3,8 @@
 //! [`Rule`] lists every rule; each has a failing test. What a kernel does inside the memory that a call gives it is
 //! not seen here: that a kernel which takes a range writes only its range's part, that a kernel which writes fills
 //! its buffer, and that it stays inside, is for the verifier of loop IR and for the plan's evaluator, which gives
-//! each call exactly its window of memory.
+//! each call exactly its window of memory. In panels that reaches over other blocks' rows; the evaluator, which notes what
+//! each block touches, finds who strays into them.
 //!
 //! Values are told apart by their buffers: where a plan writes a new version over an old one through the same buffer,
 //! a later reader is taken to want the new one. Through another buffer that overlaps, the old version is gone, and
@@ -50,7 +51,8 @@ rules! {
     WithinSpace,
     /// A buffer has room for its value at the largest batch: whole blocks in lanes, one block in scratch, a copy a task.
     Room,
-    /// Only partials have a task stride, and no block stride; scratch has neither; a value in lanes has its block's size.
+    /// Only partials have a task stride, and no block stride; scratch has neither; a value in lanes has its block's size, one in panels a
+    /// block's rows of a panel.
     Strides,
     /// A call binds as many buffers and scalars as its kernel takes.
     Arity,
@@ -75,7 +77,7 @@ rules! {
     Written,
     /// What is read, leaves, or is kept between steps was not overwritten before.
     Overwritten,
-    /// Parameters and states lie in the persistent space, data and scalars in the arena, none as partials; names are used once.
+    /// Parameters and states lie in the persistent space, data and scalars in the arena, none as partials or panels; names are used once.
     Ports,
     /// A row has its stack's place, element and block stride, and all rounds of the loops it is used in lie in the stack.
     Rows,

@@ -95,7 +95,7 @@ impl Lowering<'_> {
         false
     }
 
-    /// Whether the anchor waits for plain rows of a value: another kernel's may not be there yet.
+    /// Whether the anchor waits for a plain copy of a value: another kernel's may not be there yet.
     fn is_copied(&self, leaf: NodeId) -> bool {
         let rows = |anchor| {
             let strategy = Some(&self.group.strategy);
