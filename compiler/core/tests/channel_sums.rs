@@ -4,7 +4,7 @@ mod programs;
 
 use dlm_core::plan::Plan;
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use programs::{agrees, classifier, step};
+use programs::{agrees, classifier, descent};
 
 /// The texts of kernels that add a block's part of a product.
 fn parts_of_products(plan: &Plan) -> Vec<String> {
@@ -23,7 +23,7 @@ fn a_tile_is_added_to_its_partial_under_one_condition() {
     let parts = parts_of_products(&plan);
     let part = parts.iter().find(|part| part.contains("tile [6, 1, 1, 1]"));
     let part = part.unwrap_or_else(|| panic!("no such tile\n{plan}"));
-    // Ten outputs are a tile of six and one of four: each stored where it is the first, or added.
+    // Thirty-four outputs are tiles of six and one of four: each stored where it is the first, or added.
     let tiles = part.matches("\"sample\"").count();
     assert_eq!((tiles, part.matches("if v").count()), (2, 4), "{part}");
     // Nothing that is added waits for another sum: it is stored next.
@@ -42,25 +42,13 @@ fn a_tile_is_added_to_its_partial_under_one_condition() {
 
 /// A first convolution of three channels, whose output is normalised: its weight gradient slides over pixels, three taps of one
 /// vector of channels.
-const OF_FEW_CHANNELS: &str = r#"
-data images = cifar10["cifar"]
-block Net(x: f32[B, 3, 32, 32]) -> f32[B, 10] {
+const OF_FEW_CHANNELS: &str = "block Net(x: f32[B, 3, 32, 32]) -> f32[B, 10] {
   return x |> Conv2d[16, 3, pad=1, bias=false] |> BatchNorm |> relu |> global_avg_pool |> Linear[10]
-}
-train t[epochs=1] {
-  let net = Net
-  let opt = sgd[lr=0.1](net)
-  step (x, y) in images.train |> batch[32] {
-    let loss = cross_entropy(net(x), y)
-    minimize loss with opt
-    report loss
-  }
-}
-"#;
+}";
 
 #[test]
 fn few_sums_that_slide_are_those_of_every_other_pixel() {
-    let graph = step(OF_FEW_CHANNELS);
+    let graph = descent("cifar10[\"cifar\"]", OF_FEW_CHANNELS);
     let layout = PersistentLayout::of(&graph);
     let plan = schedule(&graph, &Target::avx2(), 32, &layout).expect("a plan");
     let parts = parts_of_products(&plan);

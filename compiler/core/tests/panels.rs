@@ -108,6 +108,19 @@ fn columns_that_an_update_takes_apart_are_those_of_the_graph() {
     }
 }
 
+#[test]
+fn a_product_whose_other_operand_is_a_part_of_the_same_value_reads_it() {
+    // Every other row and column of an image, of all samples, with the whole of it.
+    let body = "let y = x |> Conv2d[4, 5, stride=4] |> relu
+  let s = einsum[\"b i, b j -> i j\"](y[:, :, ::2, ::2] |> flatten, y |> flatten)
+  return (y |> flatten |> Linear[10]) + mean(s)";
+    let graph = classifier(body, 48);
+    for target in [Target::vector128(), Target::avx2(), Target::avx512()] {
+        let plan = planned(&graph, &target);
+        assert!(agrees(&graph, &plan, 37) > 4, "{}", target.name);
+    }
+}
+
 /// Multiply-adds of the longest round of a loop with that name.
 fn longest_round(plan: &Plan, name: &str) -> usize {
     let name = format!("\"{name}\"");

@@ -3,7 +3,7 @@
 mod programs;
 
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
-use programs::{agrees, step};
+use programs::{agrees, descent, step};
 
 const PENALTY: &str = r#"
 data images = mnist[]
@@ -41,26 +41,14 @@ fn a_part_of_a_sum_that_is_repeated_is_a_loop() {
 }
 
 /// A gradient of 16 x 784 sums, each of which updates four weights: their axis is the last, along which vectors run.
-const WEIGHTS: &str = r#"
-data images = mnist[]
-block Net(x: f32[B, 1, 28, 28]) -> f32[B, 16] {
+const WEIGHTS: &str = "block Net(x: f32[B, 1, 28, 28]) -> f32[B, 16] {
   param weight: f32[16, 784, 4] = uniform[0.1]
-  return einsum["b i, o i -> b o"](x |> flatten, sum[axis=2](weight))
-}
-train t[steps=1] {
-  let net = Net
-  let opt = sgd[lr=0.1](net)
-  step (x, y) in images.train |> batch[32] {
-    let loss = cross_entropy(net(x), y)
-    minimize loss with opt
-    report loss
-  }
-}
-"#;
+  return einsum[\"b i, o i -> b o\"](x |> flatten, sum[axis=2](weight))
+}";
 
 #[test]
 fn a_sum_that_is_repeated_along_vectors_is_summed_once() {
-    let graph = step(WEIGHTS);
+    let graph = descent("mnist[]", WEIGHTS);
     for target in [Target::avx2(), Target::avx512()] {
         let plan = schedule(&graph, &target, 32, &PersistentLayout::of(&graph)).expect("a plan");
         let decision = |text: &&String| text.starts_with("product") && text.contains(" tile [");

@@ -1,42 +1,29 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
-use super::anew::anew;
-use super::apart::apart;
+use super::asking::asking;
 use super::attempt::Attempt;
 use super::buffers::{Buffers, PersistentLayout};
 use super::by_rows::by_rows;
-use super::copies;
 use super::fuse::{Fusion, Group, Strategy, fuse};
-use super::insets::{self, Inset};
 use super::lanes::Lanes;
-use super::long_maps::under_long_maps;
-use super::long_sums::long_sums;
-use super::loops::{LoopBuffers, Loops, loops, lower_loop, written_out};
+use super::loops::{LoopBuffers, Loops, loops, lower_loop};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
-use super::moments::moments;
 use super::orders::Orders;
-use super::padded::{Around, padded};
 use super::placing::Step;
-use super::products::{Product, products, products_of};
-use super::strided::strided;
+use super::products::{Product, products};
+use super::ready::{Ready, ready};
 use super::target::Target;
 use super::triangles::Triangles;
 use super::turned_maps::without_turned_maps;
-use super::under_pools::under_pools;
 use super::units::{Unit, Work, units};
 use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
-use crate::loops::{FAR, Panels, Range, ask_for_next_tile};
 use crate::passes::of_batch;
-use crate::plan::{
-    BufferId, Call, KernelId, Layout, Phase, Plan, Repeat, ScalarArgument, TaskGroup, Tasks,
-};
+use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
-/// Bytes of a core's first cache.
-const FIRST_CACHE: usize = 32 << 10;
 /// The most tasks that a range is cut into.
 const RANGE_TASKS: i64 = 16;
 
@@ -273,79 +260,17 @@ fn plan(
 }
 
 /// The largest batch, and the samples of a block.
-fn batch_and_block(lanes: &Lanes, target: &Target, batch: usize) -> (usize, usize) {
+pub(super) fn batch_and_block(lanes: &Lanes, target: &Target, batch: usize) -> (usize, usize) {
     let known = |extent: Dim| extent.known().map_or(batch, |known| known as usize);
     let batch = lanes.extent.map_or(1, known).max(1);
     (batch, target.block_lanes(batch))
 }
 
-fn nowhere(error: LowerError) -> ScheduleError {
+pub(super) fn nowhere(error: LowerError) -> ScheduleError {
     ScheduleError {
         error,
         span: Span::default(),
     }
-}
-
-/// A graph that kernels are made for.
-struct Ready {
-    /// With loops that there are no loops for written out, sums that wait for little, and copies where values must lie apart
-    /// or in another order.
-    graph: Graph,
-    /// What is stored in any case.
-    kept: BTreeSet<NodeId>,
-    /// Images that are stored with their border.
-    insets: BTreeMap<NodeId, Inset>,
-}
-
-fn ready(
-    graph: &Graph,
-    (target, batch): (&Target, usize),
-    attempt: &Attempt,
-) -> Result<Ready, ScheduleError> {
-    let flat = written_out(graph, target, attempt.written_out)
-        .map_err(|error| nowhere(LowerError::Pass(error)))?;
-    let graph = flat.as_ref().unwrap_or(graph);
-    let fault = |error: TypeError| nowhere(LowerError::Type(error));
-    let copied = apart(graph).map_err(fault)?;
-    let graph = copied.as_ref().unwrap_or(graph);
-    let early = moments(graph, &attempt.lanes(graph)).map_err(fault)?;
-    let graph = early.as_ref().unwrap_or(graph);
-    let short = long_sums(graph, &attempt.lanes(graph)).map_err(fault)?;
-    let graph = short.as_ref().unwrap_or(graph);
-    let twice = anew(graph, &attempt.lanes(graph), batch).map_err(fault)?;
-    let graph = twice.as_ref().unwrap_or(graph);
-    let whole = strided(graph, &attempt.lanes(graph)).map_err(fault)?;
-    let graph = whole.as_ref().unwrap_or(graph);
-    let lanes = attempt.lanes(graph);
-    let (_, block) = batch_and_block(&lanes, target, batch);
-    let (graph, kept) = copies::arranged(graph, &lanes, (target, block)).map_err(fault)?;
-    let (graph, mut kept) = match attempt.plain {
-        true => padded(&graph, &attempt.lanes(&graph), &kept, Around::Images).map_err(fault)?,
-        // Vectors of several pixels.
-        false if block < target.register_lanes => {
-            padded(&graph, &attempt.lanes(&graph), &kept, Around::Rows).map_err(fault)?
-        }
-        false => (graph, kept),
-    };
-    kept.extend(&attempt.apart);
-    if target.apart {
-        kept.extend(products_of(&graph));
-    }
-    let mut insets = BTreeMap::new();
-    if attempt.plain {
-        kept.extend(under_pools(&graph, target));
-        insets = insets::insets(&graph, &kept);
-        for (image, inset) in &insets {
-            kept.insert(*image);
-            kept.remove(&inset.view);
-        }
-    }
-    kept.extend(under_long_maps(&graph, &attempt.lanes(&graph)));
-    Ok(Ready {
-        graph,
-        kept,
-        insets,
-    })
 }
 
 /// The plan, if every tile that was chosen from outside is in it.
@@ -607,35 +532,10 @@ impl<'a> Assembler<'a> {
             span: self.span(&error, unit),
             error,
         })?;
-        let memory = context.target.memory;
-        let far = |&id: &BufferId| self.buffers.all[id].bytes as i64 >= memory.far.min(FAR);
-        let panels = self.cold_panels(&lowered);
-        if (lowered.buffers.iter().any(far) || !panels.buffers.is_empty())
-            && let Some(asking) = ask_for_next_tile(&lowered.kernel, memory, &panels)
-        {
+        if let Some(asking) = asking(&lowered, &self.buffers.all, context.target.memory) {
             lowered.kernel = asking;
         }
         Ok(lowered)
-    }
-
-    /// Copies in panels that have left the first cache since they were made, in another phase.
-    fn cold_panels(&self, lowered: &Lowered) -> Panels {
-        let handles = lowered.kernel.buffers.keys().zip(&lowered.buffers);
-        let cold = handles.filter(|(_, id)| {
-            let buffer = &self.buffers.all[**id];
-            matches!(buffer.layout, Layout::Panels { .. }) && buffer.bytes > FIRST_CACHE
-        });
-        let extent = lowered.range.and_then(|(extent, _)| extent.known());
-        let known = |scalar: &ScalarArgument| match (scalar, extent) {
-            (ScalarArgument::RangeBegin | ScalarArgument::RangeEnd, Some(extent)) => {
-                Range::new(0, extent)
-            }
-            _ => Range::default(),
-        };
-        Panels {
-            buffers: cold.map(|(handle, _)| handle).collect(),
-            scalars: lowered.scalars.iter().map(known).collect(),
-        }
     }
 
     fn span(&self, error: &LowerError, unit: &Unit) -> Span {

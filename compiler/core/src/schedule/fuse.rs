@@ -821,6 +821,24 @@ pub fn leaves_of(
     found
 }
 
+/// What stands above a group's anchor reads: not what the anchor itself is made from.
+pub fn epilogue_reads(
+    graph: &Graph,
+    stored: &BTreeSet<NodeId>,
+    group: &Group,
+    anchor: NodeId,
+) -> BTreeSet<NodeId> {
+    let outputs = group.outputs.iter().copied();
+    let above = Group {
+        anchor: None,
+        outputs: outputs.filter(|&output| output != anchor).collect(),
+        ..group.clone()
+    };
+    let mut reads = leaves_of(graph, |id| id == anchor || stored.contains(&id), &above);
+    reads.remove(&anchor);
+    reads
+}
+
 fn whole(
     axis: &crate::graph::AxisIndex,
     positions: &[Position<Symbol>],

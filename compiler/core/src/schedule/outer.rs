@@ -139,7 +139,7 @@ fn turned(
     let along = (0..contraction.shape.len()).filter_map(|axis| {
         let channels = alone(axes, axis)?;
         let extent = contraction.shape[axis].known()?;
-        let width = [(2 * register).min(16), register]
+        let width = [target.widest_lanes(), register]
             .into_iter()
             .find(|&width| extent % width as i64 == 0)?;
         let outer = Outer {

@@ -4,11 +4,10 @@
 //! sample is long: no prefetcher follows, and long rows begin in few sets of the caches. A panel is read from end to end.
 
 use super::buffers::Sources;
-use super::fuse::{is_identity, leaves_of, root};
+use super::fuse::{Group, epilogue_reads, is_identity, root};
 use super::outer::sources as operand_sources;
 use super::units::{Unit, Work};
 use crate::graph::{NodeId, Op};
-use crate::schedule::fuse::Group;
 
 /// The panels of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub fn panels(sources: &Sources<'_>, id: NodeId) -> Option<Panels> {
     let inner = dims.get(1..)?.iter().map(|dim| dim.known());
     let columns = inner.product::<Option<i64>>()?;
     let panels = Panels {
-        width: (2 * sources.target.register_lanes).min(16),
+        width: sources.target.widest_lanes(),
         columns: usize::try_from(columns).ok()?,
     };
     let by_samples = sources.lanes.axis(id) == Some(0) && panels.columns >= panels.width;
@@ -77,23 +76,11 @@ fn reads_columns(sources: &Sources<'_>, unit: &Unit, (id, columns): (NodeId, i64
     let summed = sample.as_variable().is_some_and(|axis| axis >= rank);
     let along = column.as_variable() == rank.checked_sub(1);
     let flat = sources.graph.nodes[input].ty.shape[1].known() == Some(columns);
-    summed && along && flat && !is_read_above(sources, group, anchor, id)
+    summed && along && flat && !epilogue_reads(sources.graph, stored, group, anchor).contains(&id)
 }
 
 /// Whether a group's loops go over its product's own axes, one element after the other.
 fn is_own_domain(group: &Group) -> bool {
     let own = group.place.positions.is_empty() || is_identity(&group.place);
     own && group.place.windows.is_empty() && group.place.parts.is_none()
-}
-
-/// Whether what stands above a product reads a value too.
-fn is_read_above(sources: &Sources<'_>, group: &Group, anchor: NodeId, id: NodeId) -> bool {
-    let outputs = group.outputs.iter().copied();
-    let above = Group {
-        anchor: None,
-        outputs: outputs.filter(|&output| output != anchor).collect(),
-        ..group.clone()
-    };
-    let stored = |node| node == anchor || sources.fusion.stored.contains(&node);
-    leaves_of(sources.graph, stored, &above).contains(&id)
 }

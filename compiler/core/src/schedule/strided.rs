@@ -41,7 +41,7 @@ pub fn strided(graph: &Graph, lanes: &Lanes) -> Result<Option<Graph>, TypeError>
     any.then(|| rewrite.finish()).transpose()
 }
 
-/// Whether each axis of an operand has a variable of its own, and some are gone along in steps.
+/// Whether each axis of an operand has a variable of its own, and some that are summed over are gone along in steps.
 fn leaves_out(contraction: &Contraction, operand: usize) -> bool {
     let axes = &contraction.operands[operand];
     let single = |axis: &AxisIndex| match *axis.terms.as_slice() {
@@ -56,7 +56,9 @@ fn leaves_out(contraction: &Contraction, operand: usize) -> bool {
     let mut variables: Vec<usize> = all.iter().map(|own| own.0).collect();
     variables.sort_unstable();
     variables.dedup();
-    variables.len() == all.len() && all.iter().any(|own| own.1 > 1)
+    let mut steps = all.iter().filter(|own| own.1 > 1).peekable();
+    let any = steps.peek().is_some();
+    any && variables.len() == all.len() && steps.all(|own| own.0 >= contraction.shape.len())
 }
 
 /// The view of an operand that holds what the product reads; the product reads each of its axes by the variable alone.

@@ -3,6 +3,9 @@
 use super::choices::Choices;
 use crate::loops::Memory;
 
+/// Bytes of a core's first cache.
+pub const FIRST_CACHE: usize = 32 << 10;
+
 /// The constants of an instruction set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -128,6 +131,11 @@ impl Target {
             Target::avx512bf16(),
         ];
         all.into_iter().find(|target| target.name == name)
+    }
+
+    /// Lanes of the widest vectors that a kernel's values have: of two registers where these are narrow.
+    pub fn widest_lanes(&self) -> usize {
+        (2 * self.register_lanes).min(16)
     }
 
     /// Samples in a block for the largest batch of a program.

@@ -4,7 +4,7 @@
 //! samples was made earlier in the same task; all else needs the barrier between two phases. Phases of odd numbers are
 //! serial: what little work others wait for, as the end of a sum over blocks, is done by one worker within the barrier.
 
-use super::fuse::{Fusion, Group, Strategy, is_given, leaves, leaves_of, rows_over_batch};
+use super::fuse::{Fusion, Group, Strategy, epilogue_reads, is_given, leaves, rows_over_batch};
 use super::lanes::Lanes;
 use super::loops::Loops;
 use super::outer::{outer, sources};
@@ -156,7 +156,7 @@ impl Builder<'_> {
         let mut makers = Vec::new();
         if let (Strategy::Partial, Some(anchor)) = (group.strategy, group.anchor) {
             makers.push(self.partial(number, anchor));
-            own_reads = self.epilogue_reads(group, anchor);
+            own_reads = epilogue_reads(self.graph, &self.fusion.stored, group, anchor);
         }
         let copies: BTreeSet<NodeId> = self.relayouts(group).into_iter().collect();
         own_reads.retain(|read| !copies.contains(read));
@@ -227,20 +227,6 @@ impl Builder<'_> {
         }
         let unit = Unit::new(Work::Loop(number), in_blocks, phase, reads);
         self.units.push(unit);
-    }
-
-    /// What stands above the sum of partials reads: not the operands of the sum, which only its parts read.
-    fn epilogue_reads(&self, group: &Group, anchor: NodeId) -> BTreeSet<NodeId> {
-        let stored = |id| id == anchor || self.fusion.stored.contains(&id);
-        let outputs = group.outputs.iter().copied();
-        let above = Group {
-            anchor: None,
-            outputs: outputs.filter(|&output| output != anchor).collect(),
-            ..group.clone()
-        };
-        let mut reads = leaves_of(self.graph, stored, &above);
-        reads.remove(&anchor);
-        reads
     }
 
     /// The operands that are copied out of lanes for a group, into rows or panels.

@@ -113,6 +113,25 @@ train pictures[steps=1] {{
     ))
 }
 
+/// The training step of a block `Net` on batches of 32 images of that source, by plain gradient descent.
+pub fn descent(images: &str, net: &str) -> Graph {
+    step(&format!(
+        r#"
+data images = {images}
+{net}
+train t[steps=1] {{
+  let net = Net
+  let opt = sgd[lr=0.1](net)
+  step (x, y) in images.train |> batch[32] {{
+    let loss = cross_entropy(net(x), y)
+    minimize loss with opt
+    report loss
+  }}
+}}
+"#
+    ))
+}
+
 /// What a plan gives for so many samples is what the graph says; how many values that are.
 pub fn agrees(graph: &Graph, plan: &Plan, samples: i64) -> usize {
     let mut given = Inputs::new();

@@ -36,26 +36,26 @@ pub struct Memory {
     pub work_a_line: i64,
 }
 
-/// Copies in panels that a kernel reads from behind the first cache.
+/// What a kernel reads in streams from behind the first cache: copies in panels.
 #[derive(Clone, Debug, Default)]
-pub struct Panels {
+pub struct Streams {
     /// The copies.
     pub buffers: Vec<Buffer>,
     /// What is known of the kernel's scalars, in order.
     pub scalars: Vec<Range>,
 }
 
-/// The kernel whose tiles ask for what the next of them reads, where that is far: matrices by
-/// their size, and panels that are said to be.
-pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory, panels: &Panels) -> Option<Kernel> {
+/// The kernel whose tiles ask for what the next of them reads, where that is far: matrices by their size, streams as
+/// they are given.
+pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory, given: &Streams) -> Option<Kernel> {
     let ranges = Ranges::of(kernel, &[]);
     let mut own = kernel.clone();
     let mut body = std::mem::take(&mut own.body);
     let mut asking = Asking {
         kernel,
         memory,
-        panels,
-        of_call: Ranges::of(kernel, &panels.scalars),
+        given,
+        of_call: Ranges::of(kernel, &given.scalars),
         ranges,
         computed: BTreeSet::new(),
     };
@@ -67,7 +67,7 @@ pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory, panels: &Panels) -> Op
 struct Asking<'a> {
     kernel: &'a Kernel,
     memory: Memory,
-    panels: &'a Panels,
+    given: &'a Streams,
     ranges: Ranges,
     /// The same with what is known of a call.
     of_call: Ranges,
@@ -191,7 +191,7 @@ fn is_multiply_add(statement: &Statement) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Memory, Panels, ask_for_next_tile};
+    use super::{Memory, Streams, ask_for_next_tile};
     use crate::loops::text::parse_kernels;
     use crate::loops::{Kernel, verify};
 
@@ -253,7 +253,12 @@ mod tests {
     }
 
     fn asked_with(kernel: &Kernel, memory: Memory) -> Vec<String> {
-        let Some(asking) = ask_for_next_tile(kernel, memory, &Panels::default()) else {
+        prefetches(kernel, memory, &Streams::default())
+    }
+
+    /// What a kernel is made to ask for.
+    pub(super) fn prefetches(kernel: &Kernel, memory: Memory, given: &Streams) -> Vec<String> {
+        let Some(asking) = ask_for_next_tile(kernel, memory, given) else {
             return Vec::new();
         };
         verify(&asking).expect("verifies");

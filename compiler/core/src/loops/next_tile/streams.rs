@@ -67,15 +67,16 @@ impl Asking<'_> {
 
     fn of_panel<'s>(&self, statement: &'s Statement) -> Option<&'s Address> {
         let (address, kind) = self.far(statement, 0)?;
-        let panel = kind == LoadKind::Contiguous && self.panels.buffers.contains(&address.buffer);
+        let panel = kind == LoadKind::Contiguous && self.given.buffers.contains(&address.buffer);
         panel.then_some(address)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::loops::next_tile::tests::prefetches;
     use crate::loops::text::parse_kernels;
-    use crate::loops::{Memory, Panels, Range, ask_for_next_tile, verify};
+    use crate::loops::{Memory, Range, Streams};
 
     /// Sums over 256 samples, four a round, of panels of 16 columns, each for tiles of so many of the outputs that a task
     /// has; a round goes on by so many elements.
@@ -137,19 +138,12 @@ mod tests {
             far_shared: 1 << 30,
             work_a_line: 8,
         };
-        let panels = Panels {
+        let panels = Streams {
             buffers: own.buffers.keys().take(1).collect(),
             scalars: vec![Range::new(0, 10); 2],
         };
-        assert!(ask_for_next_tile(&own, memory, &Panels::default()).is_none());
-        let Some(asking) = ask_for_next_tile(&own, memory, &panels) else {
-            return Vec::new();
-        };
-        verify(&asking).expect("verifies");
-        let text = asking.to_string();
-        let lines = text.lines().map(str::trim);
-        let lines = lines.filter(|line| line.starts_with("prefetch"));
-        lines.map(String::from).collect()
+        assert!(prefetches(&own, memory, &Streams::default()).is_empty());
+        prefetches(&own, memory, &panels)
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn stride(extents: &[i64], axis: usize) -> i64 {
 /// The widest vector that fits into so many elements.
 fn widest(cx: &Context<'_>, extent: i64) -> u8 {
     let register = cx.target.register_lanes;
-    let widths = [(2 * register).min(16), register, register / 2];
+    let widths = [cx.target.widest_lanes(), register, register / 2];
     let fits = widths.into_iter().find(|&width| width as i64 <= extent);
     fits.unwrap_or(1) as u8
 }

@@ -4,9 +4,8 @@ use super::Context;
 use crate::graph::{Contraction, NodeId, Op};
 use crate::schedule::lanes::ContractionLanes;
 use crate::schedule::outer::Outer;
+use crate::schedule::target::FIRST_CACHE;
 
-/// Bytes of the first cache.
-const FIRST_CACHE: i64 = 32 << 10;
 /// Bytes a cycle of what comes from behind the second cache.
 const BEHIND: f64 = 8.0;
 /// Multiply-adds of a part of a sum, at least: its end is stored and read again.
@@ -78,7 +77,7 @@ impl Passes {
     /// tile's vectors, of each one register counted, would not stay in the first cache anyway, and the other is larger; or
     /// they are gone through in parts.
     pub(super) fn by_other(&self, factors: &[usize]) -> bool {
-        let stays = self.column * factors[self.axis] as i64 <= FIRST_CACHE;
+        let stays = self.column * factors[self.axis] as i64 <= FIRST_CACHE as i64;
         let passes = !stays && self.other > self.turned;
         self.plain && (passes || self.pixels_together().is_some())
     }

@@ -257,7 +257,7 @@ pub fn choose(cx: &Context<'_>, group: &Group, share: Share, along: Along, name:
 /// The widths of vectors, the first of which any kernel can have.
 pub(super) fn widths(cx: &Context<'_>, along: Along) -> Vec<usize> {
     let register = cx.target.register_lanes;
-    let widest = (2 * register).min(16);
+    let widest = cx.target.widest_lanes();
     match along {
         Along::Lanes | Along::Joined if cx.block <= register => vec![cx.block],
         Along::Lanes | Along::Joined => vec![register, cx.block],
