@@ -2,13 +2,14 @@
 
 use super::asking::asking;
 use super::attempt::Attempt;
-use super::buffers::{Buffers, PersistentLayout};
+use super::buffers::Buffers;
 use super::by_rows::by_rows;
 use super::fuse::{Fusion, Group, Strategy, fuse};
 use super::lanes::Lanes;
 use super::loops::{LoopBuffers, Loops, loops, lower_loop};
 use super::lower::{Context, LowerError, Lowered, Share, lower_group, lower_relayout, lower_turn};
 use super::orders::Orders;
+use super::persistent::PersistentLayout;
 use super::placing::Step;
 use super::products::{Product, products};
 use super::ready::{Ready, ready};

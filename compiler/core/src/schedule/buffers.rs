@@ -1,12 +1,14 @@
 //! A buffer for every input and stored value: layout, space, and what is updated in place.
 
 use super::fuse::{Fusion, root};
+use super::in_place::overwrites;
 use super::insets::Inset;
 use super::lanes::Lanes;
 use super::layout::Layouts;
 use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
 use super::outer::{outer, rows_of_partial};
+use super::persistent::PersistentLayout;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
@@ -17,70 +19,6 @@ use crate::plan::{BufferId, Commit, Layout, PlanBuffer, Port, Space};
 use cranelift_entity::PrimaryMap;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Where each parameter and state lies in the persistent space, which the programs of a run share.
-#[derive(Clone, Debug, Default)]
-pub struct PersistentLayout {
-    places: IndexMap<String, (usize, TensorType)>,
-    bytes: usize,
-}
-
-impl PersistentLayout {
-    /// One place after the other, in the given order.
-    pub fn new<'a>(
-        values: impl IntoIterator<Item = (&'a str, &'a TensorType)>,
-    ) -> PersistentLayout {
-        let mut layout = PersistentLayout::default();
-        for (name, ty) in values {
-            layout.add(name, ty);
-        }
-        layout
-    }
-
-    /// That of the parameters and states that a graph reads or gives.
-    pub fn of(graph: &Graph) -> PersistentLayout {
-        let mut layout = PersistentLayout::default();
-        for node in graph.nodes.values() {
-            if let Op::Input {
-                kind: InputKind::Parameter | InputKind::State,
-                name,
-                ty,
-            } = &node.op
-            {
-                layout.add(name, ty);
-            }
-        }
-        for output in &graph.outputs {
-            if matches!(output.kind, OutputKind::Parameter | OutputKind::State) {
-                layout.add(&output.name, &graph.nodes[output.node].ty);
-            }
-        }
-        layout
-    }
-
-    fn add(&mut self, name: &str, ty: &TensorType) {
-        if !self.places.contains_key(name) {
-            self.places.insert(name.into(), (self.bytes, ty.clone()));
-            self.bytes += aligned(ty.elements(1) as usize * ty.dtype.bytes());
-        }
-    }
-
-    /// Bytes of the space.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Each name with its offset in bytes and its type, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &TensorType)> {
-        self.places
-            .iter()
-            .map(|(name, (offset, ty))| (name.as_str(), *offset, ty))
-    }
-
-    fn offset(&self, name: &str) -> usize {
-        self.places.get(name).map_or(0, |place| place.0)
-    }
-}
 
 /// The buffers of a plan under construction.
 #[derive(Default)]
@@ -625,54 +563,6 @@ fn phase_order(units: &[Unit]) -> Vec<(usize, usize)> {
         place = last + 1;
     }
     moments
-}
-
-/// Whether the new value `id` may be written over the old one: every other reader of the old one is in an earlier
-/// phase, and its own kernel reads each element only to write the same.
-fn overwrites(sources: &Sources<'_>, id: NodeId, name: &str) -> bool {
-    let Some((made, maker)) = sources.maker(id) else {
-        return false;
-    };
-    let Some(&old) = sources.index.persistent.get(name) else {
-        return true;
-    };
-    if sources.graph.nodes[old].ty.shape != sources.graph.nodes[id].ty.shape {
-        return false;
-    }
-    let Work::Group(group) = maker.work else {
-        return false;
-    };
-    let elsewhere = |(number, unit): (usize, &Unit)| number != made && unit.phase >= maker.phase;
-    if sources.readers(old).any(elsewhere) {
-        return false;
-    }
-    let outputs = &sources.fusion.groups[group].outputs;
-    let anchor = sources.fusion.groups[group].anchor;
-    outputs
-        .iter()
-        .all(|&output| reads_in_place(sources, output, old, anchor))
-}
-
-/// Whether every path from `id` down to `old` is elementwise.
-fn reads_in_place(sources: &Sources<'_>, id: NodeId, old: NodeId, anchor: Option<NodeId>) -> bool {
-    let mut pending = vec![(id, true)];
-    let mut seen = BTreeSet::new();
-    while let Some((id, straight)) = pending.pop() {
-        if id == old && !straight {
-            return false;
-        }
-        let stored = !seen.is_empty() && sources.fusion.stored.contains(&id) && Some(id) != anchor;
-        if stored || !seen.insert((id, straight)) {
-            continue;
-        }
-        let node = &sources.graph.nodes[id];
-        let keeps = matches!(
-            node.op,
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast(_) | Op::StopGradient
-        );
-        pending.extend(node.inputs.iter().map(|&input| (input, straight && keeps)));
-    }
-    true
 }
 
 fn kind_of(graph: &Graph, id: NodeId) -> &'static str {

@@ -20,6 +20,7 @@ mod forming;
 mod fuse;
 mod group_order;
 mod images;
+mod in_place;
 mod insets;
 mod lanes;
 mod layout;
@@ -34,6 +35,7 @@ mod orders;
 mod outer;
 mod padded;
 mod panels;
+mod persistent;
 mod placing;
 mod position;
 mod products;
@@ -53,9 +55,9 @@ mod units;
 mod widened;
 
 pub use assemble::{ScheduleError, schedule, schedule_apart};
-pub use buffers::PersistentLayout;
 pub use choices::{Choice, ChoiceError, Choices};
 pub use lower::LowerError;
+pub use persistent::PersistentLayout;
 pub use products::{Gradient, Product};
 pub use target::{Budget, Target};
 

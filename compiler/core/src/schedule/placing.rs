@@ -3,13 +3,14 @@
 
 use super::assemble::group_name;
 use super::budget::within;
-use super::buffers::{Buffers, PersistentLayout, Sources, buffers};
+use super::buffers::{Buffers, Sources, buffers};
 use super::fuse::Fusion;
 use super::insets::Inset;
 use super::lanes::Lanes;
 use super::layout::{Layouts, layouts};
 use super::loops::Loops;
 use super::order::{Program, Waiting, in_order};
+use super::persistent::PersistentLayout;
 use super::recompute::{Facts, Keeping, Limit, Recomputed, recompute};
 use super::slices::slice;
 use super::target::Target;
