@@ -16,6 +16,8 @@ pub(super) struct Axis {
     pub number: usize,
     pub extent: Dim,
     pub tile: usize,
+    /// The tile in what whole vectors leave of another axis.
+    pub tail: usize,
     /// The vector runs along it.
     pub vector: bool,
     /// Its range is the task's.
@@ -32,10 +34,65 @@ pub(super) struct Axis {
     pub at: Option<Value>,
 }
 
+impl Axis {
+    /// Of what its ranges' begins are multiples, where a vector has so many elements.
+    pub fn multiple(&self, elements: usize) -> usize {
+        let vector = if self.vector { elements } else { 1 };
+        vector * self.tile.max(self.tail).max(1)
+    }
+
+    /// Whether it is gone through from end to end, tile by tile.
+    fn is_plain(&self) -> bool {
+        let alike = self.parts == 1 && self.classes == 1 && !self.edged;
+        alike && self.panel.is_none() && self.at.is_none()
+    }
+
+    /// Whether each task's range is so many whole tiles: the last one too.
+    fn has_whole_ranges(&self) -> bool {
+        let whole = |extent: i64| extent % self.tile.max(1) as i64 == 0;
+        self.ranged && !self.vector && self.extent.known().is_some_and(whole)
+    }
+}
+
+/// Has vectors that are narrower than the kernel's sum for more rows at a time than whole ones, where the loop over vectors
+/// is the outermost: as a tile has fewer of them along their own axis, its sums would wait for each other.
+pub(super) fn deepen_tails(axes: &mut [Axis], elements: i64) {
+    /// Sums that processors work on at once: two multiply-adds a cycle, each ready after four.
+    const AT_ONCE: usize = 8;
+    /// Sums for which there are registers, beside what they are made of.
+    const MOST: usize = 12;
+    let Some((outer, rest)) = axes.split_first_mut() else {
+        return;
+    };
+    let sums: usize = rest.iter().map(|axis| axis.tile).product();
+    if !outer.vector || outer.extent.fixed % elements == 0 || sums >= AT_ONCE {
+        return;
+    }
+    for axis in rest.iter_mut().filter(|axis| axis.is_plain()) {
+        let tail = |times: usize| axis.tile * times;
+        let fits = |times: &usize| {
+            let divides = |extent: i64| extent % tail(*times) as i64 == 0;
+            sums * times <= MOST && axis.extent.known().is_some_and(divides)
+        };
+        if let Some(times) = (AT_ONCE.div_ceil(sums)..=MOST).find(fits) {
+            axis.tail = tail(times);
+            return;
+        }
+    }
+}
+
+/// The axes as narrower vectors have them.
+fn tails(axes: &[Axis]) -> Vec<Axis> {
+    let tail = |axis: &Axis| Axis {
+        tile: axis.tail,
+        ..axis.clone()
+    };
+    axes.iter().map(tail).collect()
+}
+
 /// Makes the axis with the most tiles the one whose range tasks divide. Its extent, and of what ranges are multiples.
 pub(super) fn divide(axes: &mut [Axis], elements: usize) -> Option<(Dim, usize)> {
-    let tile = |axis: &Axis| axis.tile.max(1) * if axis.vector { elements } else { 1 };
-    let tiles = |axis: &Axis| axis.extent.fixed / tile(axis) as i64;
+    let tiles = |axis: &Axis| axis.extent.fixed / axis.multiple(elements) as i64;
     let free = |axis: &&mut Axis| axis.parts == 1 && axis.classes == 1;
     let axis = axes
         .iter_mut()
@@ -43,7 +100,7 @@ pub(super) fn divide(axes: &mut [Axis], elements: usize) -> Option<(Dim, usize)>
         .filter(free)
         .max_by_key(|axis| tiles(axis))?;
     axis.ranged = true;
-    Some((axis.extent, tile(axis)))
+    Some((axis.extent, axis.multiple(elements)))
 }
 
 /// The axes of a kernel over blocks, the lane axis left out.
@@ -57,6 +114,7 @@ pub(super) fn block_axes(shape: &[Dim], lane: Option<usize>, factors: &[usize]) 
         number,
         extent,
         tile,
+        tail: tile,
         vector: false,
         ranged: false,
         parts: 1,
@@ -106,6 +164,9 @@ impl Lowering<'_> {
             return ends.windows(2).try_for_each(|pair| {
                 self.axis_loop(axis, rest, lane, places, (&pair[0], &pair[1]), tile)
             });
+        }
+        if axis.has_whole_ranges() {
+            return self.axis_loop(axis, rest, lane, places, (&begin, &end), tile);
         }
         let whole = self.whole_tiles(&begin, &end, tile);
         self.axis_loop(axis, rest, lane, places, (&begin, &whole), tile)?;
@@ -323,6 +384,7 @@ impl Lowering<'_> {
         if ranged || (extent % step >= width) {
             self.vector_loop(axis, rest, lane, places, (&tiled, &whole), width)?;
         }
+        let rest = &tails(rest);
         let mut from = whole;
         for narrower in self.narrower_widths(extent) {
             let until = self.whole_tiles(&from, &end, narrower);

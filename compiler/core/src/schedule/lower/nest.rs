@@ -1,6 +1,6 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
-use super::axes::{Axis, block_axes, divide};
+use super::axes::{Axis, block_axes, deepen_tails, divide};
 use super::{
     Along, Context, LowerError, Lowered, Lowering, Rows, Share, Tile, across, batched_axes,
     classes, lower_outer, lower_padding, parts, ranged_axis, tile,
@@ -184,6 +184,7 @@ fn lower_plain(
                 number: shape.len() - 1,
                 extent: Dim::fixed(total),
                 tile: 1,
+                tail: 1,
                 vector: tile.width > 1,
                 ranged: !cx.whole,
                 parts: 1,
@@ -201,6 +202,7 @@ fn lower_plain(
                 number: axis,
                 extent,
                 tile: factor,
+                tail: factor,
                 vector: along_last && axis == last && extent.known().is_some(),
                 ranged: axis == ranged && !cx.whole,
                 parts: 1,
@@ -226,19 +228,16 @@ fn lower_plain(
     let mut places: Vec<Vec<Affine<Value>>> = vec![vec![Affine::constant(0)]; missing];
     lowering.preload()?;
     let elements = lowering.elements_of_vector();
-    let ordered = lowering.plain_order(&axes);
+    let mut ordered = lowering.plain_order(&axes);
+    if lowering.is_product() {
+        deepen_tails(&mut ordered, elements);
+    }
     lowering.nest(&ordered, None, &mut places)?;
-    let range = axes
+    let range = ordered
         .iter()
         .find(|axis| axis.ranged)
         .or(axes.first())
-        .map(|axis| {
-            let elements = match axis.vector {
-                true => elements as usize,
-                false => 1,
-            };
-            (axis.extent, elements * axis.tile)
-        });
+        .map(|axis| (axis.extent, axis.multiple(elements as usize)));
     lowering.finish(range, tile.reason.clone())
 }
 
