@@ -21,6 +21,7 @@ use crate::graph::{Dim, Graph, NodeId, Op, TypeError};
 use crate::passes::of_batch;
 use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
@@ -247,7 +248,8 @@ fn plan(
     };
     let last = units.iter().map(|unit| unit.phase).max();
     for phase in 0..last.map_or(0, |last| last + 1) {
-        assembler.phase(&context, units.iter().filter(|unit| unit.phase == phase))?;
+        let own = units.iter().filter(|unit| unit.phase == phase);
+        assembler.phase(&context, &own.collect::<Vec<_>>())?;
     }
     let mut plan = assembler.plan;
     plan.buffers = buffers.all;
@@ -306,8 +308,12 @@ impl<'a> Assembler<'a> {
     fn phase<'u>(
         &mut self,
         context: &Context<'_>,
-        units: impl Iterator<Item = &'u Unit>,
+        units: &[&'u Unit],
     ) -> Result<(), ScheduleError> {
+        let own = |unit: &&Unit| !matches!(unit.work, Work::Loop(_)) && unit.again == 0;
+        let lower = |unit: &&'u Unit| own(unit).then(|| self.lower(context, unit));
+        // Each by itself, on the threads of the current rayon pool.
+        let lowered: Vec<_> = units.par_iter().map(lower).collect();
         let mut phase = Phase::default();
         let mut in_blocks = TaskGroup {
             name: "blocks".into(),
@@ -319,7 +325,7 @@ impl<'a> Assembler<'a> {
             calls: Vec::new(),
             repeats: Vec::new(),
         };
-        for unit in units {
+        for (&unit, lowered) in units.iter().zip(lowered) {
             if let Work::Loop(number) = unit.work {
                 self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
                 continue;
@@ -329,7 +335,7 @@ impl<'a> Assembler<'a> {
                 self.add(&mut in_blocks, unit, call);
                 continue;
             }
-            let lowered = self.lower(context, unit)?;
+            let lowered = lowered.unwrap_or_else(|| self.lower(context, unit))?;
             let tasks = self.tasks(unit, &lowered);
             let name = lowered.kernel.name.clone();
             let mut call = self.first_call(unit, lowered);

@@ -11,7 +11,7 @@ use crate::graph::{
 };
 use cranelift_entity::SecondaryMap;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The result of the analysis.
 pub struct Lanes {
@@ -19,7 +19,7 @@ pub struct Lanes {
     pub extent: Option<Dim>,
     axis: SecondaryMap<NodeId, Option<usize>>,
     /// Of each loop's result, the analysis of the body.
-    bodies: SecondaryMap<NodeId, Option<Rc<Lanes>>>,
+    bodies: SecondaryMap<NodeId, Option<Arc<Lanes>>>,
 }
 
 /// What a contraction does with the lane axis.
@@ -56,7 +56,7 @@ impl Lanes {
     }
 
     /// The analysis of a body, of a result of a loop.
-    pub fn body(&self, scan: NodeId) -> Option<&Rc<Lanes>> {
+    pub fn body(&self, scan: NodeId) -> Option<&Arc<Lanes>> {
         self.bodies[scan].as_ref()
     }
 
@@ -87,7 +87,7 @@ impl Lanes {
             let same = scan.is_result(&node.op) && node.inputs == *inputs;
             self.bodies[other].clone().filter(|_| same)
         });
-        let body = known.unwrap_or_else(|| Rc::new(self.analyse_body(scan, inputs)));
+        let body = known.unwrap_or_else(|| Arc::new(self.analyse_body(scan, inputs)));
         let output = scan.body.graph().outputs[scan.result].node;
         let axis = body.axis(output);
         self.bodies[id] = Some(body);

@@ -21,7 +21,7 @@ use crate::plan::{BufferId, Layout, PlanBuffer, Space};
 use dlm_grammar::Span;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The loops of a graph by the number of their group.
 pub type Loops = BTreeMap<usize, LoopPlan>;
@@ -34,7 +34,7 @@ pub struct LoopPlan {
     pub scan: Scan,
     /// Its rounds run for each sample block.
     pub in_blocks: bool,
-    lanes: Rc<Lanes>,
+    lanes: Arc<Lanes>,
     fusion: Fusion,
     /// The body's kernels in order.
     units: Vec<Unit>,
