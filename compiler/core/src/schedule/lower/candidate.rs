@@ -2,6 +2,7 @@
 
 use crate::plan::ELSE;
 use crate::schedule::choices::Choice;
+use std::cmp::Ordering;
 
 /// A tile that the registers can hold.
 pub(super) struct Candidate {
@@ -31,6 +32,13 @@ const NOMINAL_CYCLES: f64 = 3000.0;
 const EQUAL: f64 = 1e-9;
 
 impl Candidate {
+    /// The order of preference: fewer cycles; of equals, fewer loads for each sum, which have ports and caches to wait for.
+    pub fn order(&self, other: &Candidate) -> Ordering {
+        let cycles = |own: &Candidate| (own.cost / EQUAL).round();
+        let by_cycles = cycles(self).total_cmp(&cycles(other));
+        by_cycles.then((self.loads * other.sums).cmp(&(other.loads * self.sums)))
+    }
+
     /// Whether it is what is chosen from outside.
     pub fn is(&self, choice: &Choice) -> bool {
         self.width == choice.lanes && self.factors == choice.factors
@@ -73,7 +81,9 @@ impl Candidate {
             return "no other fits the registers";
         };
         let (cycles, with_misses) = (self.unmissed - next.unmissed, self.cost - next.cost);
+        let fewer_loads = self.loads * next.sums < next.loads * self.sums;
         match () {
+            () if with_misses > -EQUAL && fewer_loads => "as fast as the next, with fewer loads",
             () if with_misses > -EQUAL => "as fast as the next, and found first",
             () if cycles < -EQUAL => "fewest cycles",
             () if cycles < EQUAL => "fewest loads that miss, at equal cycles",
@@ -139,9 +149,38 @@ mod tests {
                 &format!("{wanted}{other}"),
             );
         }
+        let loaded = Candidate {
+            loads: 7,
+            ..candidate(0.6, 0.75)
+        };
+        let fewer = "0.75 cycles each, predicted 7.5 us: as fast as the next, with fewer loads";
+        check(
+            candidate(0.6, 0.75),
+            &[loaded],
+            false,
+            &format!("{fewer}{other}"),
+        );
         let alone = "0.50 cycles each, predicted 5.0 us: no other fits the registers";
         check(candidate(0.5, 0.5), &[], false, alone);
         let chosen = format!("0.90 cycles each, predicted 9.0 us: as chosen{other}");
         check(candidate(0.8, 0.9), &next(), true, &chosen);
+    }
+
+    #[test]
+    fn cycles_come_first_then_loads_for_each_sum() {
+        let with = |cost: f64, sums: usize, loads: usize| Candidate {
+            sums,
+            loads,
+            ..candidate(0.5, cost)
+        };
+        let mut all = [
+            with(0.7, 12, 8),
+            with(0.6, 12, 13),
+            with(0.6, 8, 6),
+            with(0.6 + EQUAL / 4.0, 12, 8),
+        ];
+        all.sort_by(Candidate::order);
+        let order: Vec<(usize, usize)> = all.iter().map(|own| (own.sums, own.loads)).collect();
+        assert_eq!(order, [(12, 8), (8, 6), (12, 13), (12, 8)]);
     }
 }

@@ -574,7 +574,7 @@ fn candidates(cx: &Context<'_>, shapes: &[(Shape, Vec<usize>)], in_blocks: bool)
         };
         search(cx, shape, parts, in_blocks, 0, &mut factors, &mut found);
     }
-    candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    candidates.sort_by(Candidate::order);
     // Of tiles with one name, which differ in the axis whose elements are joined, the cheapest is the one that is meant.
     let mut names = BTreeSet::new();
     candidates.retain(|own| names.insert((own.width, own.factors.clone())));
