@@ -25,9 +25,6 @@ const STACK_BYTES: usize = 256 << 20;
 fn main() -> ExitCode {
     stages::start();
     crash::install();
-    // The compiler's threads. Without a pool of its own size it has the default one.
-    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES);
-    let _ = pool.build_global();
     let work = || crash::guard(|| commands::run(arguments::parse()));
     let worker = std::thread::Builder::new()
         .name("dlmc".into())

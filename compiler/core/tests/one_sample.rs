@@ -70,6 +70,21 @@ fn the_rows_of_one_sample_are_divided() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// What an operand larger than the first cache's half has at the ends of its rows, behind the last whole vector.
+#[test]
+fn rows_at_borders_are_by_themselves_in_narrower_vectors_too() {
+    for body in [
+        "x |> Conv2d[8, (3, 1), stride=(2, 1)]",
+        "x |> Conv2d[8, (3, 1), pad=(1, 0)]",
+        "x |> Conv2d[8, 3] |> relu |> max_pool2d[2]",
+    ] {
+        for target in [Target::avx2(), Target::avx512(), Target::vector128()] {
+            let found = check(body, [48, 36], &target);
+            assert_eq!(found, Ok(()), "{body}, {}", target.name);
+        }
+    }
+}
+
 #[test]
 fn one_sample_is_planned_along_its_rows() {
     let mut failures = Vec::new();

@@ -42,6 +42,8 @@ fn narrower_vectors_sum_for_so_many_rows_that_sums_do_not_wait() {
         (10, 84, Target::avx2(), &["5 of x16", "10 of x4"][..]),
         (12, 88, Target::avx2(), &["6 of x16", "12 of x8"]),
         (12, 80, Target::avx2(), &["6 of x16"]),
+        // One task of two would be left of a larger product.
+        (24, 88, Target::avx2(), &["6 of x16", "6 of x8"]),
         // No tile divides the rows: what they leave is summed by itself.
         (
             7,

@@ -16,6 +16,7 @@ use dlm_runtime::program::Executable;
 
 use super::machine::Machine;
 use super::source::Source;
+use super::threads::on_threads;
 use crate::failure::Failure;
 use crate::stages::Stages;
 
@@ -86,14 +87,18 @@ pub fn plan(
     stages: &mut Stages,
 ) -> Result<Plan, Failure> {
     let target = machine.target();
-    let mut planned = stages.time("schedule", || schedule(graph, &target, batch, persistent));
+    let mut planned = stages.time("schedule", || {
+        on_threads(|| schedule(graph, &target, batch, persistent))
+    });
     let is_refused = |error: &ScheduleError| matches!(error.error, LowerError::Choice { .. });
     if machine.is_tuned() && planned.as_ref().is_err_and(is_refused) {
         let own = Target {
             choices: Choices::default(),
             ..target
         };
-        planned = stages.time("schedule", || schedule(graph, &own, batch, persistent));
+        planned = stages.time("schedule", || {
+            on_threads(|| schedule(graph, &own, batch, persistent))
+        });
     }
     let plan = planned.map_err(|error| refused(&error, source))?;
     for decision in plan.decisions_on_memory() {
@@ -115,7 +120,7 @@ pub fn plan_apart(
 ) -> Result<(Plan, Vec<Product>), Failure> {
     let target = machine.target();
     let planned = stages.time("schedule", || {
-        schedule_apart(graph, &target, batch, persistent)
+        on_threads(|| schedule_apart(graph, &target, batch, persistent))
     });
     planned.map_err(|error| refused(&error, source))
 }
@@ -175,7 +180,9 @@ pub fn listings(plan: &Plan, machine: &Machine, stages: &mut Stages) -> Result<A
         ..machine.options()
     };
     stages
-        .time("machine code", || dlm_jit::compile(&kernels, &options))
+        .time("machine code", || {
+            on_threads(|| dlm_jit::compile(&kernels, &options))
+        })
         .map_err(|error| link_failure(error.into()))
 }
 

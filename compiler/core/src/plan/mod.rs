@@ -106,7 +106,7 @@ pub enum Tasks {
     Ranges {
         /// The whole range.
         extent: usize,
-        /// One task's part.
+        /// One task's part. A kernel may have no code for less than a tile: its tiles then divide `chunk` and `extent`.
         chunk: usize,
     },
     /// The range `0..B` in pieces of `chunk`.

@@ -80,7 +80,7 @@ fn reads_columns(sources: &Sources<'_>, unit: &Unit, (id, columns): (NodeId, i64
 }
 
 /// Whether a group's loops go over its product's own axes, one element after the other.
-fn is_own_domain(group: &Group) -> bool {
+pub fn is_own_domain(group: &Group) -> bool {
     let own = group.place.positions.is_empty() || is_identity(&group.place);
     own && group.place.windows.is_empty() && group.place.parts.is_none()
 }

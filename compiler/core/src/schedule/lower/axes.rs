@@ -1,5 +1,6 @@
 //! Loops over the axes of a domain: whole tiles, tiles at borders, classes, parts, vectors and what they leave.
 
+use super::tails::in_tails;
 use super::{LowerError, Lowering, Vectors, form};
 use crate::graph::Dim;
 use crate::loops::{LoopKind, Value};
@@ -16,7 +17,7 @@ pub(super) struct Axis {
     pub number: usize,
     pub extent: Dim,
     pub tile: usize,
-    /// The tile in what whole vectors leave of another axis.
+    /// The tile in what whole vectors leave of another axis: `tile`, or a multiple of it.
     pub tail: usize,
     /// The vector runs along it.
     pub vector: bool,
@@ -42,7 +43,7 @@ impl Axis {
     }
 
     /// Whether it is gone through from end to end, tile by tile.
-    fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         let alike = self.parts == 1 && self.classes == 1 && !self.edged;
         alike && self.panel.is_none() && self.at.is_none()
     }
@@ -52,42 +53,6 @@ impl Axis {
         let whole = |extent: i64| extent % self.tile.max(1) as i64 == 0;
         self.ranged && !self.vector && self.extent.known().is_some_and(whole)
     }
-}
-
-/// Has vectors that are narrower than the kernel's sum for more rows at a time than whole ones, where the loop over vectors
-/// is the outermost: as a tile has fewer of them along their own axis, its sums would wait for each other.
-pub(super) fn deepen_tails(axes: &mut [Axis], elements: i64) {
-    /// Sums that processors work on at once: two multiply-adds a cycle, each ready after four.
-    const AT_ONCE: usize = 8;
-    /// Sums for which there are registers, beside what they are made of.
-    const MOST: usize = 12;
-    let Some((outer, rest)) = axes.split_first_mut() else {
-        return;
-    };
-    let sums: usize = rest.iter().map(|axis| axis.tile).product();
-    if !outer.vector || outer.extent.fixed % elements == 0 || sums >= AT_ONCE {
-        return;
-    }
-    for axis in rest.iter_mut().filter(|axis| axis.is_plain()) {
-        let tail = |times: usize| axis.tile * times;
-        let fits = |times: &usize| {
-            let divides = |extent: i64| extent % tail(*times) as i64 == 0;
-            sums * times <= MOST && axis.extent.known().is_some_and(divides)
-        };
-        if let Some(times) = (AT_ONCE.div_ceil(sums)..=MOST).find(fits) {
-            axis.tail = tail(times);
-            return;
-        }
-    }
-}
-
-/// The axes as narrower vectors have them.
-fn tails(axes: &[Axis]) -> Vec<Axis> {
-    let tail = |axis: &Axis| Axis {
-        tile: axis.tail,
-        ..axis.clone()
-    };
-    axes.iter().map(tail).collect()
 }
 
 /// Makes the axis with the most tiles the one whose range tasks divide. Its extent, and of what ranges are multiples.
@@ -384,7 +349,7 @@ impl Lowering<'_> {
         if ranged || (extent % step >= width) {
             self.vector_loop(axis, rest, lane, places, (&tiled, &whole), width)?;
         }
-        let rest = &tails(rest);
+        let rest = &in_tails(rest);
         let mut from = whole;
         for narrower in self.narrower_widths(extent) {
             let until = self.whole_tiles(&from, &end, narrower);

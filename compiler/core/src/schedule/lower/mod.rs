@@ -30,6 +30,7 @@ mod passes;
 mod reduce;
 mod relayout;
 mod space;
+mod tails;
 mod tile;
 mod triangular;
 mod turn;

@@ -1,6 +1,7 @@
 //! The loops over a kernel's outputs, and what stands in the innermost of them.
 
-use super::axes::{Axis, block_axes, deepen_tails, divide};
+use super::axes::{Axis, block_axes, divide};
+use super::tails::deepen_tails;
 use super::{
     Along, Context, LowerError, Lowered, Lowering, Rows, Share, Tile, across, batched_axes,
     classes, lower_outer, lower_padding, parts, ranged_axis, tile,
@@ -99,6 +100,7 @@ fn lower_with(
     if let Some(axis) = tile.joined.and_then(|number| axes.get_mut(number)) {
         axis.vector = true;
         axis.tile /= elements as usize;
+        axis.tail = axis.tile;
     }
     if let Some(last) = axes.last_mut().filter(|last| last.tile == 1) {
         last.parts = parts::parts(cx, group);
@@ -229,9 +231,7 @@ fn lower_plain(
     lowering.preload()?;
     let elements = lowering.elements_of_vector();
     let mut ordered = lowering.plain_order(&axes);
-    if lowering.is_product() {
-        deepen_tails(&mut ordered, elements);
-    }
+    deepen_tails(cx, group, &mut ordered, elements);
     lowering.nest(&ordered, None, &mut places)?;
     let range = ordered
         .iter()
@@ -286,6 +286,7 @@ impl Lowering<'_> {
         }
         axes[rows].vector = true;
         axes[rows].tile /= self.elements_of_vector() as usize;
+        axes[rows].tail = axes[rows].tile;
     }
 
     /// Of an axis only the element of the loop's round.
