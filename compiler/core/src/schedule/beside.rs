@@ -7,10 +7,11 @@
 //!
 //! A kernel of its own would compute the long functions again.
 
-use super::fuse::{Group, Strategy, leaves};
+use super::fuse::{Group, Strategy};
 use super::lanes::Lanes;
 use super::long_maps::is_long;
 use super::lower::equal_parts_of;
+use super::reads::leaves;
 use crate::graph::{Dim, Graph, NodeId, Op};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,7 @@
 //! Where the elements are stored too, one kernel makes both: its domain is that of the spread value, and along the axes
 //! that only repeat an element, the element is stored once.
 
-use super::fuse::AnchorPlace;
+use super::anchor_place::AnchorPlace;
 use super::position::Position;
 use super::symbols::Symbol;
 

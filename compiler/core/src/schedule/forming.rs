@@ -3,7 +3,8 @@
 //! Each further value that must be stored takes the forming back to that value: what is assigned before it reads it not.
 //! Beginning again would cost the square of a net's depth.
 
-use super::fuse::{AnchorPlace, Group};
+use super::anchor_place::AnchorPlace;
+use super::fuse::Group;
 use crate::graph::NodeId;
 use cranelift_entity::EntityRef;
 use std::collections::{BTreeMap, BTreeSet};

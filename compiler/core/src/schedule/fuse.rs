@@ -4,7 +4,7 @@
 //! has at most one; elementwise operations, views and small windows that follow it are its epilogue, as long as each
 //! of the anchor's elements is needed by one element of the result only. All else is computed where it is read.
 
-use super::affine::Affine;
+use super::anchor_place::{AnchorPlace, is_identity};
 use super::anew::twins;
 use super::beside::beside;
 use super::coarse::restriction;
@@ -12,15 +12,15 @@ use super::forming::{Forming, Members};
 use super::group_order::{cycle, in_order, last_homed};
 use super::lanes::{ContractionLanes, Lanes};
 use super::lower::vector_operands_of;
-use super::position::{Indexed, Position, index, reshape};
-use super::symbols::{Symbol, Symbols};
+use super::reach::Reach;
+use super::symbols::Symbols;
 use super::target::Target;
-use crate::graph::{Dim, Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, Op};
 use cranelift_entity::{EntitySet, SecondaryMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most elements of a window that are unrolled.
-const WINDOW: i64 = 16;
+pub(super) const WINDOW: i64 = 16;
 
 /// How an anchor is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,39 +46,6 @@ pub struct Group {
     pub place: AnchorPlace,
     /// Of outputs with fewer axes than the first one: for each axis the axis of the first output that it is.
     pub coarse: BTreeMap<NodeId, Vec<usize>>,
-}
-
-/// Where an epilogue reads its anchor.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnchorPlace {
-    /// Over one symbol for each axis of the output (the lane axis left out), then one for each window axis.
-    pub positions: Vec<Position<Symbol>>,
-    /// The extents of the window symbols.
-    pub windows: Vec<usize>,
-    /// Where several equal parts of the anchor are read at once, such as the gates of a cell.
-    pub parts: Option<Parts>,
-}
-
-/// Equal parts of an axis, which an epilogue reads side by side: at `position + part * unit` for each part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parts {
-    /// The anchor's axis.
-    pub axis: usize,
-    /// Elements of a part.
-    pub unit: i64,
-    /// How many parts.
-    pub count: i64,
-}
-
-impl AnchorPlace {
-    /// The domain axes that the positions depend on.
-    pub fn axes(&self) -> BTreeSet<usize> {
-        let forms = self.positions.iter().filter_map(|position| match position {
-            Position::At(form) => Some(form.terms.iter().map(|term| term.0 as usize)),
-            Position::Lane => None,
-        });
-        forms.flatten().collect()
-    }
 }
 
 impl Group {
@@ -170,7 +137,7 @@ pub fn fuse(graph: &Graph, lanes: &Lanes, target: &Target, kept: &BTreeSet<NodeI
 
 pub(super) struct Fuser<'a> {
     pub(super) graph: &'a Graph,
-    lanes: &'a Lanes,
+    pub(super) lanes: &'a Lanes,
     pub(super) stored: BTreeSet<NodeId>,
     pub(super) strategies: BTreeMap<NodeId, Strategy>,
     /// Values that one operation or output reads.
@@ -179,18 +146,8 @@ pub(super) struct Fuser<'a> {
     /// cycle of kernels that wait for one another.
     alone: BTreeSet<NodeId>,
     /// For each node, the anchors it depends on, as bits.
-    below: SecondaryMap<NodeId, Vec<u64>>,
+    pub(super) below: SecondaryMap<NodeId, Vec<u64>>,
     bits: BTreeMap<NodeId, usize>,
-}
-
-/// What the expression of a stored value reads.
-#[derive(Default)]
-pub(super) struct Reach {
-    /// Each anchor with the positions it is read at; `None` where they have no affine form.
-    pub(super) anchors: BTreeMap<NodeId, BTreeSet<Option<Vec<Position<Symbol>>>>>,
-    pub(super) leaves: BTreeSet<NodeId>,
-    /// Stored values that are looked through, because they may be outputs of the same group.
-    through: BTreeSet<NodeId>,
 }
 
 impl<'a> Fuser<'a> {
@@ -577,7 +534,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// The number of axes beside the lane axis, which is the number of domain symbols.
-    fn domain_rank(&self, id: NodeId) -> u32 {
+    pub(super) fn domain_rank(&self, id: NodeId) -> u32 {
         (self.graph.nodes[id].ty.rank() - usize::from(self.lanes.axis(id).is_some())) as u32
     }
 
@@ -610,372 +567,4 @@ impl<'a> Fuser<'a> {
         }
         Ok(())
     }
-
-    fn fresh_positions(
-        &self,
-        id: NodeId,
-        in_lanes: bool,
-        symbols: &mut Symbols,
-    ) -> Vec<Position<Symbol>> {
-        let lane = self.lanes.axis(id).filter(|_| in_lanes);
-        let shape = &self.graph.nodes[id].ty.shape;
-        let position = |(axis, dim): (usize, &Dim)| match Some(axis) == lane {
-            true => Position::Lane,
-            false => Position::At(Affine::variable(symbols.add(dim.known()))),
-        };
-        shape.iter().enumerate().map(position).collect()
-    }
-
-    /// What the expression of a stored value reads, over one symbol for each axis.
-    pub(super) fn reach(&self, id: NodeId, through: BTreeSet<NodeId>) -> (Reach, Symbols) {
-        let mut symbols = Symbols::default();
-        let positions = self.fresh_positions(id, true, &mut symbols);
-        let mut reach = Reach {
-            through,
-            ..Reach::default()
-        };
-        self.expand(id, Some(positions), &mut symbols, &mut reach);
-        (reach, symbols)
-    }
-
-    fn walk(
-        &self,
-        id: NodeId,
-        positions: Option<Vec<Position<Symbol>>>,
-        symbols: &mut Symbols,
-        reach: &mut Reach,
-    ) {
-        if self.strategies.contains_key(&id) {
-            if self.stored.contains(&id) {
-                reach.leaves.insert(id);
-            } else {
-                reach.anchors.entry(id).or_default().insert(positions);
-            }
-        } else if self.stored.contains(&root(self.graph, id))
-            && !reach.through.contains(&root(self.graph, id))
-        {
-            reach.leaves.insert(root(self.graph, id));
-        } else {
-            self.expand(id, positions, symbols, reach);
-        }
-    }
-
-    fn expand(
-        &self,
-        id: NodeId,
-        positions: Option<Vec<Position<Symbol>>>,
-        symbols: &mut Symbols,
-        reach: &mut Reach,
-    ) {
-        let node = &self.graph.nodes[id];
-        if self.below[id].iter().all(|&word| word == 0) {
-            return;
-        }
-        match &node.op {
-            Op::View(view) => {
-                let moved =
-                    positions.and_then(|positions| self.through_view(view, &positions, symbols));
-                self.walk(node.inputs[0], moved, symbols, reach);
-            }
-            Op::Contract(unary) if !self.strategies.contains_key(&id) => {
-                let moved = positions.and_then(|positions| {
-                    self.through_index(&unary.operands[0], &positions, node.inputs[0], symbols)
-                });
-                self.walk(node.inputs[0], moved, symbols, reach);
-            }
-            Op::Reshape { shape } => {
-                let from = &self.graph.nodes[node.inputs[0]].ty.shape;
-                let moved =
-                    positions.and_then(|positions| reshape(symbols, shape, from, &positions));
-                self.walk(node.inputs[0], moved, symbols, reach);
-            }
-            Op::Reduce { axes, .. } => {
-                let shape = &self.graph.nodes[node.inputs[0]].ty.shape;
-                let moved = positions.map(|positions| {
-                    let mut rest = positions.into_iter();
-                    let place = |(axis, dim): (usize, &Dim)| match axes.contains(&axis) {
-                        true => Position::At(Affine::variable(symbols.add(dim.known()))),
-                        false => rest.next().unwrap_or(Position::constant(0)),
-                    };
-                    shape.iter().enumerate().map(place).collect()
-                });
-                self.walk(node.inputs[0], moved, symbols, reach);
-            }
-            Op::Gather => {
-                self.walk(node.inputs[0], None, symbols, reach);
-                self.walk(node.inputs[1], None, symbols, reach);
-            }
-            _ => {
-                for &input in &node.inputs {
-                    let positions = match self.graph.nodes[input].ty.rank() {
-                        0 => Some(Vec::new()),
-                        _ => positions.clone(),
-                    };
-                    self.walk(input, positions, symbols, reach);
-                }
-            }
-        }
-    }
-
-    /// Only where every position is valid: an epilogue can't skip its anchor.
-    fn through_view(
-        &self,
-        view: &crate::graph::View,
-        positions: &[Position<Symbol>],
-        symbols: &mut Symbols,
-    ) -> Option<Vec<Position<Symbol>>> {
-        view.index
-            .iter()
-            .map(|axis| whole(axis, positions, symbols))
-            .collect()
-    }
-
-    fn through_index(
-        &self,
-        axes: &[crate::graph::AxisIndex],
-        positions: &[Position<Symbol>],
-        _input: NodeId,
-        symbols: &mut Symbols,
-    ) -> Option<Vec<Position<Symbol>>> {
-        axes.iter()
-            .map(|axis| whole(axis, positions, symbols))
-            .collect()
-    }
-
-    /// The positions, with symbols renumbered, at which an epilogue reads its anchor, if each of the anchor's elements
-    /// is read for one place of the epilogue's domain only.
-    fn shared_place(
-        &self,
-        id: NodeId,
-        home: NodeId,
-        places: &BTreeSet<Option<Vec<Position<Symbol>>>>,
-        symbols: &Symbols,
-    ) -> Option<AnchorPlace> {
-        let shape = &self.graph.nodes[home].ty.shape;
-        let domain = self.domain_rank(id);
-        let mut shared: Option<AnchorPlace> = None;
-        let mut offsets: Vec<Vec<i64>> = Vec::new();
-        for place in places {
-            let (place, offset) = without_offsets(place.as_ref()?);
-            if !one_to_one(&place, shape, symbols) || self.guarded_window(home, &place, domain) {
-                return None;
-            }
-            let renamed = rename_windows(&place, domain, symbols);
-            if shared.get_or_insert_with(|| renamed.clone()) != &renamed {
-                return None;
-            }
-            offsets.push(offset);
-        }
-        let mut shared = shared.filter(|place| few_repeats(place, domain, symbols))?;
-        if offsets.len() > 1 {
-            shared.parts = Some(equal_parts(&shared, &offsets, shape, symbols)?);
-        } else if offsets.iter().flatten().any(|&offset| offset != 0) {
-            return None;
-        }
-        Some(shared)
-    }
-
-    /// A contraction with borders has its own bounds for each position, so a window of them is not one tile.
-    fn guarded_window(&self, home: NodeId, place: &[Position<Symbol>], domain: u32) -> bool {
-        let windows = place.iter().any(|position| match position {
-            Position::At(form) => form.terms.iter().any(|term| term.0 >= domain),
-            Position::Lane => false,
-        });
-        windows && super::borders::has_borders(self.graph, home)
-    }
-}
-
-/// The stored values that a group reads, its own outputs aside.
-pub fn leaves(graph: &Graph, stored: &BTreeSet<NodeId>, group: &Group) -> BTreeSet<NodeId> {
-    leaves_of(graph, |id| stored.contains(&id), group)
-}
-
-/// [`leaves`] where `stored` says which values are.
-pub fn leaves_of(
-    graph: &Graph,
-    stored: impl Fn(NodeId) -> bool,
-    group: &Group,
-) -> BTreeSet<NodeId> {
-    let mut found = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    let mut pending: Vec<NodeId> = group.outputs.clone();
-    pending.extend(group.anchor);
-    while let Some(id) = pending.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        for &input in &graph.nodes[id].inputs {
-            let input = root(graph, input);
-            let own = group.outputs.contains(&input) || group.anchor == Some(input);
-            match &graph.nodes[input].op {
-                op if is_given(op) => {
-                    found.insert(input);
-                }
-                _ if stored(input) && !own => {
-                    found.insert(input);
-                }
-                _ => pending.push(input),
-            }
-        }
-    }
-    found
-}
-
-/// What stands above a group's anchor reads: not what the anchor itself is made from.
-pub fn epilogue_reads(
-    graph: &Graph,
-    stored: &BTreeSet<NodeId>,
-    group: &Group,
-    anchor: NodeId,
-) -> BTreeSet<NodeId> {
-    let outputs = group.outputs.iter().copied();
-    let above = Group {
-        anchor: None,
-        outputs: outputs.filter(|&output| output != anchor).collect(),
-        ..group.clone()
-    };
-    let mut reads = leaves_of(graph, |id| id == anchor || stored.contains(&id), &above);
-    reads.remove(&anchor);
-    reads
-}
-
-fn whole(
-    axis: &crate::graph::AxisIndex,
-    positions: &[Position<Symbol>],
-    symbols: &mut Symbols,
-) -> Option<Position<Symbol>> {
-    use super::position::IndexSpace;
-    match index(axis, positions) {
-        Indexed::Lane => Some(Position::Lane),
-        Indexed::Mixed => None,
-        Indexed::At { numerator, divisor } => {
-            let (quotient, remainder) = symbols.divide(&numerator, divisor)?;
-            (remainder.as_constant() == Some(0)).then_some(Position::At(quotient))
-        }
-    }
-}
-
-/// Positions that begin at 0, and by how much each was further on.
-fn without_offsets(place: &[Position<Symbol>]) -> (Vec<Position<Symbol>>, Vec<i64>) {
-    let split = place.iter().map(|position| match position {
-        Position::Lane => (Position::Lane, 0),
-        Position::At(form) => {
-            let begin = form.clone().plus(-form.offset);
-            (Position::At(begin), form.offset)
-        }
-    });
-    split.unzip()
-}
-
-/// The parts of one axis, all equal, some of which places are that differ by `offsets`.
-fn equal_parts(
-    place: &AnchorPlace,
-    offsets: &[Vec<i64>],
-    shape: &[Dim],
-    symbols: &Symbols,
-) -> Option<Parts> {
-    let moved = |axis: &usize| offsets.iter().any(|offset| offset[*axis] != 0);
-    let mut axes = (0..shape.len()).filter(moved);
-    let axis = axes.next().filter(|_| axes.next().is_none())?;
-    let Position::At(form) = &place.positions[axis] else {
-        return None;
-    };
-    let extents = form.terms.iter().map(|term| symbols.extent(term.0));
-    let unit: i64 = extents.product::<Option<i64>>()?;
-    let begins = offsets.iter().map(|offset| offset[axis]);
-    let count = shape[axis].known()? / unit.max(1);
-    let inside = |begin: i64| begin % unit.max(1) == 0 && (0..count * unit).contains(&begin);
-    let whole = shape[axis].known() == Some(count * unit) && begins.clone().all(inside);
-    (whole && place.windows.is_empty()).then_some(Parts { axis, unit, count })
-}
-
-/// Whether an epilogue reads its anchor at its own element (of each part).
-pub fn is_identity(place: &AnchorPlace) -> bool {
-    let mut next = 0;
-    place.windows.is_empty()
-        && place.positions.iter().all(|position| match position {
-            Position::Lane => true,
-            Position::At(form) => {
-                next += 1;
-                *form == Affine::variable(next - 1)
-            }
-        })
-}
-
-/// Whether different symbols give different elements: on each axis the terms are digits of a mixed radix number that
-/// starts at 0, all of the anchor's, and no symbol serves two axes.
-fn one_to_one(place: &[Position<Symbol>], shape: &[Dim], symbols: &Symbols) -> bool {
-    let mut used = BTreeSet::new();
-    for (position, dim) in place.iter().zip(shape) {
-        let Position::At(form) = position else {
-            continue;
-        };
-        if form.offset != 0 || (form.terms.is_empty() && dim.known() != Some(1)) {
-            return false;
-        }
-        let mut digits: Vec<(i64, Symbol)> =
-            form.terms.iter().map(|term| (term.1, term.0)).collect();
-        digits.sort_unstable();
-        let mut unit = 1;
-        for (place, (coefficient, symbol)) in digits.iter().enumerate() {
-            if *coefficient != unit || !used.insert(*symbol) {
-                return false;
-            }
-            match symbols.extent(*symbol) {
-                Some(extent) => unit *= extent,
-                None if place + 1 == digits.len() => {}
-                None => return false,
-            }
-        }
-        // A padding's elements beyond the anchor's own are nowhere to be computed from.
-        if dim.known().is_some_and(|extent| unit > extent) {
-            return false;
-        }
-    }
-    true
-}
-
-/// The same positions with window symbols named by their first use, so that two passes over equal windows are one.
-fn rename_windows(place: &[Position<Symbol>], domain: Symbol, symbols: &Symbols) -> AnchorPlace {
-    let mut names: Vec<Symbol> = Vec::new();
-    let mut rename = |symbol: Symbol| {
-        if symbol < domain {
-            return symbol;
-        }
-        let known = names.iter().position(|&name| name == symbol);
-        let number = known.unwrap_or_else(|| {
-            names.push(symbol);
-            names.len() - 1
-        });
-        domain + number as Symbol
-    };
-    let mut positions = Vec::with_capacity(place.len());
-    for position in place {
-        let Position::At(form) = position else {
-            positions.push(Position::Lane);
-            continue;
-        };
-        let mut renamed = Affine::constant(form.offset);
-        let mut digits: Vec<(i64, Symbol)> =
-            form.terms.iter().map(|term| (term.1, term.0)).collect();
-        digits.sort_unstable();
-        for (coefficient, symbol) in digits {
-            renamed.add_scaled(&Affine::variable(rename(symbol)), coefficient);
-        }
-        positions.push(Position::At(renamed));
-    }
-    let extent = |&symbol: &Symbol| symbols.extent(symbol).unwrap_or(1) as usize;
-    AnchorPlace {
-        positions,
-        windows: names.iter().map(extent).collect(),
-        parts: None,
-    }
-}
-
-/// Whether the domain axes along which an epilogue repeats the anchor's element are few enough to unroll.
-fn few_repeats(place: &AnchorPlace, domain: Symbol, symbols: &Symbols) -> bool {
-    let used = place.axes();
-    let unused = (0..domain).filter(|&symbol| !used.contains(&(symbol as usize)));
-    let repeats: Option<i64> = unused.map(|symbol| symbols.extent(symbol)).product();
-    repeats.is_some_and(|repeats| repeats <= WINDOW)
 }

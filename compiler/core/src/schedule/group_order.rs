@@ -8,7 +8,8 @@
 //! product2 -> b, c = g(product2, a)
 //! ```
 
-use super::fuse::{Group, leaves};
+use super::fuse::Group;
+use super::reads::leaves;
 use crate::graph::{Graph, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 

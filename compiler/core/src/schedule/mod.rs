@@ -2,6 +2,7 @@
 
 mod affine;
 mod along;
+mod anchor_place;
 mod anew;
 mod apart;
 mod asking;
@@ -39,6 +40,8 @@ mod persistent;
 mod placing;
 mod position;
 mod products;
+mod reach;
+mod reads;
 mod ready;
 mod recompute;
 mod serial;

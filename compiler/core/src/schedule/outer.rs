@@ -5,8 +5,9 @@
 //! `[i / W][p][L][W]`, a vector holds `W` channels of one sample, and one element of the other operand serves them all:
 //! six sums of two registers each take eight loads for twelve multiply-adds, whatever lies how far apart.
 
-use super::fuse::{is_given, leaves, root};
+use super::fuse::{is_given, root};
 use super::lanes::{ContractionLanes, Lanes};
+use super::reads::leaves;
 use super::sliding::sliding;
 use super::target::Target;
 use super::turned_maps::is_made_where_turned;

@@ -3,9 +3,11 @@
 //! A sum over the batch reads one vector of columns of every sample, then the next one. In rows these lie as far apart as a
 //! sample is long: no prefetcher follows, and long rows begin in few sets of the caches. A panel is read from end to end.
 
+use super::anchor_place::is_identity;
 use super::buffers::Sources;
-use super::fuse::{Group, epilogue_reads, is_identity, root};
+use super::fuse::{Group, root};
 use super::outer::sources as operand_sources;
+use super::reads::epilogue_reads;
 use super::units::{Unit, Work};
 use crate::graph::{NodeId, Op};
 

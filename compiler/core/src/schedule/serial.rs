@@ -8,7 +8,8 @@
 //!
 //! Phases are counted in twos while units are made: even ones are shared by all workers, odd ones are serial.
 
-use super::fuse::{Fusion, Group, Strategy, leaves};
+use super::fuse::{Fusion, Group, Strategy};
+use super::reads::leaves;
 use crate::graph::{Graph, NodeId, Op};
 use std::collections::BTreeSet;
 

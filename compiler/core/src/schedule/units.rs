@@ -4,10 +4,11 @@
 //! samples was made earlier in the same task; all else needs the barrier between two phases. Phases of odd numbers are
 //! serial: what little work others wait for, as the end of a sum over blocks, is done by one worker within the barrier.
 
-use super::fuse::{Fusion, Group, Strategy, epilogue_reads, is_given, leaves, rows_over_batch};
+use super::fuse::{Fusion, Group, Strategy, is_given, rows_over_batch};
 use super::lanes::Lanes;
 use super::loops::Loops;
 use super::outer::{outer, sources};
+use super::reads::{epilogue_reads, leaves};
 use super::serial::{Serial, behind};
 use super::target::Target;
 use crate::graph::{Dim, Graph, NodeId, Op};

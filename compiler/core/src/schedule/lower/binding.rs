@@ -4,8 +4,9 @@ use super::{LowerError, Lowering};
 use crate::graph::NodeId;
 use crate::loops::Access;
 use crate::plan::BufferId;
-use crate::schedule::fuse::{Group, Strategy, leaves, rows_over_batch};
+use crate::schedule::fuse::{Group, Strategy, rows_over_batch};
 use crate::schedule::outer::sources;
+use crate::schedule::reads::leaves;
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 

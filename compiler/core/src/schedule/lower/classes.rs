@@ -8,7 +8,8 @@ use super::{Context, LowerError, Lowering, Place, form};
 use crate::graph::{AxisIndex, Contraction, NodeId, Op};
 use crate::loops::{IntOp, Value};
 use crate::schedule::affine::Affine;
-use crate::schedule::fuse::{Group, Strategy, is_identity};
+use crate::schedule::anchor_place::is_identity;
+use crate::schedule::fuse::{Group, Strategy};
 use crate::schedule::position::{Indexed, Position, index};
 use std::ops::Range;
 
