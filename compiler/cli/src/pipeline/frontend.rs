@@ -18,6 +18,7 @@ use super::machine::Machine;
 use super::overrides::Overrides;
 use super::saved::Saved;
 use super::source::Source;
+use super::threads;
 use crate::arguments::Shared;
 use crate::failure::Failure;
 use crate::stages::Stages;
@@ -42,6 +43,7 @@ impl Frontend {
     /// Where it cannot be read, an override is malformed, or the processor lacks what the command line asks for.
     pub fn load(path: &Path, overrides: &Overrides, shared: &Shared) -> Result<Frontend, Failure> {
         let source = Source::read(path, shared.color.applies())?;
+        threads::start();
         let folder = source.folder();
         Ok(Frontend {
             settings: overrides.settings()?,
@@ -63,6 +65,7 @@ impl Frontend {
         data: Vec<(String, String)>,
         shared: &Shared,
     ) -> Result<Frontend, Failure> {
+        threads::start();
         let text = format!("{}{more}", saved.text);
         let mut settings = saved.settings();
         settings.data.extend(data);

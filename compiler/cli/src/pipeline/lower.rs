@@ -165,7 +165,9 @@ pub fn link(
 ) -> Result<Vec<Executable>, Failure> {
     let options = machine.options();
     stages
-        .time("machine code", || dlm_jit::link(plans, &options))
+        .time("machine code", || {
+            on_threads(|| dlm_jit::link(plans, &options))
+        })
         .map_err(link_failure)
 }
 

@@ -3,18 +3,30 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
 
-static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+/// None where rayon's own pool has started; else the one thread that the system gives.
+static ALONE: OnceLock<Option<ThreadPool>> = OnceLock::new();
 
-/// Does work of the compiler on a thread for each processor, with stacks as large as the main thread's, as it recurses along what
-/// programs nest; on one thread where the system gives no more.
+/// Has the threads start, which takes them milliseconds, while the program is read.
+pub fn start() {
+    alone();
+}
+
+/// Does work of the compiler with the help of a thread for each processor. All of its work that is divided goes through here,
+/// as rayon's own pool is made once only.
 pub fn on_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    let build = || {
-        let pool = || ThreadPoolBuilder::new().stack_size(crate::STACK_BYTES);
-        let one = || pool().num_threads(1).build();
-        pool().build().or_else(|_| one()).ok()
-    };
-    match POOL.get_or_init(build) {
+    match alone() {
         Some(pool) => pool.install(work),
         None => work(),
     }
+}
+
+/// Stacks are as large as the main thread's, as what is done recurses along what programs nest.
+fn alone() -> Option<&'static ThreadPool> {
+    let pool = || ThreadPoolBuilder::new().stack_size(crate::STACK_BYTES);
+    let started = || match pool().build_global() {
+        Ok(()) => None,
+        // Rayon does not try again.
+        Err(_) => pool().num_threads(1).build().ok(),
+    };
+    ALONE.get_or_init(started).as_ref()
 }

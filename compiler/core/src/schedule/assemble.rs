@@ -26,6 +26,9 @@ use std::collections::BTreeMap;
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
+/// Units of a plan from which on they are lowered side by side: threads that begin to make things cost a small program
+/// more than they spare it.
+const SIDE_BY_SIDE: usize = 64;
 /// The most tasks that a range is cut into.
 const RANGE_TASKS: i64 = 16;
 
@@ -40,7 +43,7 @@ pub struct ScheduleError {
 }
 
 /// Plans a graph whose gradients are expanded, for batches of up to `batch` samples (the extent of the data's first
-/// axis where the graph has no batch size of its own).
+/// axis where the graph has no batch size of its own). Many kernels are made on the threads of the current rayon pool.
 ///
 /// # Errors
 /// Where an operation has no lowering yet.
@@ -247,9 +250,10 @@ fn plan(
         whole: false,
     };
     let last = units.iter().map(|unit| unit.phase).max();
+    let mut lowered = assembler.lowered(&context, units);
     for phase in 0..last.map_or(0, |last| last + 1) {
-        let own = units.iter().filter(|unit| unit.phase == phase);
-        assembler.phase(&context, &own.collect::<Vec<_>>())?;
+        let own = lowered.extract_if(.., |(unit, _)| unit.phase == phase);
+        assembler.phase(&context, own.collect())?;
     }
     let mut plan = assembler.plan;
     plan.buffers = buffers.all;
@@ -290,6 +294,9 @@ fn as_chosen(plan: Plan, target: &Target) -> Result<Plan, ScheduleError> {
     }
 }
 
+/// A unit's kernel, or why there is none.
+type LoweredUnit = Result<Lowered, ScheduleError>;
+
 struct Assembler<'a> {
     graph: &'a Graph,
     fusion: &'a Fusion,
@@ -305,15 +312,11 @@ struct Assembler<'a> {
 }
 
 impl<'a> Assembler<'a> {
-    fn phase<'u>(
+    fn phase(
         &mut self,
         context: &Context<'_>,
-        units: &[&'u Unit],
+        units: Vec<(&Unit, Option<LoweredUnit>)>,
     ) -> Result<(), ScheduleError> {
-        let own = |unit: &&Unit| !matches!(unit.work, Work::Loop(_)) && unit.again == 0;
-        let lower = |unit: &&'u Unit| own(unit).then(|| self.lower(context, unit));
-        // Each by itself, on the threads of the current rayon pool.
-        let lowered: Vec<_> = units.par_iter().map(lower).collect();
         let mut phase = Phase::default();
         let mut in_blocks = TaskGroup {
             name: "blocks".into(),
@@ -325,7 +328,7 @@ impl<'a> Assembler<'a> {
             calls: Vec::new(),
             repeats: Vec::new(),
         };
-        for (&unit, lowered) in units.iter().zip(lowered) {
+        for (unit, lowered) in units {
             if let Work::Loop(number) = unit.work {
                 self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
                 continue;
@@ -494,6 +497,23 @@ impl<'a> Assembler<'a> {
         let decision = format!("{}: {}", lowered.kernel.name, lowered.decision);
         self.plan.decisions.push(decision);
         self.call(lowered)
+    }
+
+    /// Each unit with its kernel, where it has one of its own: of many units, each by itself on the threads of the current
+    /// rayon pool.
+    fn lowered<'u>(
+        &self,
+        context: &Context<'_>,
+        units: &'u [Unit],
+    ) -> Vec<(&'u Unit, Option<LoweredUnit>)> {
+        let lower = |unit: &'u Unit| {
+            let own = !matches!(unit.work, Work::Loop(_)) && unit.again == 0;
+            (unit, own.then(|| self.lower(context, unit)))
+        };
+        match units.len() < SIDE_BY_SIDE {
+            true => units.iter().map(lower).collect(),
+            false => units.par_iter().map(lower).collect(),
+        }
     }
 
     fn lower(&self, context: &Context<'_>, unit: &Unit) -> Result<Lowered, ScheduleError> {

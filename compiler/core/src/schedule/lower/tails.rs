@@ -12,7 +12,7 @@ use crate::schedule::panels::is_own_domain;
 
 /// Sums that processors work on at once: two multiply-adds a cycle, each ready after four.
 const AT_ONCE: usize = 8;
-/// Sums for which every instruction set has registers, beside one value for all of them and one of each row.
+/// Sums for which every instruction set has registers, beside the vector and the row's value that they are made of.
 const MOST: usize = 12;
 /// Tasks that the rows are still divided into, where the product is large.
 const TASKS: i64 = 4;
