@@ -2,8 +2,9 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
-use memmap2::MmapMut;
+use memmap2::MmapRaw;
 
 use crate::program::{ALIGNMENT, Program};
 
@@ -34,8 +35,8 @@ pub struct Buffer {
 enum Source {
     /// The allocator, with this layout.
     Heap(Layout),
-    /// Pages of its own.
-    Pages(#[expect(dead_code, reason = "it holds the memory")] MmapMut),
+    /// A part of these large pages.
+    Pages(#[expect(dead_code, reason = "it holds the memory")] Arc<MmapRaw>),
 }
 
 // SAFETY: a `Buffer` owns its memory as a `Box<[u8]>` does; nothing else points into it beyond a borrow of it.
