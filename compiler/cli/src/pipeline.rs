@@ -9,5 +9,5 @@ pub mod mapping;
 pub mod overrides;
 pub mod saved;
 pub mod source;
-mod threads;
+pub mod threads;
 pub mod tuned;

@@ -13,10 +13,10 @@ use super::{Buffer, Source};
 const LARGE_PAGE: usize = 2 << 20;
 /// A small page of x86: where a buffer begins.
 const SMALL_PAGE: usize = 4096;
-/// Buffers of so many bytes lie in large pages. To clear one takes a millisecond, which smaller ones do not win back.
+/// Buffers of so many bytes lie in large pages. To clear one costs smaller ones more than they win.
 pub(super) const MANY_PAGES: usize = LARGE_PAGE / 8;
 
-/// Large pages of which a part is left for other buffers. No part is given twice, as a buffer begins with zeros; the buffers
+/// Large pages of which parts are given to buffers. No part is given twice, as a buffer begins with zeros; the buffers
 /// own the pages, which go back to the system with the last of them.
 struct Slab {
     memory: Weak<MmapRaw>,
@@ -28,6 +28,11 @@ static CURRENT: Mutex<Option<Slab>> = Mutex::new(None);
 
 /// A buffer in large pages, where the system has them; none where there is not that much memory.
 pub(super) fn zeroed(bytes: usize) -> Option<Buffer> {
+    if bytes >= LARGE_PAGE {
+        // Alone in its pages, so that no small one keeps them when it goes.
+        let (_memory, mut slab) = Slab::new(bytes)?;
+        return slab.part(bytes);
+    }
     let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(buffer) = current.as_mut().and_then(|slab| slab.part(bytes)) {
         return Some(buffer);
@@ -77,7 +82,9 @@ impl Slab {
         if size > self.left() {
             return None;
         }
-        // SAFETY: `used` is at most `end`, and that at most the mapping's length.
+        // SAFETY: `used` is at most `end`, and that at most the mapping's length. Nothing else points into the part: `used`
+        // only grows, so that each has pages, or a part of one, that the system has cleared and nobody has had; and the
+        // buffer holds the mapping.
         let begin = unsafe { memory.as_mut_ptr().add(self.used) };
         self.used += size;
         Some(Buffer {
@@ -91,6 +98,20 @@ impl Slab {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_buffers_are_neighbours_and_large_ones_alone() {
+        // Nine do not fit one page, so that other tests, which take parts of their own, leave two neighbours.
+        let small: Vec<Buffer> = (0..9 * 8).flat_map(|_| zeroed(MANY_PAGES)).collect();
+        let places: Vec<usize> = small.iter().map(|one| one.base() as usize).collect();
+        assert_eq!(places.len(), 9 * 8);
+        assert!(places.windows(2).any(|two| two[1] == two[0] + MANY_PAGES));
+        let large = zeroed(LARGE_PAGE + MANY_PAGES).expect("memory");
+        let begin = large.base() as usize;
+        assert!(begin.is_multiple_of(LARGE_PAGE));
+        let after = zeroed(MANY_PAGES).expect("memory").base() as usize;
+        assert!(!(begin..begin + 2 * LARGE_PAGE).contains(&after));
+    }
 
     #[test]
     fn buffers_in_one_page_are_zeroed_and_do_not_overlap() {

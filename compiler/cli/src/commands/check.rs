@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::pipeline::frontend::{Frontend, Part, persistent_layout};
 use crate::pipeline::lower::{optimise, plan};
 use crate::pipeline::overrides::Overrides;
+use crate::pipeline::threads::on_threads;
 use crate::report::layers::{Layer, layers};
 use crate::report::table::{Table, bytes, grouped};
 use crate::stages::Stages;
@@ -145,7 +146,8 @@ fn memory(
     let layout = PersistentLayout::new(parameters.chain(states));
     let graph = trained(&callable.graph).ok()?;
     let graph = run_passes(&graph, PASSES, |_, _| {}).ok()?;
-    let plan = schedule(&graph, &frontend.machine.target(), batch, &layout).ok()?;
+    let target = frontend.machine.target();
+    let plan = on_threads(|| schedule(&graph, &target, batch, &layout)).ok()?;
     Some(plan.memory().total(shared.workers()))
 }
 

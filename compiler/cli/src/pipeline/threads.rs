@@ -2,13 +2,15 @@
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::OnceLock;
+use std::thread::Builder;
 
-/// None where rayon's own pool has started; else the one thread that the system gives.
+/// A pool of one thread where rayon's own could not start; none where it has.
 static ALONE: OnceLock<Option<ThreadPool>> = OnceLock::new();
 
-/// Has the threads start, which takes them milliseconds, while the program is read.
+/// Has the threads start while the program is read: it takes them milliseconds.
 pub fn start() {
-    alone();
+    // Where the system gives no thread for it, the first who needs them waits.
+    let _ = Builder::new().spawn(alone);
 }
 
 /// Does work of the compiler with the help of a thread for each processor. All of its work that is divided goes through here,
@@ -25,7 +27,7 @@ fn alone() -> Option<&'static ThreadPool> {
     let pool = || ThreadPoolBuilder::new().stack_size(crate::STACK_BYTES);
     let started = || match pool().build_global() {
         Ok(()) => None,
-        // Rayon does not try again.
+        // Rayon does not try again. Where there is not even one thread, it says so at the first use.
         Err(_) => pool().num_threads(1).build().ok(),
     };
     ALONE.get_or_init(started).as_ref()

@@ -250,10 +250,13 @@ fn plan(
         whole: false,
     };
     let last = units.iter().map(|unit| unit.phase).max();
-    let mut lowered = assembler.lowered(&context, units);
-    for phase in 0..last.map_or(0, |last| last + 1) {
-        let own = lowered.extract_if(.., |(unit, _)| unit.phase == phase);
-        assembler.phase(&context, own.collect())?;
+    let mut phases: Vec<Vec<_>> = Vec::new();
+    phases.resize_with(last.map_or(0, |last| last + 1), Vec::new);
+    for own in assembler.lowered(&context, units) {
+        phases[own.0.phase].push(own);
+    }
+    for own in phases {
+        assembler.phase(&context, own)?;
     }
     let mut plan = assembler.plan;
     plan.buffers = buffers.all;
@@ -499,8 +502,8 @@ impl<'a> Assembler<'a> {
         self.call(lowered)
     }
 
-    /// Each unit with its kernel, where it has one of its own: of many units, each by itself on the threads of the current
-    /// rayon pool.
+    /// Each unit with its kernel, where it has one of its own and there are many: each is made by itself on the threads of
+    /// the current rayon pool. Of few units each is lowered in its turn.
     fn lowered<'u>(
         &self,
         context: &Context<'_>,
@@ -511,7 +514,7 @@ impl<'a> Assembler<'a> {
             (unit, own.then(|| self.lower(context, unit)))
         };
         match units.len() < SIDE_BY_SIDE {
-            true => units.iter().map(lower).collect(),
+            true => units.iter().map(|unit| (unit, None)).collect(),
             false => units.par_iter().map(lower).collect(),
         }
     }
