@@ -22,13 +22,35 @@ pub fn on_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// Stacks are as large as the main thread's, as what is done recurses along what programs nest.
 fn alone() -> Option<&'static ThreadPool> {
-    let pool = || ThreadPoolBuilder::new().stack_size(crate::STACK_BYTES);
-    let started = || match pool().build_global() {
+    // As large as the main thread's, as what is done recurses along what programs nest.
+    ALONE.get_or_init(|| started(crate::STACK_BYTES)).as_ref()
+}
+
+/// Starts rayon's own pool with stacks of so many bytes; else gives one thread, with a stack as large as rayon's where there
+/// is no room even for one such.
+fn started(stack: usize) -> Option<ThreadPool> {
+    let pool = || ThreadPoolBuilder::new().stack_size(stack);
+    let one = |pool: ThreadPoolBuilder| pool.num_threads(1).build();
+    match pool().build_global() {
         Ok(()) => None,
-        // Rayon does not try again. Where there is not even one thread, it says so at the first use.
-        Err(_) => pool().num_threads(1).build().ok(),
-    };
-    ALONE.get_or_init(started).as_ref()
+        // Rayon does not try again.
+        Err(_) => one(pool()).or_else(|_| one(ThreadPoolBuilder::new())).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::started;
+    use rayon::prelude::*;
+
+    #[test]
+    fn one_thread_works_where_there_is_no_room_for_such_stacks() {
+        let pool = started(1 << 60).expect("a pool of one thread");
+        let (threads, sum) = pool.install(|| {
+            let sum: u64 = (0..100u64).into_par_iter().sum();
+            (rayon::current_num_threads(), sum)
+        });
+        assert_eq!((threads, sum), (1, 4950));
+    }
 }
