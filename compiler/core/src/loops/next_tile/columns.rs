@@ -33,7 +33,7 @@ struct Least {
 
 impl Asking<'_> {
     /// Has the rounds of a sum, and of the sums within it, ask for the columns of the next tile; whether there are any.
-    pub(super) fn columns(&self, sum: &mut LoopStatement, outer: &[Tiles]) -> bool {
+    pub(super) fn columns(&mut self, sum: &mut LoopStatement, outer: &[Tiles]) -> bool {
         let least = match sum.body.statements.iter().any(is_loop) {
             true => Least {
                 alone: (self.memory.far, self.memory.work_a_line),
@@ -48,7 +48,7 @@ impl Asking<'_> {
         is_sum && !self.slides(sum, least.alone.0) && self.add_columns(sum, outer, least)
     }
 
-    fn add_columns(&self, sum: &mut LoopStatement, outer: &[Tiles], least: Least) -> bool {
+    fn add_columns(&mut self, sum: &mut LoopStatement, outer: &[Tiles], least: Least) -> bool {
         let rows = self.rows(sum, least.alone.0).into_iter();
         let asked = rows.map(|((buffer, terms), lines)| {
             let offset = 0;
@@ -145,7 +145,7 @@ impl Asking<'_> {
 
     /// The lines that the next tile reads where this one reads `lines`, as far as a round asks for them, and whether other
     /// tiles, which read the same or its neighbours, come in between.
-    fn of_next(&self, place: &Address, lines: &[i64], outer: &[Tiles]) -> (Vec<Address>, bool) {
+    fn of_next(&mut self, place: &Address, lines: &[i64], outer: &[Tiles]) -> (Vec<Address>, bool) {
         let bytes = self.bytes(place);
         let moves = |tiles: &Tiles| factor(place, tiles.variable) * tiles.step;
         let beside = |tiles: &Tiles| (LINE..=FEW).contains(&(moves(tiles) * bytes));
@@ -164,8 +164,12 @@ impl Asking<'_> {
         let shares = rows
             .iter()
             .flat_map(|row| shares(place, row, by_tile, &passes));
+        let mut shares: Vec<Address> = shares.collect();
+        for share in &mut shares {
+            self.wrap(share, outer, at);
+        }
         let between = outer[at + 1..].iter().any(|own| own.count != Some(1));
-        (shares.collect(), between)
+        (shares, between)
     }
 
     /// Vector multiply-adds of a round.
