@@ -14,6 +14,9 @@ const WORK: i64 = 16;
 /// Bytes of an operand that has supposedly left the second cache since the step before.
 const LEAST: i64 = 128 << 10;
 
+/// The last line that a round reads, by the buffer and how the address moves.
+type Last<'s> = BTreeMap<(Buffer, &'s [(Value, i64)]), &'s Address>;
+
 /// A sum over rows, within loops over tiles.
 struct Rows<'a> {
     variable: Value,
@@ -61,7 +64,7 @@ impl Asking<'_> {
 
     /// The last line that a round reads of each such operand, where the next round goes on by a line, in the next rows.
     fn lines_of_rows(&self, inner: &LoopStatement, rows: &Rows<'_>) -> Vec<Address> {
-        let mut last: BTreeMap<(Buffer, &[(Value, i64)]), &Address> = BTreeMap::new();
+        let mut last = Last::new();
         for statement in &inner.body.statements {
             if let Some((address, LoadKind::Contiguous)) = self.far(statement, LEAST) {
                 let own = last.entry((address.buffer, &address.terms));
