@@ -1,4 +1,4 @@
-//! Where a few tiles read one panel of a copy from end to end and those behind them the next, each asks for the next panel.
+//! Where a few tiles read panels of a copy from end to end and those behind them the next, each asks for the next panels.
 //!
 //! The processor's own prefetchers find such a stream when it has begun, and stay within a page. Where many tiles read the
 //! panel, it is theirs to wait for once, and not worth a prefetch in each.
@@ -12,7 +12,7 @@ const TILES: i64 = 2;
 const WORK: i64 = 4;
 
 impl Asking<'_> {
-    /// Has the rounds of a sum, or of the innermost one within it, ask for the next panel; whether there is one.
+    /// Has the rounds of a sum, or of the innermost one within it, ask for the next panels; whether there are any.
     pub(super) fn streams(&self, sum: &mut LoopStatement, outer: &[Tiles]) -> bool {
         if sum.kind != LoopKind::Reduction {
             return false;
@@ -25,7 +25,7 @@ impl Asking<'_> {
         }
         let work = sum.body.statements.iter();
         let work = work.filter(|own| is_multiply_add(own)).count() as i64;
-        let asked = self.of_next_panel(sum, outer);
+        let asked = self.of_next_panels(sum, outer);
         let few = !asked.is_empty() && asked.len() as i64 * WORK <= work;
         if few {
             let asked = asked.into_iter().map(Statement::Prefetch);
@@ -34,8 +34,8 @@ impl Asking<'_> {
         found || few
     }
 
-    /// The lines of the next panel that lie where a round reads this one.
-    fn of_next_panel(&self, sum: &LoopStatement, outer: &[Tiles]) -> Vec<Address> {
+    /// The lines of the next panels that lie where a round reads these.
+    fn of_next_panels(&self, sum: &LoopStatement, outer: &[Tiles]) -> Vec<Address> {
         let loads = sum.body.statements.iter();
         let mut loads: Vec<&Address> = loads.filter_map(|own| self.of_panel(own)).collect();
         loads.sort_by_key(|own| own.offset);
@@ -44,11 +44,10 @@ impl Asking<'_> {
         };
         let line = LINE / self.bytes(first);
         let one = |own: &&Address| (own.buffer, &own.terms) == (first.buffer, &first.terms);
-        let behind = |pair: &[&Address]| pair[1].offset - pair[0].offset == line;
+        let behind = |one: &&Address, next: &&Address| next.offset - one.offset == line;
         let by_round = factor(first, sum.variable) * sum.step;
-        let whole = loads.iter().all(one)
-            && loads.windows(2).all(behind)
-            && by_round == loads.len() as i64 * line;
+        let whole = |panel: &[&Address]| by_round == panel.len() as i64 * line;
+        let whole = loads.iter().all(one) && loads.chunk_by(behind).all(whole);
         let moves = |tiles: &Tiles| factor(first, tiles.variable) * tiles.step;
         let panel = outer.iter().rposition(|tiles| moves(tiles) != 0);
         let Some(panel) = panel.filter(|_| whole) else {
@@ -78,9 +77,14 @@ mod tests {
     use crate::loops::text::parse_kernels;
     use crate::loops::{Memory, Range, Streams};
 
-    /// Sums over 256 samples, four a round, of panels of 16 columns, each for tiles of so many of the outputs that a task
-    /// has; a round goes on by so many elements.
-    fn kernel(outputs: i64, by_round: i64) -> String {
+    /// Where a round reads four samples of one panel, and two of each of two.
+    const ONE_PANEL: [i64; 4] = [0, 16, 32, 48];
+    const TWO_PANELS: [i64; 4] = [0, 16, 4096, 4112];
+
+    /// Sums over 256 samples of panels of 16 columns, each for tiles of so many of the outputs that a task has; a round
+    /// reads at four places and goes on by so many elements.
+    fn kernel(outputs: i64, by_round: i64, places: [i64; 4]) -> String {
+        let columns = if places == TWO_PANELS { 32 } else { 16 };
         let load = |at: i64| {
             let (value, sum) = (20 + 6 * at, |own: i64| 20 + 6 * at + 1 + own);
             let before = |own: i64| match at {
@@ -95,7 +99,8 @@ mod tests {
                 )
             });
             let sums: String = sums.collect();
-            let place = format!("v5 * 256 + v7 * {by_round} + {}", at * 16).replace(" + 0", "");
+            let place = format!("v5 * 256 + v7 * {by_round} + {}", places[at as usize]);
+            let place = place.replace(" + 0", "");
             format!("        v{value}: f32x16 = load b0[{place}]\n{sums}")
         };
         let body: String = (0..4).map(load).collect();
@@ -113,7 +118,7 @@ mod tests {
   v3: index = const 80
   v4: f32x16 = const 0.0
   v8: index = const 64
-  for v5 "vector" in v2..v3 step 16 domain {{
+  for v5 "vector" in v2..v3 step {columns} domain {{
     for v6 "i0" in v0..v1 step {outputs} domain {{
       for v7 "samples" in v2..v8 step 1 reduction carry {carried} {{
 {body}        next {next}
@@ -136,6 +141,7 @@ mod tests {
         let memory = Memory {
             far: 1 << 30,
             far_shared: 1 << 30,
+            far_of_one_loop: 1 << 30,
             work_a_line: 8,
         };
         let panels = Streams {
@@ -150,14 +156,22 @@ mod tests {
     fn two_tiles_of_a_panel_ask_for_the_next_panel() {
         let wanted = [4096, 4112, 4128, 4144]
             .map(|line| format!("prefetch b0[v5 * 256 + v7 * 64 + {line}]"));
-        assert_eq!(asked(&kernel(5, 64)), wanted);
+        assert_eq!(asked(&kernel(5, 64, ONE_PANEL)), wanted);
+    }
+
+    #[test]
+    fn tiles_of_two_panels_ask_for_the_two_behind_them() {
+        let wanted = [8192, 8208, 12288, 12304]
+            .map(|line| format!("prefetch b0[v5 * 256 + v7 * 32 + {line}]"));
+        assert_eq!(asked(&kernel(5, 32, TWO_PANELS)), wanted);
     }
 
     #[test]
     fn what_many_tiles_read_or_rounds_leave_out_is_not_asked_for() {
         // Three tiles of four.
-        assert!(asked(&kernel(4, 64)).is_empty());
-        // Every other sample.
-        assert!(asked(&kernel(5, 128)).is_empty());
+        assert!(asked(&kernel(4, 64, ONE_PANEL)).is_empty());
+        // Every other sample, or every other two.
+        assert!(asked(&kernel(5, 128, ONE_PANEL)).is_empty());
+        assert!(asked(&kernel(5, 64, TWO_PANELS)).is_empty());
     }
 }
