@@ -4,7 +4,7 @@ mod programs;
 
 use dlm_core::graph::Graph;
 use dlm_core::loops::{Instruction, Kernel, Statement, VectorBinary};
-use dlm_core::plan::{Phase, Plan, Tasks};
+use dlm_core::plan::{Phase, Plan, TaskGroup, Tasks};
 use dlm_core::schedule::{PersistentLayout, Target, schedule};
 use programs::{agrees, step};
 
@@ -74,6 +74,26 @@ fn a_batch_normalisation_adds_two_phases() {
     let with = planned(&step(NET), 19);
     let without = planned(&step(&NET.replace(" |> BatchNorm", "")), 19);
     assert_eq!(shared(&with), shared(&without) + 2 * NORMS, "{with}");
+}
+
+/// The weights of the last layer are summed while what the sum reads is near: before the blocks that go on backwards, though
+/// these, too, wait for nothing but the phase before.
+#[test]
+fn the_last_layers_weights_are_summed_before_the_blocks() {
+    let plan = planned(&step(NET), 19);
+    let is_blocks = |own: &TaskGroup| matches!(own.tasks, Tasks::Blocks { .. });
+    let is_short = |own: &TaskGroup| {
+        let one = matches!(own.tasks, Tasks::Ranges { extent, chunk } if extent <= chunk);
+        one && own.name.starts_with("product")
+    };
+    let phases = plan.phases.iter().map(|phase| &phase.groups);
+    let places: Vec<(usize, usize)> = phases
+        .filter_map(|groups| {
+            let blocks = groups.iter().position(is_blocks)?;
+            Some((groups.iter().position(is_short)?, blocks))
+        })
+        .collect();
+    assert_eq!(places, [(0, 1)], "{plan}");
 }
 
 /// What it makes is part of the kernel that reads it first, forward and back: a block has no map that it has not without.

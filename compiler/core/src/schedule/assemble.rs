@@ -1,5 +1,7 @@
 //! The plan: kernels lowered, calls put into phases and tasks.
 
+mod tasks;
+
 use super::asking::asking;
 use super::attempt::Attempt;
 use super::buffers::Buffers;
@@ -24,13 +26,9 @@ use dlm_grammar::Span;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Multiply-adds that one task of a range should hold, so that handing it out costs little.
-const TASK_WORK: i64 = 100_000;
 /// Units of a plan from which on they are lowered side by side: threads that begin to make things cost a small program
 /// more than they spare it.
 const SIDE_BY_SIDE: usize = 64;
-/// The most tasks that a range is cut into.
-const RANGE_TASKS: i64 = 16;
 
 /// A graph that has no plan yet.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -331,6 +329,8 @@ impl<'a> Assembler<'a> {
             calls: Vec::new(),
             repeats: Vec::new(),
         };
+        let has_blocks = units.iter().any(|(unit, _)| unit.in_blocks && !unit.serial);
+        let mut before_blocks = 0;
         for (unit, lowered) in units {
             if let Work::Loop(number) = unit.work {
                 self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
@@ -353,16 +353,22 @@ impl<'a> Assembler<'a> {
                 continue;
             }
             phase.serial |= unit.serial;
-            phase.groups.push(TaskGroup {
+            let group = TaskGroup {
                 name,
                 tasks,
                 zeroed: zeroed.into_iter().collect(),
                 calls: vec![call],
                 repeats: Vec::new(),
-            });
+            };
+            if has_blocks && self.is_short_product(unit, tasks) {
+                phase.groups.insert(before_blocks, group);
+                before_blocks += 1;
+            } else {
+                phase.groups.push(group);
+            }
         }
         if !in_blocks.calls.is_empty() {
-            phase.groups.insert(0, in_blocks);
+            phase.groups.insert(before_blocks, in_blocks);
         }
         self.plan.phases.push(phase);
         Ok(())
@@ -602,67 +608,6 @@ impl<'a> Assembler<'a> {
             Some(port.name.as_str())
         });
         named.next_back()
-    }
-
-    fn tasks(&self, unit: &Unit, lowered: &Lowered) -> Tasks {
-        if unit.in_blocks {
-            return Tasks::Blocks {
-                lanes: self.block,
-                most: self.target.block_tasks,
-            };
-        }
-        let Some((extent, multiple)) = lowered.range else {
-            return Tasks::Once;
-        };
-        let Some(extent) = extent.known() else {
-            return Tasks::BatchRanges {
-                chunk: multiple.max(self.block),
-            };
-        };
-        let count = (self.work(unit) / TASK_WORK).clamp(1, RANGE_TASKS);
-        let chunk = (extent.max(1) as u64)
-            .div_ceil(count as u64)
-            .next_multiple_of(multiple as u64);
-        Tasks::Ranges {
-            extent: extent as usize,
-            chunk: chunk as usize,
-        }
-    }
-
-    /// About how many multiply-adds a unit is.
-    fn work(&self, unit: &Unit) -> i64 {
-        let (number, partial) = match unit.work {
-            Work::Group(number) => (number, false),
-            Work::Partial(number) => (number, true),
-            _ => return 0,
-        };
-        let group = &self.fusion.groups[number];
-        let batch = self.plan.batch as i64;
-        let outputs = match group.anchor {
-            Some(anchor) if partial => vec![anchor],
-            _ => group.outputs.clone(),
-        };
-        let outputs: i64 = outputs
-            .iter()
-            .map(|&id| self.graph.nodes[id].ty.elements(batch))
-            .sum();
-        let reduced = match group
-            .anchor
-            .map(|anchor| (anchor, &self.graph.nodes[anchor].op))
-        {
-            Some((_, Op::Contract(contraction))) => contraction
-                .reduced
-                .iter()
-                .map(|dim| dim.at(batch))
-                .product(),
-            Some((anchor, Op::Reduce { .. })) => {
-                let input = self.graph.nodes[anchor].inputs[0];
-                let own = self.graph.nodes[anchor].ty.elements(batch).max(1);
-                self.graph.nodes[input].ty.elements(batch) / own
-            }
-            _ => 1,
-        };
-        outputs * reduced.max(4)
     }
 
     fn call(&mut self, lowered: Lowered) -> Call {
