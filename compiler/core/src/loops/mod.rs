@@ -33,7 +33,7 @@ pub use kernel::{
     Instruction, IntOp, Kernel, LoadKind, LoopKind, LoopStatement, MathOp, Statement, Type, Value,
     VectorBinary, VectorUnary,
 };
-pub use next_tile::{FAR, Memory, Streams, ask_for_next_tile};
+pub use next_tile::{Memory, Streams, ask_for_next_tile};
 pub use ranges::Range;
 pub use rows::{Side, ask_for_rows, join_rows};
 pub use tidy::tidy;

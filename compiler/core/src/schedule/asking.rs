@@ -2,7 +2,7 @@
 
 use super::lower::Lowered;
 use super::target::FIRST_CACHE;
-use crate::loops::{FAR, Kernel, Memory, Range, Streams, ask_for_next_tile};
+use crate::loops::{Kernel, Memory, Range, Streams, ask_for_next_tile};
 use crate::plan::{BufferId, Layout, PlanBuffer, ScalarArgument};
 use cranelift_entity::PrimaryMap;
 
@@ -12,7 +12,7 @@ pub fn asking(
     buffers: &PrimaryMap<BufferId, PlanBuffer>,
     memory: Memory,
 ) -> Option<Kernel> {
-    let far = |&id: &BufferId| buffers[id].bytes as i64 >= memory.far.min(FAR);
+    let far = |&id: &BufferId| buffers[id].bytes as i64 >= memory.far.min(memory.far_of_one_loop);
     let streams = cold_panels(lowered, buffers);
     let any = lowered.buffers.iter().any(far) || !streams.buffers.is_empty();
     any.then(|| ask_for_next_tile(&lowered.kernel, memory, &streams))?

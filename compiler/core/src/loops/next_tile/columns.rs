@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Asking, FAR, LINE, Tiles, WORK, factor, is_multiply_add};
+use super::{Asking, LINE, Tiles, WORK, factor, is_multiply_add};
 use crate::loops::{Address, Buffer, LoopKind, LoopStatement, Statement, Value};
 
 /// Vector multiply-adds of a round of several loops for each line that it asks for, at least, where several tiles read
@@ -40,8 +40,8 @@ impl Asking<'_> {
                 shared: (self.memory.far_shared, MUCH_WORK),
             },
             false => Least {
-                alone: (FAR, WORK),
-                shared: (FAR, WORK),
+                alone: (self.memory.far_of_one_loop, WORK),
+                shared: (self.memory.far_of_one_loop, WORK),
             },
         };
         let is_sum = sum.kind == LoopKind::Reduction;

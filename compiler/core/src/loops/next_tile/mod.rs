@@ -3,7 +3,7 @@
 //! The processor's own prefetchers follow a few streams, each within a page, and a tile begins in other pages than the one
 //! before ended in. Four kinds of reading are among what they do not see in time: several rows shorter than a page, side by
 //! side (`stretches`), some columns of many rows, each row in a page of its own (`columns`; behind the last tile, those of
-//! the next rows: `wrap`), the begin of the next panel of a copy (`streams`), and short rows of many channels (`rows`).
+//! the next rows: `wrap`), the begin of the next panels of a copy (`streams`), and short rows of many channels (`rows`).
 
 mod columns;
 mod rows;
@@ -23,8 +23,6 @@ use super::{
 
 /// Bytes of a cache line.
 const LINE: i64 = 64;
-/// Bytes of a buffer that fits no cache that is near.
-pub const FAR: i64 = 1 << 20;
 /// Vector multiply-adds of a round for each line that it asks for, at least.
 const WORK: i64 = 8;
 
@@ -35,6 +33,8 @@ pub struct Memory {
     pub far: i64,
     /// The same where several tiles read it, or its neighbours, before the next.
     pub far_shared: i64,
+    /// The same of what a sum of one loop reads.
+    pub far_of_one_loop: i64,
     /// Vector multiply-adds for each line that a round of such a sum asks for, at least, where the next tile is the one
     /// that follows.
     pub work_a_line: i64,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Asking, FAR, LINE, Tiles, WORK, is_multiply_add};
+use super::{Asking, LINE, Tiles, WORK, is_multiply_add};
 use crate::loops::{Address, Buffer, LoadKind, LoopStatement, Statement, Value};
 
 /// Bytes of a row that the processor's own prefetchers follow.
@@ -49,7 +49,9 @@ impl Asking<'_> {
     fn found(&self, sum: &LoopStatement, rounds: i64, tiles: Tiles) -> Vec<Stretch> {
         let mut loads: BTreeMap<Moved<'_>, BTreeSet<i64>> = BTreeMap::new();
         for statement in &sum.body.statements {
-            if let Some((address, LoadKind::Splat)) = self.far(statement, FAR) {
+            if let Some((address, LoadKind::Splat)) =
+                self.far(statement, self.memory.far_of_one_loop)
+            {
                 let place = (address.buffer, address.terms.as_slice());
                 loads.entry(place).or_default().insert(address.offset);
             }

@@ -52,6 +52,7 @@ fn kernel(text: &str) -> Kernel {
 const LARGE: Memory = Memory {
     far: 3 << 19,
     far_shared: 3 << 19,
+    far_of_one_loop: 1 << 20,
     work_a_line: 24,
 };
 
@@ -245,6 +246,7 @@ fn a_small_cache_asks_for_more() {
     let small = Memory {
         far: 384 << 10,
         far_shared: 768 << 10,
+        far_of_one_loop: 1 << 20,
         work_a_line: 8,
     };
     let alone = kernel(
