@@ -329,7 +329,7 @@ impl<'a> Assembler<'a> {
             calls: Vec::new(),
             repeats: Vec::new(),
         };
-        let has_blocks = units.iter().any(|(unit, _)| unit.in_blocks && !unit.serial);
+        let has_blocks = units.iter().any(|(unit, _)| unit.has_block_tasks());
         let mut before_blocks = 0;
         for (unit, lowered) in units {
             if let Work::Loop(number) = unit.work {
@@ -347,7 +347,7 @@ impl<'a> Assembler<'a> {
             let mut call = self.first_call(unit, lowered);
             self.read_from(unit, &mut call);
             let zeroed = self.zeroed(unit);
-            if unit.in_blocks && !unit.serial {
+            if unit.has_block_tasks() {
                 in_blocks.zeroed.extend(zeroed);
                 self.add(&mut in_blocks, unit, call);
                 continue;

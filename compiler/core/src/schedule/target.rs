@@ -69,8 +69,8 @@ impl Target {
             memory: Memory {
                 far: 384 << 10,
                 far_shared: 768 << 10,
-                far_of_one_loop: 1 << 20,
                 work_a_line: 8,
+                far_of_one_loop: 1 << 20,
             },
             dot_pairs: false,
             block: 8,
@@ -108,9 +108,10 @@ impl Target {
             memory: Memory {
                 far: 3 << 19,
                 far_shared: 3 << 19,
-                // What follows a map that stores half a megabyte reads it from behind a second cache of one: a Zen 4's.
-                far_of_one_loop: 1 << 19,
                 work_a_line: 24,
+                // What follows a map that stores more than half a megabyte reads some of it from behind a second cache of
+                // one: a Zen 4's.
+                far_of_one_loop: 1 << 19,
             },
             ..Target::avx2()
         }

@@ -93,7 +93,7 @@ impl Unit {
     }
 
     /// Whether each task runs it for blocks of its own.
-    fn has_block_tasks(&self) -> bool {
+    pub fn has_block_tasks(&self) -> bool {
         self.in_blocks && !self.serial
     }
 

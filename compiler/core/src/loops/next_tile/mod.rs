@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cranelift_entity::PrimaryMap;
 
 use super::ranges::Ranges;
+use super::tidy::tidy;
 use super::{
     Access, Address, Block, Buffer, Instruction, IntOp, Kernel, LoadKind, LoopKind, LoopStatement,
     Range, Statement, Type, Value,
@@ -33,11 +34,11 @@ pub struct Memory {
     pub far: i64,
     /// The same where several tiles read it, or its neighbours, before the next.
     pub far_shared: i64,
-    /// The same of what a sum of one loop reads.
-    pub far_of_one_loop: i64,
     /// Vector multiply-adds for each line that a round of such a sum asks for, at least, where the next tile is the one
     /// that follows.
     pub work_a_line: i64,
+    /// Bytes of a buffer that does not stay there beside what else a sum of one loop reads.
+    pub far_of_one_loop: i64,
 }
 
 /// What a kernel reads in streams from behind the first cache: copies in panels.
@@ -72,7 +73,9 @@ pub fn ask_for_next_tile(kernel: &Kernel, memory: Memory, given: &Streams) -> Op
     let asked = asking.within(&mut body, &mut Vec::new());
     own.values = asking.values;
     own.body = body;
-    asked.then_some(own)
+    let computes = own.values.len() > kernel.values.len();
+    // What was to be asked for and is not may have left values behind.
+    asked.then(|| if computes { tidy(&own) } else { own })
 }
 
 struct Asking<'a> {
@@ -216,6 +219,18 @@ fn computed(block: &Block) -> BTreeSet<Value> {
 fn factor(address: &Address, variable: Value) -> i64 {
     let term = address.terms.iter().find(|term| term.0 == variable);
     term.map_or(0, |term| term.1)
+}
+
+/// Has each round of a sum ask for those lines, where it has so many vector multiply-adds for each; whether it does.
+fn ask(sum: &mut LoopStatement, lines: Vec<Address>, work_a_line: i64) -> bool {
+    let work = sum.body.statements.iter();
+    let work = work.filter(|own| is_multiply_add(own)).count() as i64;
+    let few = !lines.is_empty() && lines.len() as i64 * work_a_line <= work;
+    if few {
+        let lines = lines.into_iter().map(Statement::Prefetch);
+        sum.body.statements.splice(0..0, lines);
+    }
+    few
 }
 
 fn is_multiply_add(statement: &Statement) -> bool {

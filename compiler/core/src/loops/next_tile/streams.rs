@@ -3,7 +3,7 @@
 //! The processor's own prefetchers find such a stream when it has begun, and stay within a page. Where many tiles read the
 //! panel, it is theirs to wait for once, and not worth a prefetch in each.
 
-use super::{Asking, LINE, Tiles, factor, is_multiply_add};
+use super::{Asking, LINE, Tiles, ask, factor};
 use crate::loops::{Address, LoadKind, LoopKind, LoopStatement, Statement};
 
 /// Tiles of a panel, at most.
@@ -23,15 +23,8 @@ impl Asking<'_> {
                 found |= self.streams(inner, outer);
             }
         }
-        let work = sum.body.statements.iter();
-        let work = work.filter(|own| is_multiply_add(own)).count() as i64;
         let asked = self.of_next_panels(sum, outer);
-        let few = !asked.is_empty() && asked.len() as i64 * WORK <= work;
-        if few {
-            let asked = asked.into_iter().map(Statement::Prefetch);
-            sum.body.statements.splice(0..0, asked);
-        }
-        found || few
+        ask(sum, asked, WORK) || found
     }
 
     /// The lines of the next panels that lie where a round reads these.
@@ -44,21 +37,26 @@ impl Asking<'_> {
         };
         let line = LINE / self.bytes(first);
         let one = |own: &&Address| (own.buffer, &own.terms) == (first.buffer, &first.terms);
-        let behind = |one: &&Address, next: &&Address| next.offset - one.offset == line;
-        let by_round = factor(first, sum.variable) * sum.step;
-        let whole = |panel: &[&Address]| by_round == panel.len() as i64 * line;
-        let whole = loads.iter().all(one) && loads.chunk_by(behind).all(whole);
         let moves = |tiles: &Tiles| factor(first, tiles.variable) * tiles.step;
-        let panel = outer.iter().rposition(|tiles| moves(tiles) != 0);
-        let Some(panel) = panel.filter(|_| whole) else {
+        let Some(at) = outer.iter().rposition(|tiles| moves(tiles) != 0) else {
             return Vec::new();
         };
-        let tiles: Option<i64> = outer[panel + 1..].iter().map(|own| own.most).product();
-        if tiles.is_none_or(|tiles| tiles > TILES) {
+        let moved = moves(&outer[at]);
+        let behind = |one: &&Address, next: &&Address| next.offset - one.offset == line;
+        let panels: Vec<&[&Address]> = loads.chunk_by(behind).collect();
+        let by_round = factor(first, sum.variable) * sum.step;
+        let whole = |panel: &&[&Address]| by_round == panel.len() as i64 * line;
+        let beside = |pair: &[&[&Address]]| {
+            (pair[1][0].offset - pair[0][0].offset) * panels.len() as i64 == moved
+        };
+        let all =
+            loads.iter().all(one) && panels.iter().all(whole) && panels.windows(2).all(beside);
+        let tiles: Option<i64> = outer[at + 1..].iter().map(|own| own.most).product();
+        if !all || tiles.is_none_or(|tiles| tiles > TILES) {
             return Vec::new();
         }
         let next = |own: &&Address| Address {
-            offset: own.offset + moves(&outer[panel]),
+            offset: own.offset + moved,
             ..(*own).clone()
         };
         loads.iter().map(next).collect()
@@ -173,5 +171,7 @@ mod tests {
         // Every other sample, or every other two.
         assert!(asked(&kernel(5, 128, ONE_PANEL)).is_empty());
         assert!(asked(&kernel(5, 64, TWO_PANELS)).is_empty());
+        // A sample and the next but one of the same panel.
+        assert!(asked(&kernel(5, 16, [0, 32, 64, 96])).is_empty());
     }
 }

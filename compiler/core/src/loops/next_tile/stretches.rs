@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Asking, LINE, Tiles, WORK, is_multiply_add};
+use super::{Asking, LINE, Tiles, WORK, ask};
 use crate::loops::{Address, Buffer, LoadKind, LoopStatement, Statement, Value};
 
 /// Bytes of a row that the processor's own prefetchers follow.
@@ -36,14 +36,9 @@ impl Asking<'_> {
         if body.iter().any(nested) {
             return false;
         }
-        let work = body.iter().filter(|own| is_multiply_add(own)).count() as i64;
         let found = self.found(sum, rounds, tiles);
-        let lines: Vec<Statement> = found.iter().flat_map(|own| self.lines(own, sum)).collect();
-        let few = !lines.is_empty() && lines.len() as i64 * WORK <= work;
-        if few {
-            sum.body.statements.splice(0..0, lines);
-        }
-        few
+        let lines = found.iter().flat_map(|own| self.lines(own, sum)).collect();
+        ask(sum, lines, WORK)
     }
 
     fn found(&self, sum: &LoopStatement, rounds: i64, tiles: Tiles) -> Vec<Stretch> {
@@ -82,8 +77,8 @@ impl Asking<'_> {
         found
     }
 
-    /// Prefetches of a round's share, where that is whole lines.
-    fn lines(&self, stretch: &Stretch, sum: &LoopStatement) -> Vec<Statement> {
+    /// A round's share, where that is whole lines.
+    fn lines(&self, stretch: &Stretch, sum: &LoopStatement) -> Vec<Address> {
         let line = LINE / self.kernel.buffers[stretch.buffer].element.bytes() as i64;
         if stretch.share % line != 0 {
             return Vec::new();
@@ -91,12 +86,10 @@ impl Asking<'_> {
         let mut terms = stretch.terms.clone();
         terms.push((sum.variable, stretch.share / sum.step));
         terms.sort_by_key(|term| term.0);
-        let lines = (0..stretch.share / line).map(|number| {
-            Statement::Prefetch(Address {
-                buffer: stretch.buffer,
-                terms: terms.clone(),
-                offset: stretch.first + number * line,
-            })
+        let lines = (0..stretch.share / line).map(|number| Address {
+            buffer: stretch.buffer,
+            terms: terms.clone(),
+            offset: stretch.first + number * line,
         });
         lines.collect()
     }

@@ -52,8 +52,8 @@ fn kernel(text: &str) -> Kernel {
 const LARGE: Memory = Memory {
     far: 3 << 19,
     far_shared: 3 << 19,
-    far_of_one_loop: 1 << 20,
     work_a_line: 24,
+    far_of_one_loop: 1 << 20,
 };
 
 fn asked(kernel: &Kernel) -> Vec<String> {
@@ -270,6 +270,19 @@ fn a_small_cache_asks_for_more() {
 }
 
 #[test]
+fn what_is_far_for_a_sum_of_one_loop_is_the_memorys() {
+    // A megabyte, less what lies behind the last place.
+    let own = kernel(&columns(512, 16));
+    assert!(asked(&own).is_empty());
+    let memory = Memory {
+        far_of_one_loop: 1 << 19,
+        ..LARGE
+    };
+    let wanted = ["prefetch b1[v4 + v5 * 512 + 16]"];
+    assert_eq!(asked_with(&own, memory), wanted);
+}
+
+#[test]
 fn a_place_that_a_round_computes_is_not_asked_for() {
     // As the quotient of a position by what it does not divide by.
     let plain = taps(32, (1, 1));
@@ -365,12 +378,34 @@ fn the_first_channels_of_the_next_rows_follow_the_last_of_these() {
     };
     assert_eq!(
         line("prefetch"),
-        ["prefetch b0[v4 * 16 + v5 * 16 + v7 * 16384 + v8 * 512 + v68 * 32256 + 128]"]
+        ["prefetch b0[v11 * 16 + v12 * 16 + v16 * 32256 + v17 * 16384 + v19 * 512 + 128]"]
     );
     // The last tile begins at 24.
-    assert_eq!(line("v65:"), ["v65: index = const -23"]);
-    assert_eq!(line("v67:"), ["v67: index = add v4, v65"]);
-    assert_eq!(line("v68:"), ["v68: index = max v67, v66"]);
+    assert_eq!(line("v13:"), ["v13: index = const -23"]);
+    assert_eq!(line("v15:"), ["v15: index = add v11, v13"]);
+    assert_eq!(line("v16:"), ["v16: index = max v15, v14"]);
+}
+
+/// A sum with one multiply-add a round, too few to ask for a line.
+const FEW: &str = r#"
+        for v70 "r1" in v64..v63 step 1 reduction carry v71: f32x16 = v3 {
+          for v72 "r2" in v0..v1 step 1 reduction carry v73: f32x16 = v71 {
+            v74: f32x16 = load b0[v4 * 16 + v70 * 16384 + v72 * 512]
+            v75: f32x16 = fma v74, v74, v73
+            next v75
+          } give v76
+          next v76
+        } give v77
+        store b2[v4 * 16 + v5 * 1024 + 16], v77
+"#;
+
+#[test]
+fn what_is_not_asked_for_leaves_no_value_behind() {
+    let (text, store) = (some_rows(2, 64 << 10), "], v12\n");
+    assert!(text.contains(store));
+    let text = text.replace(store, &format!("], v12{FEW}"));
+    let own = ask_for_next_tile(&kernel(&text), LARGE, &Streams::default()).expect("asks");
+    assert_eq!(kernel(&own.to_string()), own);
 }
 
 #[test]
@@ -383,15 +418,23 @@ fn what_all_tiles_of_some_rows_read_is_asked_for_of_the_next_rows() {
     // Rows of 1024 elements, and the line that is new in a round.
     assert_eq!(
         of_x(2, 256 << 10),
-        ["prefetch b1[v7 * 1024 + v8 * 16 + 2064]"]
+        ["prefetch b1[v17 * 1024 + v19 * 16 + 2064]"]
     );
     assert_eq!(
         of_x(4, 256 << 10),
-        ["prefetch b1[v7 * 1024 + v8 * 16 + 4112]"]
+        ["prefetch b1[v17 * 1024 + v19 * 16 + 4112]"]
     );
     // It stays near, or does not stay for a tile.
     assert!(of_x(2, 64 << 10).is_empty());
     assert!(of_x(2, 4 << 20).is_empty());
+    // What a tap moves forth and the sum's begin back is where it was.
+    let text = some_rows(1, 256 << 10)
+        .replace("mul v61, v15", "sub v15, v61")
+        .replace("v7 * 1024", "v7 * 1024 + v61 * 1024");
+    assert!(text.contains("v61 * 1024"));
+    let mut asked = asked(&kernel(&text));
+    asked.retain(|line| line.starts_with("prefetch b1"));
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[test]

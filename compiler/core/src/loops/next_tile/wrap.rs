@@ -4,6 +4,9 @@
 use super::{Asking, Tiles, factor};
 use crate::loops::{Address, Instruction, IntOp, LoopKind, Statement, Type, Value};
 
+/// From a sum's begin to the counters of loops, so many steps of arithmetic at most.
+const DEPTH: usize = 6;
+
 impl Asking<'_> {
     /// Has a place of the tile behind this one, of the loop `outer[at]`, be in the next round of the loop around it where
     /// this tile is the last. Nothing changes where there is no such loop, or it does not move the place.
@@ -42,8 +45,9 @@ impl Asking<'_> {
         value
     }
 
-    /// By how many elements an address moves with a variable, in its terms or as a sum begins elsewhere.
-    fn moved(&self, place: &Address, variable: Value) -> i64 {
+    /// By how many elements an address moves with a variable: a term that is the variable, or a sum's counter that begins
+    /// further. Of terms that are computed otherwise nothing is known.
+    pub(super) fn moved(&self, place: &Address, variable: Value) -> i64 {
         let moved = place.terms.iter().map(|&(term, factor)| {
             let by_term = if term == variable {
                 1
@@ -59,20 +63,27 @@ impl Asking<'_> {
     /// By how much a sum's first index moves with a variable; where it is the greater of two, as at an image's border, by
     /// as much as the one that moves.
     pub(super) fn moves(&self, value: Value, variable: Value) -> i64 {
+        self.moves_within(value, variable, DEPTH)
+    }
+
+    fn moves_within(&self, value: Value, variable: Value, depth: usize) -> i64 {
         if value == variable {
             return 1;
         }
-        let of = |own: Value| self.moves(own, variable);
+        let Some(&(op, a, b)) = self.integers.get(&value).filter(|_| depth > 0) else {
+            return 0;
+        };
+        let of = |own: Value| self.moves_within(own, variable, depth - 1);
         let exact = |own: Value| self.ranges.value(own).exact();
-        match self.integers.get(&value) {
-            Some(&(IntOp::Add, a, b)) => of(a) + of(b),
-            Some(&(IntOp::Sub, a, b)) => of(a) - of(b),
-            Some(&(IntOp::Mul, a, b)) => match (exact(a), exact(b)) {
-                (_, Some(by)) => by * of(a),
-                (Some(by), _) => by * of(b),
+        match op {
+            IntOp::Add => of(a).saturating_add(of(b)),
+            IntOp::Sub => of(a).saturating_sub(of(b)),
+            IntOp::Mul => match (exact(a), exact(b)) {
+                (_, Some(by)) => by.saturating_mul(of(a)),
+                (Some(by), _) => by.saturating_mul(of(b)),
                 _ => 0,
             },
-            Some(&(IntOp::Min | IntOp::Max, a, b)) => match (of(a), of(b)) {
+            IntOp::Min | IntOp::Max => match (of(a), of(b)) {
                 (by, 0) | (0, by) => by,
                 (one, other) if one == other => one,
                 _ => 0,

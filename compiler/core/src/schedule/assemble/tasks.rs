@@ -1,4 +1,4 @@
-//! How many tasks a unit is, and which are short.
+//! How many tasks a unit is, and which products are short.
 
 use super::{Assembler, Lowered, Unit, Work};
 use crate::graph::Op;
@@ -6,6 +6,8 @@ use crate::plan::Tasks;
 
 /// Multiply-adds that one task of a range should hold, so that handing it out costs little.
 const TASK_WORK: i64 = 100_000;
+/// Multiply-adds of a short product at most: some 10 us.
+const SHORT: i64 = 1_000_000;
 /// The most tasks that a range is cut into.
 const RANGE_TASKS: i64 = 16;
 
@@ -71,8 +73,8 @@ impl Assembler<'_> {
         outputs * reduced.max(4)
     }
 
-    /// Whether a unit is a product that is one task, as the weight gradient of a net's last layer is. What it reads has
-    /// been written in the phase before: it goes before the phase's blocks, which read and write much more.
+    /// Whether a unit is a short product of one task, as the weight gradient of a net's last layer is. What it reads has
+    /// mostly been written in the phase before: it goes before the phase's blocks, which read and write much more.
     pub(super) fn is_short_product(&self, unit: &Unit, tasks: Tasks) -> bool {
         let one = matches!(tasks, Tasks::Ranges { extent, chunk } if extent <= chunk);
         let Work::Group(number) = unit.work else {
@@ -80,6 +82,7 @@ impl Assembler<'_> {
         };
         let anchor = self.fusion.groups[number].anchor;
         let op = anchor.map(|anchor| &self.graph.nodes[anchor].op);
-        one && matches!(op, Some(Op::Contract(own)) if own.operands.len() == 2)
+        let product = matches!(op, Some(Op::Contract(own)) if own.operands.len() == 2);
+        one && product && self.work(unit) <= SHORT
     }
 }
