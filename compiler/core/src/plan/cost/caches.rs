@@ -12,9 +12,12 @@ pub(super) struct Cache {
 /// How many caches there are between a core and memory.
 pub(super) const LEVELS: usize = 3;
 
+/// The caches between a core and memory, the nearest first.
+pub(super) type Caches = [Cache; LEVELS];
+
 /// 32 KB and 512 KB of a core's own, and 16 MB that it has of the third cache. Where pages of 4 KB lie is up to the system,
 /// so that only the first cache's sets follow from addresses.
-pub(super) const CACHES: [Cache; LEVELS] = [
+pub(super) const CACHES: Caches = [
     Cache { sets: 64, ways: 8 },
     Cache {
         sets: 1,
@@ -25,6 +28,18 @@ pub(super) const CACHES: [Cache; LEVELS] = [
         ways: 16 << 14,
     },
 ];
+
+/// Lanes of a register of machines whose second caches have a megabyte at least: those with AVX-512.
+const WIDE: usize = 16;
+
+/// The caches of machines with registers of so many lanes.
+pub(super) fn caches(register_lanes: usize) -> Caches {
+    let mut caches = CACHES;
+    if register_lanes >= WIDE {
+        caches[1].ways *= 2;
+    }
+    caches
+}
 
 /// A set that is asked for so much more than its ways keeps nothing: replacement is not quite least recently used, and
 /// what is asked for not quite in rounds.
@@ -105,6 +120,9 @@ mod tests {
         assert_eq!(kept(second, &column(4096, 4096)), 1.0);
         assert_eq!(kept(second, &column(4096, 16384)), 0.0);
         assert_eq!(kept(third, &column(65536, 1000)), 1.0);
+        let [_, second, _] = caches(16);
+        assert_eq!(kept(second, &column(4096, 16384)), 1.0);
+        assert_eq!(kept(second, &column(4096, 32768)), 0.0);
     }
 
     #[test]

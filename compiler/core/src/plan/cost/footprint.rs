@@ -12,7 +12,7 @@
 //! }
 //! ```
 
-use super::caches::{CACHES, LEVELS};
+use super::caches::{Caches, LEVELS};
 use super::nest::{self, Access, Node, Rounds};
 use super::spans::{LINE, Spans};
 use crate::loops::Kernel;
@@ -86,14 +86,25 @@ impl Traffic {
 }
 
 /// What a call with these scalar arguments does with each buffer, which begin at these addresses.
-pub(super) fn of_call(kernel: &Kernel, arguments: &[i64], bases: &[i64]) -> Vec<Traffic> {
+pub(super) fn of_call(
+    kernel: &Kernel,
+    arguments: &[i64],
+    bases: &[i64],
+    caches: Caches,
+) -> Vec<Traffic> {
     let (nodes, rounds) = nest::of_kernel(kernel, arguments);
-    Walk { bases, rounds }.block(&nodes)
+    let walk = Walk {
+        bases,
+        rounds,
+        caches,
+    };
+    walk.block(&nodes)
 }
 
 struct Walk<'k> {
     bases: &'k [i64],
     rounds: Vec<i64>,
+    caches: Caches,
 }
 
 impl Walk<'_> {
@@ -127,7 +138,7 @@ impl Walk<'_> {
         }
         let placed: Vec<Spans> = all.iter().map(|traffic| self.placed(traffic)).collect();
         let distinct = distinct(all, &placed);
-        for (level, cache) in CACHES.iter().enumerate() {
+        for (level, cache) in self.caches.iter().enumerate() {
             let mut counts = cache.empty();
             distinct
                 .iter()
@@ -226,6 +237,7 @@ fn distinct(all: &[Traffic], placed: &[Spans]) -> Vec<Spans> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::caches::CACHES;
     use super::*;
     use crate::loops::text::parse_kernels;
 
@@ -235,7 +247,7 @@ mod tests {
         let bases: Vec<i64> = (0..kernels[0].buffers.len() as i64)
             .map(|n| n << 24)
             .collect();
-        let found = of_call(&kernels[0], &[], &bases);
+        let found = of_call(&kernels[0], &[], &bases, CACHES);
         let found: Vec<_> = found
             .iter()
             .map(|own| {

@@ -1,7 +1,7 @@
 //! How long ago a worker touched memory, in lines that it has touched since (the stack distance; Mattson and others,
 //! 1970), page by page.
 
-use super::caches::{CACHES, Cache, LEVELS};
+use super::caches::{Caches, LEVELS};
 use super::spans::Spans;
 
 /// Lines of a page.
@@ -41,6 +41,7 @@ struct Worker {
     call: usize,
     /// For each call, the lines that no later one has touched.
     lines: Sums,
+    caches: Caches,
 }
 
 /// Numbers of which any first ones are added up in a few steps (Fenwick, 1994).
@@ -77,12 +78,13 @@ impl Sums {
 
 impl Recency {
     /// Nothing has been touched of so many bytes.
-    pub fn new(workers: usize, bytes: usize) -> Recency {
+    pub fn new(workers: usize, bytes: usize, caches: Caches) -> Recency {
         let pages = bytes / (PAGE as usize * 64) + 2;
         let worker = || Worker {
             pages: vec![Touch::default(); pages],
             call: 0,
             lines: Sums(vec![0.0]),
+            caches,
         };
         Recency {
             workers: (0..workers).map(|_| worker()).collect(),
@@ -155,7 +157,7 @@ impl Worker {
         }
         let since = self.lines.before(now) - self.lines.before(touch.call);
         let since = (touch.call > 0).then_some(since + beside / 2.0);
-        touch.held = held(since, elsewhere);
+        touch.held = held(&self.caches, since, elsewhere);
         self.lines.add(touch.call, -touch.lines);
         self.lines.add(now, lines);
         (touch.call, touch.lines) = (now, lines);
@@ -164,11 +166,11 @@ impl Worker {
 }
 
 /// The shares that the caches hold after so many lines; what another worker has stored since is in the last one.
-fn held(since: Option<f64>, elsewhere: bool) -> [f64; LEVELS] {
+fn held(caches: &Caches, since: Option<f64>, elsewhere: bool) -> [f64; LEVELS] {
     let Some(since) = since else {
         return [0.0; LEVELS];
     };
-    let mut held = CACHES.map(|cache: Cache| cache.kept_after(since));
+    let mut held = caches.map(|cache| cache.kept_after(since));
     if elsewhere {
         held[..LEVELS - 1].fill(0.0);
     }
@@ -190,6 +192,7 @@ fn pages(touched: &Spans) -> impl Iterator<Item = (usize, f64)> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use super::super::caches::CACHES;
     use super::*;
 
     #[test]
@@ -210,7 +213,7 @@ mod tests {
 
     /// What each cache holds of 16 KB that a worker touched before other calls touched so many bytes.
     fn after(bytes: i64) -> [f64; LEVELS] {
-        let mut recency = Recency::new(1, 64 << 20);
+        let mut recency = Recency::new(1, 64 << 20, CACHES);
         let first = Spans::one(0..16 * KB);
         let other = Spans::one(KB << 10..(KB << 10) + bytes);
         for spans in [&first, &other] {
@@ -231,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_another_worker_stored_is_in_the_shared_cache() {
-        let mut recency = Recency::new(2, 1 << 20);
+        let mut recency = Recency::new(2, 1 << 20, CACHES);
         let row = Spans::one(0..4 * KB);
         recency.begin(0);
         assert_eq!(recency.touch(0, &row, false, 0.0), [0.0; LEVELS]);

@@ -1,6 +1,7 @@
 //! How long a step takes by the model: tasks dealt to workers as the team does, each call with what its worker's caches
 //! still hold.
 
+use super::caches::{Caches, caches};
 use super::footprint::{self, Traffic};
 use super::ports::{CALL, Ports};
 use super::recency::Recency;
@@ -66,6 +67,7 @@ struct Step<'p> {
     batch: usize,
     machine: &'p Machine,
     known: BTreeMap<(KernelId, Vec<i64>), Rc<Known>>,
+    caches: Caches,
     recency: Recency,
     /// Cycles since the begin, by worker.
     clocks: Vec<f64>,
@@ -87,12 +89,14 @@ impl<'p> Step<'p> {
         let groups = plan.phases.iter().flat_map(|phase| &phase.groups);
         let sites: usize = groups.map(|group| group.calls.len()).sum();
         let workers = machine.threads.max(1);
+        let caches = caches(machine.ports.register_lanes);
         Step {
             plan,
             batch,
             machine,
             known: BTreeMap::new(),
-            recency: Recency::new(workers, base(plan, Space::Scratch, workers)),
+            caches,
+            recency: Recency::new(workers, base(plan, Space::Scratch, workers), caches),
             clocks: vec![0.0; workers],
             sites: vec![Some(Cost::default()); sites],
         }
@@ -225,7 +229,7 @@ impl<'p> Step<'p> {
         let bases: Vec<i64> = bases.collect();
         let known = Rc::new(Known {
             cost: walk::of_call(&expand_math(kernel), &key.1, &self.machine.ports),
-            traffic: footprint::of_call(kernel, &key.1, &bases),
+            traffic: footprint::of_call(kernel, &key.1, &bases, self.caches),
         });
         self.known.insert(key, known.clone());
         known
