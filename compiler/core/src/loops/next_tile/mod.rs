@@ -1,11 +1,13 @@
 //! What the next tile reads of a large matrix is asked for while the sums of this one are computed.
 //!
 //! The processor's own prefetchers follow a few streams, each within a page, and a tile begins in other pages than the one
-//! before ended in. Four kinds of reading are among what they do not see in time: several rows shorter than a page, side by
+//! before ended in. Five kinds of reading are among what they do not see in time: several rows shorter than a page, side by
 //! side (`stretches`), some columns of many rows, each row in a page of its own (`columns`; behind the last tile, those of
-//! the next rows: `wrap`), the begin of the next panels of a copy (`streams`), and short rows of many channels (`rows`).
+//! the next rows: `wrap`), the begin of the next panels of a copy (`streams`), pieces of some rows
+//! from end to end (`pieces`), and short rows of many channels (`rows`).
 
 mod columns;
+mod pieces;
 mod rows;
 mod streams;
 mod stretches;
@@ -130,7 +132,8 @@ impl Asking<'_> {
                     let asked = self.stretches(sum, outer)
                         | self.columns(sum, outer)
                         | self.next_rows(sum, outer)
-                        | self.streams(sum, outer);
+                        | self.streams(sum, outer)
+                        | self.pieces(sum, outer);
                     if !asked {
                         self.defined.clear();
                     }

@@ -1,7 +1,10 @@
-//! Where a few tiles read panels of a copy from end to end and those behind them the next, each asks for the next panels.
+//! Where a few tiles read streams from end to end and those behind them the next, each asks for the next: here for panels of
+//! a copy.
 //!
 //! The processor's own prefetchers find such a stream when it has begun, and stay within a page. Where many tiles read the
 //! panel, it is theirs to wait for once, and not worth a prefetch in each.
+
+use std::collections::BTreeSet;
 
 use super::{Asking, LINE, Tiles, ask, factor};
 use crate::loops::{Address, LoadKind, LoopKind, LoopStatement, Statement};
@@ -29,44 +32,72 @@ impl Asking<'_> {
 
     /// The lines of the next panels that lie where a round reads these.
     fn of_next_panels(&self, sum: &LoopStatement, outer: &[Tiles]) -> Vec<Address> {
-        let loads = sum.body.statements.iter();
-        let mut loads: Vec<&Address> = loads.filter_map(|own| self.of_panel(own)).collect();
-        loads.sort_by_key(|own| own.offset);
-        let Some(&first) = loads.first() else {
+        let panel = |statement| {
+            let (address, kind) = self.far(statement, 0)?;
+            let panel = self.given.buffers.contains(&address.buffer);
+            (kind == LoadKind::Contiguous && panel).then_some(address)
+        };
+        let loads: Vec<&Address> = sum.body.statements.iter().filter_map(panel).collect();
+        let one = |own: &&Address| (own.buffer, &own.terms) == (loads[0].buffer, &loads[0].terms);
+        let line = |own: &&Address| LINE / self.bytes(own);
+        let by_lines = loads
+            .iter()
+            .all(|own| lines(&loads, line(own)).len() == loads.len());
+        if !loads.iter().all(one) || !by_lines {
+            return Vec::new();
+        }
+        self.of_next_streams(&loads, sum, outer, 0)
+    }
+
+    /// The lines of the streams that the next tile reads, where a round goes on by the lines that it touches, streams lie
+    /// evenly apart, by so many bytes at least, and the next tile's behind them. All loads are of one buffer and move alike.
+    pub(super) fn of_next_streams(
+        &self,
+        loads: &[&Address],
+        sum: &LoopStatement,
+        outer: &[Tiles],
+        apart: i64,
+    ) -> Vec<Address> {
+        let Some(&place) = loads.first() else {
             return Vec::new();
         };
-        let line = LINE / self.bytes(first);
-        let one = |own: &&Address| (own.buffer, &own.terms) == (first.buffer, &first.terms);
-        let moves = |tiles: &Tiles| factor(first, tiles.variable) * tiles.step;
+        let moves = |tiles: &Tiles| factor(place, tiles.variable) * tiles.step;
         let Some(at) = outer.iter().rposition(|tiles| moves(tiles) != 0) else {
             return Vec::new();
         };
-        let moved = moves(&outer[at]);
-        let behind = |one: &&Address, next: &&Address| next.offset - one.offset == line;
-        let panels: Vec<&[&Address]> = loads.chunk_by(behind).collect();
-        let by_round = factor(first, sum.variable) * sum.step;
-        let whole = |panel: &&[&Address]| by_round == panel.len() as i64 * line;
-        let beside = |pair: &[&[&Address]]| {
-            (pair[1][0].offset - pair[0][0].offset) * panels.len() as i64 == moved
-        };
-        let all =
-            loads.iter().all(one) && panels.iter().all(whole) && panels.windows(2).all(beside);
+        let (moved, bytes) = (moves(&outer[at]), self.bytes(place));
+        let lines = lines(loads, LINE / bytes);
+        let behind = |one: &i64, next: &i64| next - one == LINE / bytes;
+        let streams: Vec<&[i64]> = lines.chunk_by(behind).collect();
+        let by_round = factor(place, sum.variable) * sum.step * bytes;
+        let whole = |stream: &&[i64]| by_round == stream.len() as i64 * LINE;
+        let many = streams.len() as i64;
+        let beside = |pair: &[&[i64]]| (pair[1][0] - pair[0][0]) * many == moved;
+        let all = streams.iter().all(whole)
+            && streams.windows(2).all(beside)
+            && moved * bytes >= apart * many;
         let tiles: Option<i64> = outer[at + 1..].iter().map(|own| own.most).product();
         if !all || tiles.is_none_or(|tiles| tiles > TILES) {
             return Vec::new();
         }
-        let next = |own: &&Address| Address {
-            offset: own.offset + moved,
-            ..(*own).clone()
+        let next = |offset: &i64| Address {
+            offset: offset + moved,
+            ..place.clone()
         };
-        loads.iter().map(next).collect()
+        lines.iter().map(next).collect()
     }
+}
 
-    fn of_panel<'s>(&self, statement: &'s Statement) -> Option<&'s Address> {
-        let (address, kind) = self.far(statement, 0)?;
-        let panel = kind == LoadKind::Contiguous && self.given.buffers.contains(&address.buffer);
-        panel.then_some(address)
+/// Where loads begin, the first of each line.
+fn lines(loads: &[&Address], line: i64) -> Vec<i64> {
+    let offsets: BTreeSet<i64> = loads.iter().map(|own| own.offset).collect();
+    let mut found: Vec<i64> = Vec::new();
+    for offset in offsets {
+        if found.last().is_none_or(|last| offset - last >= line) {
+            found.push(offset);
+        }
     }
+    found
 }
 
 #[cfg(test)]

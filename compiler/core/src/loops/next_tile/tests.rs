@@ -43,7 +43,7 @@ fn product(row: i64, apart: i64) -> String {
     .replace(" + 0]", "]")
 }
 
-fn kernel(text: &str) -> Kernel {
+pub(super) fn kernel(text: &str) -> Kernel {
     let mut kernels = parse_kernels(text).expect("parses");
     kernels.remove(0)
 }
