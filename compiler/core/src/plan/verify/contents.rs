@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use cranelift_entity::SecondaryMap;
 
-use super::accesses::{bindings, calls, groups, reads, writes};
+use super::accesses::{Place, bindings, calls, groups, reads, writes};
 use super::{Faults, Rule, named};
 use crate::graph::InputKind;
 use crate::loops::Access;
@@ -20,7 +20,7 @@ pub(super) fn check(plan: &Plan, faults: &mut Faults) {
             contents.write(id, &place.to_string());
             contents.writers[id] = Some(group.tasks);
         }
-        for (place, call) in calls(place, group) {
+        for (place, call) in in_rounds(place, group) {
             contents.call(&place.to_string(), group, call, faults);
         }
     }
@@ -29,6 +29,21 @@ pub(super) fn check(plan: &Plan, faults: &mut Faults) {
         contents.write(commit.to, "commit");
     }
     contents.end(faults);
+}
+
+/// The calls in their order, those of loops for two rounds: what the second reads may be what the first has written over.
+fn in_rounds<'a>(place: Place<'a>, group: &'a TaskGroup) -> Vec<(Place<'a>, &'a Call)> {
+    let all: Vec<(Place<'a>, &'a Call)> = calls(place, group).collect();
+    let (mut found, mut next) = (Vec::with_capacity(all.len()), 0);
+    for repeat in &group.repeats {
+        found.extend_from_slice(&all[next..repeat.first]);
+        for _ in 0..repeat.rounds.min(2) {
+            found.extend_from_slice(&all[repeat.first..repeat.end()]);
+        }
+        next = repeat.end();
+    }
+    found.extend_from_slice(&all[next..]);
+    found
 }
 
 /// What a buffer holds.

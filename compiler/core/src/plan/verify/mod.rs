@@ -122,12 +122,16 @@ pub fn verify(plan: &Plan) -> Result<(), Vec<Fault>> {
 struct Faults(Vec<Fault>);
 
 impl Faults {
+    /// Adds a fault, once.
     fn add(&mut self, rule: Rule, place: impl fmt::Display, message: impl Into<String>) {
-        self.0.push(Fault {
+        let fault = Fault {
             rule,
             place: place.to_string(),
             message: message.into(),
-        });
+        };
+        if !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
     }
 
     /// Adds a fault unless `holds`.

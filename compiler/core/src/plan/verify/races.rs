@@ -1,8 +1,8 @@
 //! The rule of phases: no task writes what another task of its phase reads or writes.
 //!
 //! Tasks of different groups may touch the same bytes only to read them. Of one group, tasks are apart where they go
-//! through the same buffer by blocks, by their own copies, or, in one call, by their ranges. One worker runs all of a
-//! serial phase.
+//! by blocks through the same buffer, or through two at one place with blocks of one size; where they have copies of their
+//! own; or, in one call, by their ranges. One worker runs all of a serial phase.
 
 use super::accesses::{Place, bindings, calls, writes};
 use super::{Faults, Rule, named};
@@ -85,12 +85,14 @@ impl Claim<'_> {
     fn apart_from(&self, plan: &Plan, phase: &Phase, other: &Claim<'_>) -> bool {
         let group: &TaskGroup = &phase.groups[self.place.group];
         let same_buffer = self.buffer == other.buffer;
-        let buffer = self.buffer(plan);
+        let (buffer, met) = (self.buffer(plan), other.buffer(plan));
+        let blocks = |buffer: &PlanBuffer| (buffer.offset, buffer.block_stride);
+        let same_blocks = buffer.block_stride > 0 && blocks(buffer) == blocks(met);
         self.place.group == other.place.group
             && match group.tasks {
                 Tasks::Once => true,
                 Tasks::Blocks { .. } => {
-                    same_buffer && (buffer.block_stride > 0 || buffer.layout == Layout::Partials)
+                    same_blocks || same_buffer && buffer.layout == Layout::Partials
                 }
                 Tasks::Ranges { .. } | Tasks::BatchRanges { .. } => {
                     let same_call = same_buffer && self.place.call == other.place.call;

@@ -7,7 +7,7 @@ use crate::plan::parse_plan;
 const GOOD: &str = r#"plan "net.step" {
   batch 20
   space persistent 320 bytes
-  space arena 5888 bytes
+  space arena 7424 bytes
   space scratch 512 bytes
 
   buffer m0 "x": f32[B, 16] lanes(0)x8 in arena at 0, 1536 bytes, block 512
@@ -24,6 +24,8 @@ const GOOD: &str = r#"plan "net.step" {
   buffer m11 "all": f32[4, 16] plain in arena at 2560, 256 bytes
   buffer m12 "all[t]": f32[16] plain in arena at 2560, 64 bytes, row of m11
   buffer m13 "columns": f32[B, 20] panels(16) in arena at 2816, 3072 bytes, block 512
+  buffer m14 "ended": f32[B, 16] lanes(0)x8 in arena at 5888, 1536 bytes, block 512
+  buffer m15 "behind": f32[B, 16] lanes(0)x8 in arena at 5888, 1536 bytes, block 512
 
   input data "x" m0
   input data "labels" m1
@@ -42,8 +44,10 @@ const GOOD: &str = r#"plan "net.step" {
   phase 0 {
     blocks of 8, at most 2 tasks "blocks" {
       zero m5
-      call k0(m0, m4)
+      call k0(m0, m14)
+      call k0(m14, m4)
       call k0(m4, m13)
+      call k0(m4, m15)
       call k1(m4, m2, m5; valid)
     }
     once "count" {
@@ -81,8 +85,8 @@ const BREAKS: &[(Rule, &str, &str)] = &[
     ),
     (Rule::NotZero, "blocks of 8", "blocks of 0"),
     (Rule::NotZero, "ranges of 4 by 2", "ranges of 4 by 0"),
-    (Rule::Exists, "call k0(m0, m4)", "call k0(m0, m44)"),
-    (Rule::Exists, "call k0(m0, m4)", "call k9(m0, m4)"),
+    (Rule::Exists, "call k0(m14, m4)", "call k0(m0, m44)"),
+    (Rule::Exists, "call k0(m14, m4)", "call k9(m0, m4)"),
     (Rule::Exists, "commit m6 -> m3", "commit m6 -> m33"),
     (Rule::Alignment, "in arena at 2432", "in arena at 2436"),
     (
@@ -189,7 +193,17 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         "seen\": i32[] plain in arena at 2432",
         "seen\": i32[] plain in arena at 1600",
     ),
-    (Rule::Written, "      call k0(m0, m4)\n", ""),
+    (
+        Rule::Race,
+        "behind\": f32[B, 16] lanes(0)x8 in arena at 5888, 1536 bytes, block 512",
+        "behind\": f32[B, 8] lanes(0)x8 in arena at 5888, 768 bytes, block 256",
+    ),
+    (
+        Rule::Race,
+        "ended\": f32[B, 16] lanes(0)x8 in arena at 5888",
+        "ended\": f32[B, 16] lanes(0)x8 in arena at 5824",
+    ),
+    (Rule::Written, "      call k0(m14, m4)\n", ""),
     (Rule::Written, "call k3(m7, m8)", "call k3(m4, m8)"),
     (
         Rule::Written,
@@ -210,6 +224,19 @@ const BREAKS: &[(Rule, &str, &str)] = &[
         Rule::Overwritten,
         "copy\": f32[4, 16] plain in arena at 0",
         "copy\": f32[4, 16] plain in persistent at 64",
+    ),
+    (Rule::Overwritten, "call k1(m4, m2", "call k1(m14, m2"),
+    // The second round reads what the first has written over.
+    (
+        Rule::Overwritten,
+        "      call k0(m14, m4)\n      call k0(m4, m13)\n      call k0(m4, m15)\n",
+        "      repeat 2 {\n        call k0(m14, m4)\n        call k0(m4, m13)\n        call k0(m4, m15)\n      }\n",
+    ),
+    // Another group's blocks.
+    (
+        Rule::Race,
+        "    once \"count\"",
+        "    blocks of 8, at most 2 tasks \"others\" {\n      call k0(m0, m15)\n    }\n    once \"count\"",
     ),
     (Rule::Ports, "input data \"x\" m0", "input data \"x\" m2"),
     (
