@@ -24,7 +24,8 @@ use crate::passes::of_batch;
 use crate::plan::{BufferId, Call, KernelId, Phase, Plan, Repeat, TaskGroup, Tasks};
 use dlm_grammar::Span;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use tasks::Precedence;
 
 /// Units of a plan from which on they are lowered side by side: threads that begin to make things cost a small program
 /// more than they spare it.
@@ -217,10 +218,12 @@ fn plan(
         buffers: &buffers,
         calls: BTreeMap::new(),
         series: None,
+        before_small_products: BTreeSet::new(),
         plan: Plan::default(),
     };
     assembler.plan.name = graph.name.clone();
     assembler.plan.batch = batch;
+    assembler.before_small_products = assembler.before_small_products(units);
     assembler.plan.decisions.extend(placed.decision);
     let orders = Orders::of(&buffers, &layouts);
     let images = Orders::images(&buffers, &layouts);
@@ -309,6 +312,8 @@ struct Assembler<'a> {
     calls: BTreeMap<(usize, Option<usize>), Call>,
     /// The series of slices that the last call of blocks belongs to.
     series: Option<usize>,
+    /// The phases that others with small products follow.
+    before_small_products: BTreeSet<usize>,
     plan: Plan,
 }
 
@@ -329,11 +334,11 @@ impl<'a> Assembler<'a> {
             calls: Vec::new(),
             repeats: Vec::new(),
         };
-        let has_blocks = units.iter().any(|(unit, _)| unit.has_block_tasks());
-        let mut before_blocks = 0;
+        let mut groups: Vec<(Precedence, TaskGroup)> = Vec::new();
         for (unit, lowered) in units {
             if let Work::Loop(number) = unit.work {
-                self.whole_loop(context, number, &mut in_blocks, &mut phase)?;
+                let own = self.whole_loop(context, number, &mut in_blocks)?;
+                groups.extend(own.map(|own| (Precedence::Others, own)));
                 continue;
             }
             if let (1.., &Work::Group(number)) = (unit.again, &unit.work) {
@@ -360,16 +365,15 @@ impl<'a> Assembler<'a> {
                 calls: vec![call],
                 repeats: Vec::new(),
             };
-            if has_blocks && self.is_short_product(unit, tasks) {
-                phase.groups.insert(before_blocks, group);
-                before_blocks += 1;
-            } else {
-                phase.groups.push(group);
-            }
+            groups.push((self.precedence(unit, tasks), group));
         }
         if !in_blocks.calls.is_empty() {
-            phase.groups.insert(before_blocks, in_blocks);
+            groups.push((Precedence::Blocks, in_blocks));
+            groups.sort_by_key(|&(precedence, _)| precedence);
         }
+        phase
+            .groups
+            .extend(groups.into_iter().map(|(_, group)| group));
         self.plan.phases.push(phase);
         Ok(())
     }
@@ -403,14 +407,13 @@ impl<'a> Assembler<'a> {
         (!stored).then(|| self.buffers.partials[&anchor])
     }
 
-    /// Adds a loop to the calls of each block, or as a task of its own.
+    /// Adds a loop to the calls of each block, or gives it as a task of its own.
     fn whole_loop(
         &mut self,
         context: &Context<'_>,
         number: usize,
         in_blocks: &mut TaskGroup,
-        phase: &mut Phase,
-    ) -> Result<(), ScheduleError> {
+    ) -> Result<Option<TaskGroup>, ScheduleError> {
         let (plan, made): (_, &LoopBuffers) = (&self.loops[&number], &self.buffers.loops[&number]);
         let lowered = lower_loop(context, plan, made)
             .map_err(|(error, span)| ScheduleError { error, span })?;
@@ -443,10 +446,7 @@ impl<'a> Assembler<'a> {
             let call = self.noted(kernel);
             group.calls.push(call);
         }
-        if !plan.in_blocks {
-            phase.groups.push(own);
-        }
-        Ok(())
+        Ok((!plan.in_blocks).then_some(own))
     }
 
     /// The call of a kernel that is new, with the decision that led to it.

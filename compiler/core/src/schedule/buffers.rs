@@ -9,6 +9,7 @@ use super::loops::{LoopBuffers, Loops, loop_buffers};
 use super::memory::{Lifetime, aligned, place};
 use super::outer::{outer, rows_of_partial};
 use super::persistent::PersistentLayout;
+use super::shared_places::shared_places;
 use super::target::Target;
 use super::unit_index::UnitIndex;
 use super::units::{Unit, Work};
@@ -43,6 +44,8 @@ pub struct Buffers {
     pub commits: Vec<Commit>,
     /// The memory of each loop, by its group's number.
     pub loops: BTreeMap<usize, LoopBuffers>,
+    /// Those that lie where another lies, which is written after they have ended.
+    places: BTreeMap<BufferId, BufferId>,
 }
 
 /// What buffers are made from.
@@ -144,6 +147,7 @@ pub fn buffers(sources: &Sources<'_>, layouts: &Layouts) -> (Buffers, usize, usi
         }
     }
     buffers.ports(sources, &mut uses);
+    buffers.share_places(sources);
     let arena = buffers.place(sources, &uses, Space::Arena);
     let scratch = buffers.place(sources, &uses, Space::Scratch);
     (buffers, arena, scratch)
@@ -497,6 +501,23 @@ impl Buffers {
         }
     }
 
+    /// Moves values of blocks from scratch to the place of what is made when they have ended.
+    fn share_places(&mut self, sources: &Sources<'_>) {
+        self.places = shared_places(sources, self);
+        for (&ended, &made) in &self.places {
+            let (space, bytes) = (self.all[made].space, self.all[made].bytes);
+            let block_stride = self.all[made].block_stride;
+            let buffer = &mut self.all[ended];
+            (buffer.space, buffer.bytes, buffer.block_stride) = (space, bytes, block_stride);
+        }
+    }
+
+    /// Whose place a buffer has, where it has none of its own: the stack of a row, or what is made when it has ended.
+    fn place_of(&self, id: BufferId) -> Option<BufferId> {
+        let shared = self.places.get(&id).copied();
+        self.all[id].row_of.or(shared)
+    }
+
     /// Offsets within a space. Buffers of one phase live together, as its groups run at the same time; scratch is
     /// ordered within the block's calls.
     fn place(&mut self, sources: &Sources<'_>, uses: &Uses, space: Space) -> usize {
@@ -504,7 +525,7 @@ impl Buffers {
         let ids: Vec<BufferId> = self
             .all
             .keys()
-            .filter(|&id| self.all[id].space == space && self.all[id].row_of.is_none())
+            .filter(|&id| self.all[id].space == space && self.place_of(id).is_none())
             .collect();
         let moments = |&unit: &usize| match space {
             Space::Scratch => order[unit],
@@ -530,8 +551,8 @@ impl Buffers {
             self.all[id].offset = offset;
         }
         for id in self.all.keys().collect::<Vec<_>>() {
-            if let Some(stack) = self.all[id].row_of {
-                self.all[id].offset = self.all[stack].offset;
+            if let Some(other) = self.place_of(id) {
+                self.all[id].offset = self.all[other].offset;
             }
         }
         total

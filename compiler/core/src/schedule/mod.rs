@@ -45,6 +45,7 @@ mod reads;
 mod ready;
 mod recompute;
 mod serial;
+mod shared_places;
 mod slices;
 mod sliding;
 mod strided;
