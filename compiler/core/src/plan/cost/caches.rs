@@ -41,7 +41,7 @@ pub(super) fn caches(register_lanes: usize) -> Caches {
     caches
 }
 
-/// A set that is asked for so much more than its ways keeps nothing: replacement is not quite least recently used, and
+/// A cache that is asked for so much more than its lines keeps nothing: replacement is not quite least recently used, and
 /// what is asked for not quite in rounds.
 const SOFTNESS: f64 = 0.5;
 
@@ -78,14 +78,21 @@ impl Cache {
         vec![0.0; self.sets]
     }
 
-    /// The share of these lines that are still there when all that `counts` says has been touched.
+    /// The share of these lines that are still there when all that `counts` says has been touched. Of several sets, one
+    /// with `w` ways that is asked for more lines `n`, round after round, gives `w / n` of them, as one does whose replacement
+    /// does not know which it was asked for last: of 12, 16 and 24 lines 4 KB apart a Zen 4 takes 0.4, 1.6 and 3.4 cycles
+    /// longer for each load than of as many in sets of their own.
     pub fn kept(&self, touched: &Spans, counts: &[f64]) -> f64 {
         let mut own = self.empty();
         self.count(touched, &mut own);
         let (mut kept, mut all) = (0.0, 0.0);
         for (&own, &count) in own.iter().zip(counts) {
-            let crowded = count / self.ways as f64 - 1.0;
-            kept += own * (1.0 - crowded / SOFTNESS).clamp(0.0, 1.0);
+            let asked = count / self.ways as f64;
+            kept += own
+                * match self.sets {
+                    1 => (1.0 - (asked - 1.0) / SOFTNESS).clamp(0.0, 1.0),
+                    _ => asked.max(1.0).recip(),
+                };
             all += own;
         }
         if all > 0.0 { kept / all } else { 1.0 }
@@ -112,10 +119,11 @@ mod tests {
     fn rows_fit_and_columns_of_powers_of_two_do_not() {
         let [first, second, third] = CACHES;
         assert_eq!(kept(first, &Spans::one(0..32 << 10)), 1.0);
-        assert_eq!(kept(first, &Spans::one(0..64 << 10)), 0.0);
+        assert_eq!(kept(first, &Spans::one(0..64 << 10)), 0.5);
         let column = |stride: i64, rows: i64| Spans::one(0..64).swept(stride, rows);
         assert_eq!(kept(first, &column(4096, 8)), 1.0);
-        assert_eq!(kept(first, &column(4096, 12)), 0.0);
+        assert_eq!(kept(first, &column(4096, 16)), 0.5);
+        assert_eq!(kept(first, &column(4096, 64)), 0.125);
         assert_eq!(kept(first, &column(4096 + 64, 12)), 1.0);
         assert_eq!(kept(second, &column(4096, 4096)), 1.0);
         assert_eq!(kept(second, &column(4096, 16384)), 0.0);
@@ -128,12 +136,12 @@ mod tests {
     #[test]
     fn a_set_that_is_full_loses_its_own_lines_only() {
         let [first, ..] = CACHES;
-        let (column, row) = (Spans::one(0..64).swept(4096, 12), Spans::one(64..4096));
+        let (column, row) = (Spans::one(0..64).swept(4096, 16), Spans::one(64..4096));
         let mut counts = first.empty();
         first.count(&column, &mut counts);
         first.count(&row, &mut counts);
-        assert_eq!((counts[0], counts[1], counts[63]), (12.0, 1.0, 1.0));
-        assert_eq!(first.kept(&column, &counts), 0.0);
+        assert_eq!((counts[0], counts[1], counts[63]), (16.0, 1.0, 1.0));
+        assert_eq!(first.kept(&column, &counts), 0.5);
         assert_eq!(first.kept(&row, &counts), 1.0);
     }
 }
