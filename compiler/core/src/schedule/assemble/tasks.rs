@@ -1,4 +1,4 @@
-//! How many tasks a unit is, and which products are short.
+//! How many tasks a unit is, and which groups of a phase begin first.
 
 use super::{Assembler, Lowered, Unit, Work};
 use crate::graph::{NodeId, Op};
