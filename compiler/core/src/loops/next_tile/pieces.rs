@@ -23,20 +23,13 @@ impl Asking<'_> {
             return false;
         }
         let mut alike = Alike::new();
-        for address in sum
-            .body
-            .statements
-            .iter()
-            .filter_map(|own| self.of_piece(own, sum))
-        {
-            alike
-                .entry((address.buffer, &address.terms))
-                .or_default()
-                .push(address);
+        let statements = sum.body.statements.iter();
+        for address in statements.filter_map(|own| self.of_piece(own, sum)) {
+            let place = (address.buffer, address.terms.as_slice());
+            alike.entry(place).or_default().push(address);
         }
-        let asked = alike
-            .values()
-            .flat_map(|loads| self.of_next_streams(loads, sum, outer, PAGE));
+        let next = |loads: &Vec<&Address>| self.of_next_streams(loads, sum, outer, PAGE);
+        let asked = alike.values().flat_map(next);
         let asked = asked.collect();
         ask(sum, asked, WORK)
     }

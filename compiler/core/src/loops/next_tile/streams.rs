@@ -38,12 +38,13 @@ impl Asking<'_> {
             (kind == LoadKind::Contiguous && panel).then_some(address)
         };
         let loads: Vec<&Address> = sum.body.statements.iter().filter_map(panel).collect();
-        let one = |own: &&Address| (own.buffer, &own.terms) == (loads[0].buffer, &loads[0].terms);
-        let line = |own: &&Address| LINE / self.bytes(own);
-        let by_lines = loads
-            .iter()
-            .all(|own| lines(&loads, line(own)).len() == loads.len());
-        if !loads.iter().all(one) || !by_lines {
+        let Some(&first) = loads.first() else {
+            return Vec::new();
+        };
+        let one = |own: &&Address| (own.buffer, &own.terms) == (first.buffer, &first.terms);
+        // Each load is a line.
+        let lines = lines(&loads, LINE / self.bytes(first)).len();
+        if !loads.iter().all(one) || lines != loads.len() {
             return Vec::new();
         }
         self.of_next_streams(&loads, sum, outer, 0)
